@@ -1,0 +1,2 @@
+//! Starts Safelight.
+fn main() {}
