@@ -6,8 +6,11 @@ use super::sliding::{self, Grid, PlaneFilter, Space};
 use super::{Known, Verdict};
 use crate::engine::Error;
 
-/// Noise below this (standard deviation, 0..=255) is left alone.
-const FLOOR: f32 = 0.8;
+/// Noise of the brightness below this is seen by nobody (standard deviation in the orthonormal space, where it is
+/// larger than that of one channel by the root of three).
+const VISIBLE: f32 = 2.5;
+/// Less confidence than this is not worth touching the picture for.
+const MIN_CONFIDENCE: f32 = 0.1;
 /// First pass: coefficients below this many standard deviations are cut off.
 const CUT: f32 = 2.5;
 
@@ -29,28 +32,44 @@ pub(super) fn run<T: Sample>(
                 verdict = verdict.with(name, f64::from(spectrum.level));
             }
         }
-        verdict.with("floor", f64::from(luma.floor)).with("spread", f64::from(luma.spread))
+        verdict.with("floor", f64::from(luma.floor))
     };
+    let confidence: [f32; 3] = std::array::from_fn(|plane| {
+        spectra[plane].as_ref().map_or(0.0, |s| confidence(s, plane, luma.floor))
+    });
+    let evidence = |verdict| evidence(verdict).with("confidence", f64::from(confidence[0]));
     let filters: [Option<PlaneFilter>; 3] = std::array::from_fn(|plane| {
         let spectrum = spectra[plane].as_ref()?;
-        plane_filter(spectrum, strength, plane)
+        (confidence[plane] >= MIN_CONFIDENCE)
+            .then(|| plane_filter(spectrum, strength, plane, confidence[plane]))
     });
     if filters.iter().all(Option::is_none) {
-        return Ok(evidence(Verdict::skipped("There is no visible noise or grain.")));
+        let reason = if luma.level < VISIBLE {
+            "There is no visible noise or grain."
+        } else {
+            "What looks like noise is not the same everywhere, so it is taken for texture."
+        };
+        return Ok(evidence(Verdict::skipped(reason)));
     }
     sliding::filter(canvas, space, &filters, ticker)?;
     Ok(evidence(Verdict::applied("Noise removed.")))
 }
 
-fn plane_filter(spectrum: &Spectrum, strength: f32, plane: usize) -> Option<PlaneFilter> {
+/// How sure it is that a plane has noise that anyone sees, 0..=1.
+fn confidence(spectrum: &Spectrum, plane: usize, floor: f32) -> f32 {
+    let visible = if plane == 0 { (spectrum.level - VISIBLE) / 4.5 } else { (spectrum.level - 1.5) / 2.0 };
+    // Grain and sensor noise may be weaker in shadows, so the floor of a real scan is less sharp than in theory.
+    let even = (floor - 0.1) / 0.25;
+    visible.clamp(0.0, 1.0) * even.clamp(0.0, 1.0)
+}
+
+fn plane_filter(spectrum: &Spectrum, strength: f32, plane: usize, confidence: f32) -> PlaneFilter {
     let amount = strength * 1.25 * if plane == 0 { 1.0 } else { 1.25 };
-    if spectrum.level < FLOOR {
-        return None;
-    }
-    Some(PlaneFilter {
+    let grain = if plane == 0 { 0.25 * (1.0 - strength) } else { 0.0 };
+    PlaneFilter {
         threshold: spectrum.sigma.map(|s| CUT * s * amount),
         power: spectrum.sigma.map(|s| (s * amount) * (s * amount)),
         grid: if plane == 0 { Grid::Dense } else { Grid::Staggered },
-        keep: if plane == 0 { 0.25 * (1.0 - strength) } else { 0.0 },
-    })
+        keep: 1.0 - confidence * (1.0 - grain),
+    }
 }

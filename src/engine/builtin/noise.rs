@@ -26,16 +26,15 @@ pub(super) struct Spectrum {
     pub(super) sigma: [f32; 64],
     /// Standard deviation of the noise of a sample, on the scale of 0..=255.
     pub(super) level: f32,
-    /// How sharp the floor is: energy of the blocks at the 1 % quantile over that at the 10 % quantile. Near 1 for noise,
-    /// which is the same everywhere; near 0 for texture, which is not.
+    /// How sharp the floor of the blocks' energies is. About 0.6 for noise, which is the same everywhere; well below
+    /// for texture, which is not.
     pub(super) floor: f32,
-    /// Share of the picture's cells (8 by 8 of them) that have a quiet block.
-    pub(super) spread: f32,
 }
 
 struct Block {
     coefficients: [f32; 64],
-    cell: usize,
+    /// Mean of the first plane.
+    mean: f32,
 }
 
 /// Measures the planes of a picture; none where too little of it can be used.
@@ -94,8 +93,12 @@ fn row_of_blocks<T: Sample>(
                 }
             }
         }
+        let mut means = [0.0; LANES];
         for (plane, blocks) in planes.iter_mut().enumerate().take(space.planes()) {
             dct::forward_blocks(blocks);
+            if plane == 0 {
+                means = blocks[0][0];
+            }
             for (lane, &x) in chunk.iter().enumerate() {
                 let coefficients: [f32; 64] = std::array::from_fn(|i| blocks[i / 8][i % 8][lane]);
                 // Flat paper and clipped areas carry no noise to measure.
@@ -103,8 +106,7 @@ fn row_of_blocks<T: Sample>(
                 if plane == 0 && power < 64.0 * 0.09 * space.planes() as f32 {
                     continue;
                 }
-                let cell = (y * 8 / canvas.height) * 8 + x * 8 / canvas.width;
-                found[plane].push(Block { coefficients, cell });
+                found[plane].push(Block { coefficients, mean: means[lane] });
             }
         }
     }
@@ -143,18 +145,15 @@ fn spectrum(blocks: &[Block]) -> Option<Spectrum> {
         .map(|(index, block)| (trimmed_energy(&block.coefficients), index))
         .collect();
     energies.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let quantile = |share: f32| energies[((energies.len() - 1) as f32 * share) as usize].0;
-    let floor = quantile(0.01) / quantile(0.1).max(1e-6);
+    let floor = floor_sharpness(blocks, &energies);
     let count = ((blocks.len() as f32 * QUIET) as usize).max(MIN_BLOCKS);
     let quiet = &energies[..count];
     let mut sigma = [0.0f32; 64];
-    let mut cells = [false; 64];
     for &(_, index) in quiet {
         let block = &blocks[index];
         for (sum, c) in sigma.iter_mut().zip(&block.coefficients) {
             *sum += c * c;
         }
-        cells[block.cell] = true;
     }
     for value in &mut sigma {
         *value = (*value / count as f32).sqrt();
@@ -165,8 +164,27 @@ fn spectrum(blocks: &[Block]) -> Option<Spectrum> {
         *value *= BIAS;
     }
     let level = (sigma.iter().map(|s| s * s).sum::<f32>() / 63.0).sqrt();
-    let spread = cells.iter().filter(|&&cell| cell).count() as f32 / 64.0;
-    Some(Spectrum { sigma, level, floor, spread })
+    Some(Spectrum { sigma, level, floor })
+}
+
+/// Energy at the 2 % quantile over that at the 20 % quantile, among blocks of like brightness: the median of five
+/// classes of brightness, because noise may depend on brightness.
+fn floor_sharpness(blocks: &[Block], energies: &[(f32, usize)]) -> f32 {
+    const CLASSES: usize = 5;
+    let mut by_mean: Vec<(f32, f32)> =
+        energies.iter().map(|&(energy, index)| (blocks[index].mean, energy)).collect();
+    by_mean.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut ratios: Vec<f32> = by_mean
+        .chunks(by_mean.len().div_ceil(CLASSES))
+        .map(|class| {
+            let mut energies: Vec<f32> = class.iter().map(|&(_, energy)| energy).collect();
+            energies.sort_unstable_by(f32::total_cmp);
+            let quantile = |share: f32| energies[((energies.len() - 1) as f32 * share) as usize];
+            quantile(0.02) / quantile(0.2).max(1e-6)
+        })
+        .collect();
+    ratios.sort_unstable_by(f32::total_cmp);
+    ratios[ratios.len() / 2]
 }
 
 /// Mean power of the middle and high frequencies without their largest quarter, which may be an edge.
