@@ -99,7 +99,7 @@ fn row_of_blocks<T: Sample>(
             if plane == 0 {
                 means = blocks[0][0];
             }
-            for (lane, &x) in chunk.iter().enumerate() {
+            for lane in 0..chunk.len() {
                 let coefficients: [f32; 64] = std::array::from_fn(|i| blocks[i / 8][i % 8][lane]);
                 // Flat paper and clipped areas carry no noise to measure.
                 let power: f32 = coefficients[1..].iter().map(|c| c * c).sum();
