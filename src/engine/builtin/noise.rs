@@ -84,13 +84,10 @@ fn row_of_blocks<T: Sample>(
     for chunk in usable.chunks(LANES) {
         let mut planes = [[[[0.0; LANES]; 8]; 8]; 3];
         for (lane, &x) in chunk.iter().enumerate() {
-            for v in 0..8 {
-                for u in 0..8 {
-                    let values = space.split(&canvas.pixel(x + u, y + v)[..colours]);
-                    for plane in 0..space.planes() {
-                        planes[plane][v][u][lane] = values[plane];
-                    }
-                }
+            for (plane, blocks) in planes.iter_mut().enumerate().take(space.planes()) {
+                dct::fill_lane(blocks, lane, |v, u| {
+                    space.split(&canvas.pixel(x + u, y + v)[..colours])[plane]
+                });
             }
         }
         let mut means = [0.0; LANES];
