@@ -4,6 +4,7 @@
 
 // Base: know nothing of photographs.
 pub mod clock;
+pub mod config;
 pub mod id;
 
 // Tools: the outside world; no SQL, no routes.
