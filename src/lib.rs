@@ -10,3 +10,6 @@ pub mod id;
 // Tools: the outside world; no SQL, no routes.
 pub mod engine;
 pub mod imaging;
+
+// Top.
+pub mod cli;

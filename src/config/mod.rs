@@ -191,9 +191,7 @@ pub const DEFAULT_FILE: &str = "/etc/safelight/safelight.toml";
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Error> {
     let checked = check(raw::gather(SETTINGS, flags, environment, Path::new(DEFAULT_FILE)));
     let Checked { values, mut mistakes, file } = checked;
-    if mistakes.is_empty() {
-        mistakes.extend(values.contradictions());
-    }
+    mistakes.extend(values.contradictions());
     if !mistakes.is_empty() {
         mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
         return Err(Error { mistakes });
@@ -217,7 +215,7 @@ struct Checked {
     file: Option<PathBuf>,
 }
 
-/// The winning value of each setting, by key; `None` where it is absent.
+/// The winning value of each setting, by key; `None` where it is absent. One whose winner is wrong is missing.
 struct Values(BTreeMap<&'static str, (Option<Value>, Origin)>);
 
 /// Turns what was typed into values and picks the strongest of each setting. Overridden values are checked too: a
@@ -230,7 +228,10 @@ fn check(raw: raw::Raw) -> Checked {
             Ok(value) => {
                 values.insert(setting.key, (value, origin));
             }
-            Err(fault) => mistakes.push(Mistake { origin, fault }),
+            Err(fault) => {
+                values.remove(setting.key);
+                mistakes.push(Mistake { origin, fault });
+            }
         }
     }
     Checked { values: Values(values), mistakes, file }
@@ -264,19 +265,17 @@ impl Values {
     /// Finds values that are right one by one but not together.
     fn contradictions(&self) -> Option<Mistake> {
         let key = "accounts.remember_days";
-        if self.days(key) >= self.days("accounts.session_days") {
+        let (Some(remember), Some(session)) = (self.0.get(key), self.0.get("accounts.session_days")) else {
+            return None;
+        };
+        let (Some(days), Some(session_days)) = (&remember.0, &session.0) else { return None };
+        let (days, session_days) = (days.integer(), session_days.integer());
+        if days >= session_days {
             return None;
         }
         // Blame the one that somebody typed.
-        let origin = match &self.0[key].1 {
-            Origin::Default => &self.0["accounts.session_days"].1,
-            typed => typed,
-        };
-        let reason = format!(
-            "{} is less than accounts.session_days, {}",
-            self.count(key),
-            self.count("accounts.session_days")
-        );
+        let origin = if remember.1 == Origin::Default { &session.1 } else { &remember.1 };
+        let reason = format!("{days} is less than accounts.session_days, {session_days}");
         Some(Mistake { origin: origin.clone(), fault: Fault::WrongValue { key: key.to_owned(), reason } })
     }
 

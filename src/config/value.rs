@@ -441,7 +441,7 @@ fn sized(number: Option<u64>, min: u64, max: u64) -> Result<u64, String> {
 /// A list in the environment: a JSON array, or separated by commas.
 fn list(text: &str) -> Result<Given, Wrong> {
     let text = text.trim();
-    if text.starts_with('[') && (text.ends_with(']') || text.contains('"')) && !text.contains("]:") {
+    if text.starts_with('[') {
         let items: Vec<String> = serde_json::from_str(text)
             .map_err(|error| Wrong::Value(format!("is not a JSON array of texts: {error}")))?;
         return Ok(Given::List(items.into_iter().map(Given::Text).collect()));
