@@ -4,9 +4,16 @@
 
 // Base: know nothing of photographs.
 pub mod clock;
+<<<<<<< HEAD
 pub mod db;
+=======
+pub mod config;
+>>>>>>> config
 pub mod id;
 
 // Tools: the outside world; no SQL, no routes.
 pub mod engine;
 pub mod imaging;
+
+// Top.
+pub mod cli;
