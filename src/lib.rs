@@ -9,3 +9,4 @@ pub mod id;
 // Tools: the outside world; no SQL, no routes.
 pub mod engine;
 pub mod imaging;
+pub mod storage;
