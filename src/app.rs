@@ -7,8 +7,6 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
-use crate::engine::Engines;
-use crate::imaging::Budget;
 use crate::storage::Storage;
 
 /// The running appliance as features see it.
@@ -22,10 +20,6 @@ pub struct App {
     pub db: Db,
     /// The blobs.
     pub storage: Storage,
-    /// The engines that restore pictures.
-    pub engines: Engines,
-    /// The memory that decoded pictures may take together.
-    pub budget: Budget,
     /// When this process started.
     pub started_at: Timestamp,
     /// Fires when the process is about to stop: streams end, jobs are handed back.

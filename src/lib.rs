@@ -4,9 +4,7 @@
 
 // Base: know nothing of photographs.
 pub mod clock;
-<<<<<<< HEAD
 pub mod db;
-=======
 pub mod config;
 >>>>>>> config
 pub mod id;
@@ -17,3 +15,4 @@ pub mod imaging;
 
 // Top.
 pub mod cli;
+pub mod storage;

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 
 use crate::app::App;
+use crate::config::PublicUrl;
 
 /// The caller's address and program. Behind a trusted proxy the address is the one that the proxy names.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl FromRequestParts<App> for Client {
         let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
         let trusted = |address: IpAddr| app.config.server.trusts(address);
         let mut address = peer;
-        let mut secure = app.config.server.public_url_is_https();
+        let mut secure = app.config.server.public_url.as_ref().is_some_and(PublicUrl::is_https);
         if trusted(peer) {
             // Each proxy appends the address it saw: the last one that is not itself a trusted proxy is the caller.
             for hop in header("x-forwarded-for").unwrap_or_default().rsplit(',') {
