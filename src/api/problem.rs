@@ -13,7 +13,10 @@ use crate::{db, storage};
 
 /// A failure as the caller sees it, with the cause that only the log sees.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -63,7 +66,7 @@ pub(super) struct Cause(pub(super) Arc<dyn std::error::Error + Send + Sync>);
 impl Problem {
     /// Makes a problem of a stable code and a sentence for the caller.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             status,
             code,
             detail: detail.into(),
@@ -71,7 +74,7 @@ impl Problem {
             retry_after: None,
             extra: serde_json::Map::new(),
             cause: None,
-        }
+        }))
     }
 
     /// A failure of ours: the caller learns that it happened, the log learns why. A full disk is told as such.
@@ -81,7 +84,7 @@ impl Problem {
         } else {
             Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on the server.")
         };
-        problem.cause = Some(Cause(Arc::new(cause)));
+        problem.0.cause = Some(Cause(Arc::new(cause)));
         problem
     }
 
@@ -107,58 +110,58 @@ impl Problem {
     /// Adds a wrong field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError { field: field.into(), detail: detail.into() });
+        self.0.errors.push(FieldError { field: field.into(), detail: detail.into() });
         self
     }
 
     /// Says when to try again.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.0.retry_after = Some(after);
         self
     }
 
     /// Adds a member that only this kind of problem has.
     #[must_use]
     pub fn with(mut self, member: &str, value: serde_json::Value) -> Self {
-        self.extra.insert(member.into(), value);
+        self.0.extra.insert(member.into(), value);
         self
     }
 
     /// Adds what the log should know.
     #[must_use]
     pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Cause(Arc::new(cause)));
+        self.0.cause = Some(Cause(Arc::new(cause)));
         self
     }
 
     /// The HTTP status.
     pub const fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code, without `/problems/`.
     pub const fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// The document, for a place inside another answer.
     pub fn body(&self) -> ProblemBody {
         ProblemBody {
-            r#type: format!("/problems/{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail.clone(),
-            errors: self.errors.clone(),
+            r#type: format!("/problems/{}", self.0.code),
+            title: self.0.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.0.status.as_u16(),
+            detail: self.0.detail.clone(),
+            errors: self.0.errors.clone(),
             request_id: RequestId::current().map(|id| id.to_string()),
-            extra: self.extra.clone(),
+            extra: self.0.extra.clone(),
         }
     }
 
     /// Logs the cause, for a problem that is reported inside another answer instead of being one.
     pub fn log(&self) {
-        if let Some(Cause(cause)) = &self.cause {
-            tracing::error!(error = %chain(&**cause), status = self.status.as_u16(), "a part of a request failed");
+        if let Some(Cause(cause)) = &self.0.cause {
+            tracing::error!(error = %chain(&**cause), status = self.0.status.as_u16(), "a part of a request failed");
         }
     }
 }
@@ -166,13 +169,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_string(&self.body()).unwrap_or_default();
-        let content_type = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
-        let mut response = (self.status, content_type, body).into_response();
-        if let Some(after) = self.retry_after {
+        let content_type =
+            [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
+        let mut response = (self.0.status, content_type, body).into_response();
+        if let Some(after) = self.0.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(cause) = self.cause {
+        if let Some(cause) = self.0.cause {
             response.extensions_mut().insert(cause);
         }
         response
@@ -207,7 +211,7 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.downcast_ref::<db::Error>().is_some_and(db::Error::is_full)
-            || error.downcast_ref::<storage::Error>().is_some_and(storage::Error::is_full)
+            || error.downcast_ref::<storage::Error>().is_some_and(|e| matches!(e, storage::Error::Full))
             || error.downcast_ref::<std::io::Error>().is_some_and(|e| {
                 matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
             })

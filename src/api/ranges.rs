@@ -105,7 +105,9 @@ fn parse(range: &str, size: u64) -> RangeOutcome {
             match (number(first), last) {
                 (Some(first), Some(last)) if first > last => RangeOutcome::Whole,
                 (Some(first), Some(_)) if first >= size => RangeOutcome::Unsatisfiable,
-                (Some(first), Some(last)) => RangeOutcome::Part(ByteRange { first, last: last.min(size - 1) }),
+                (Some(first), Some(last)) => {
+                    RangeOutcome::Part(ByteRange { first, last: last.min(size - 1) })
+                }
                 _ => RangeOutcome::Whole,
             }
         }

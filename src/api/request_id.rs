@@ -55,7 +55,8 @@ pub async fn trace_requests(request: Request, next: Next) -> Response {
         .extensions()
         .get::<axum::extract::MatchedPath>()
         .map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
-    let span = tracing::info_span!("request", request.id = %id, http.method = %request.method(), http.route = route);
+    let span =
+        tracing::info_span!("request", request.id = %id, http.method = %request.method(), http.route = route);
     let started = Instant::now();
     let mut response = CURRENT.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
     response.headers_mut().insert(HEADER.clone(), id.0);

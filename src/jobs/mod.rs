@@ -154,7 +154,11 @@ impl Running {
 
     /// Says how far the job has come, 0 to 1, and what it is doing; cheap, call it as often as you like.
     pub fn progress(&self, fraction: f32, note: &str) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1,000,000")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0..=1,000,000"
+        )]
         let millionths = (fraction.clamp(0.0, 1.0) * 1_000_000.0) as u32;
         self.0.progress.store(millionths, Ordering::Relaxed);
         let mut current = self.0.note.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

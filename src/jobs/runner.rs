@@ -151,7 +151,8 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
     /// Adds a kind of job.
     #[must_use]
     pub fn register<J: Job<Context = C>>(mut self) -> Self {
-        let handlers = Arc::get_mut(&mut self.shared.handlers).expect("kinds are registered before the start");
+        let handlers =
+            Arc::get_mut(&mut self.shared.handlers).expect("kinds are registered before the start");
         handlers.insert(J::KIND, Arc::new(Kind::<J>(std::marker::PhantomData)));
         self
     }
@@ -275,7 +276,7 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             return Ok(Vec::new());
         }
         let now = self.shared.clock.now();
-        let due: Option<Timestamp> = self.shared.db.read(|conn| store::next_due(conn)).await?;
+        let due: Option<Timestamp> = self.shared.db.read(store::next_due).await?;
         if due.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
@@ -296,8 +297,12 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
     fn start(&self, tasks: &mut JoinSet<JobId>, job: Claimed) -> Active {
         let running = Running::new(job.id, job.attempt);
         let payload: Arc<str> = job.payload.as_str().into();
-        let entry =
-            Active { kind: job.kind.clone(), payload: Arc::clone(&payload), running: running.clone(), told: 0 };
+        let entry = Active {
+            kind: job.kind.clone(),
+            payload: Arc::clone(&payload),
+            running: running.clone(),
+            told: 0,
+        };
         let shared = self.shared.clone();
         let context = self.context.clone();
         tasks.spawn(async move {
@@ -374,17 +379,18 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
         self.shared
             .db
             .write(move |tx| {
-                for (id, kind, payload, attempts, max_attempts) in store::expired(tx, dead_prefix.as_deref())? {
-                    let ending = if own || attempts < max_attempts {
+                for job in store::expired(tx, dead_prefix.as_deref())? {
+                    let id = job.id;
+                    let ending = if own || job.attempt < job.max_attempts {
                         store::end(tx, id, None, JobState::Queued, None, None, own)?;
                         Ending::Returned
                     } else {
-                        let why = format!("The program stopped {attempts} times while it ran this job.");
+                        let why = format!("The program stopped {} times while it ran this job.", job.attempt);
                         store::end(tx, id, None, JobState::Failed, Some(&why), None, false)?;
                         Ending::Failed(why)
                     };
-                    if let Some(handler) = handlers.get(kind.as_str()) {
-                        handler.finish(tx, &payload, id, ending)?;
+                    if let Some(handler) = handlers.get(job.kind.as_str()) {
+                        handler.finish(tx, &job.payload, id, ending)?;
                     }
                     observe(tx, observer.as_ref(), id)?;
                 }
@@ -422,7 +428,8 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
 impl<C: Clone + Send + Sync + 'static> Shared<C> {
     async fn attempt(self, context: C, job: Claimed, payload: Arc<str>, running: Running) -> db::Result<()> {
         let Some(handler) = self.handlers.get(job.kind.as_str()).map(Arc::clone) else { return Ok(()) };
-        let span = tracing::info_span!("job", job.id = %job.id, job.kind = %job.kind, job.attempt = job.attempt);
+        let span =
+            tracing::info_span!("job", job.id = %job.id, job.kind = %job.kind, job.attempt = job.attempt);
         let outcome = if job.cancel_requested {
             Err(Failure::Interrupted)
         } else {
@@ -446,7 +453,9 @@ impl<C: Clone + Send + Sync + 'static> Shared<C> {
         };
         span.in_scope(|| match &failure {
             Failure::Interrupted => tracing::info!("stopped"),
-            Failure::Retry(e) | Failure::Permanent(e) => tracing::warn!(error = %chain(&**e), "an attempt failed"),
+            Failure::Retry(e) | Failure::Permanent(e) => {
+                tracing::warn!(error = %chain(&**e), "an attempt failed")
+            }
         });
         self.fail(job, handler, payload, failure).await
     }

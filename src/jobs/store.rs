@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::model::{Counts, JobId, JobRow, JobState};
 use super::Options;
+use super::model::{Counts, JobId, JobRow, JobState};
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 
@@ -148,16 +148,7 @@ pub(super) fn claim(
                              ORDER BY priority DESC, run_at, id LIMIT 1)
                  RETURNING id, kind, payload, attempts, max_attempts, cancel_requested",
             )?
-            .query_row(params![owner, tx.now() + lease, tx.now(), kinds], |row| {
-                Ok(Claimed {
-                    id: row.get(0)?,
-                    kind: row.get(1)?,
-                    payload: row.get(2)?,
-                    attempt: row.get(3)?,
-                    max_attempts: row.get(4)?,
-                    cancel_requested: row.get(5)?,
-                })
-            })
+            .query_row(params![owner, tx.now() + lease, tx.now(), kinds], claimed)
             .optional()?;
         let Some(job) = found else { break };
         if let Some((_, left)) = room.iter_mut().find(|(kind, _)| *kind == job.kind) {
@@ -169,25 +160,20 @@ pub(super) fn claim(
 }
 
 /// Takes jobs back from processes that have not renewed their lease, and from those whose name begins with
-/// `dead_prefix`. Returns `(id, kind, payload, attempts, max_attempts)`.
-pub(super) fn expired(
-    tx: &Tx<'_>,
-    dead_prefix: Option<&str>,
-) -> db::Result<Vec<(JobId, String, String, u32, u32)>> {
+/// `dead_prefix`.
+pub(super) fn expired(tx: &Tx<'_>, dead_prefix: Option<&str>) -> db::Result<Vec<Claimed>> {
     let mut statement = tx.prepare_cached(
-        "SELECT id, kind, payload, attempts, max_attempts FROM jobs
+        "SELECT id, kind, payload, attempts, max_attempts, cancel_requested FROM jobs
          WHERE state = 'running' AND (lease_until < ?1 OR (?2 IS NOT NULL AND lease_owner LIKE ?2 || '%'))",
     )?;
-    let rows = statement.query_map(params![tx.now(), dead_prefix], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-    })?;
+    let rows = statement.query_map(params![tx.now(), dead_prefix], claimed)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Whether a running job's lease has run out.
 pub(super) fn has_expired(conn: &Connection, now: Timestamp) -> db::Result<bool> {
-    let mut statement =
-        conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < ?1)")?;
+    let mut statement = conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < ?1)")?;
     Ok(statement.query_row([now], |row| row.get(0))?)
 }
 
@@ -208,7 +194,9 @@ pub(super) fn to_cancel(conn: &Connection, owner: &str) -> db::Result<Vec<JobId>
 
 pub(super) fn set_progress(tx: &Tx<'_>, id: JobId, owner: &str, progress: f32) -> db::Result<bool> {
     let changed = tx
-        .prepare_cached("UPDATE jobs SET progress = ?3 WHERE id = ?1 AND lease_owner = ?2 AND state = 'running'")?
+        .prepare_cached(
+            "UPDATE jobs SET progress = ?3 WHERE id = ?1 AND lease_owner = ?2 AND state = 'running'",
+        )?
         .execute(params![id, owner, f64::from(progress)])?;
     Ok(changed > 0)
 }
@@ -240,7 +228,10 @@ pub(super) fn end(
 
 /// When a recurring job is due; it is written down as due at `first` when it is new.
 pub(super) fn scheduled(tx: &Tx<'_>, kind: &str, first: Timestamp) -> db::Result<Timestamp> {
-    tx.execute("INSERT INTO schedules (kind, next_run_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![kind, first])?;
+    tx.execute(
+        "INSERT INTO schedules (kind, next_run_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![kind, first],
+    )?;
     Ok(tx.query_row("SELECT next_run_at FROM schedules WHERE kind = ?1", [kind], |row| row.get(0))?)
 }
 
@@ -263,6 +254,17 @@ pub(super) fn is_cancelled(conn: &Connection, id: JobId) -> db::Result<bool> {
     let mut statement =
         conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND cancel_requested = 1)")?;
     Ok(statement.query_row([id], |row| row.get(0))?)
+}
+
+fn claimed(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+    Ok(Claimed {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        payload: row.get(2)?,
+        attempt: row.get(3)?,
+        max_attempts: row.get(4)?,
+        cancel_requested: row.get(5)?,
+    })
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
