@@ -148,7 +148,7 @@ pub(super) fn claim(
                              ORDER BY priority DESC, run_at, id LIMIT 1)
                  RETURNING id, kind, payload, attempts, max_attempts, cancel_requested",
             )?
-            .query_row(params![owner, tx.now() + lease, tx.now(), kinds], claimed)
+            .query_row(params![owner, tx.now() + lease, tx.now(), kinds], claimed_from_row)
             .optional()?;
         let Some(job) = found else { break };
         if let Some((_, left)) = room.iter_mut().find(|(kind, _)| *kind == job.kind) {
@@ -166,7 +166,7 @@ pub(super) fn expired(tx: &Tx<'_>, dead_prefix: Option<&str>) -> db::Result<Vec<
         "SELECT id, kind, payload, attempts, max_attempts, cancel_requested FROM jobs
          WHERE state = 'running' AND (lease_until < ?1 OR (?2 IS NOT NULL AND lease_owner LIKE ?2 || '%'))",
     )?;
-    let rows = statement.query_map(params![tx.now(), dead_prefix], claimed)?;
+    let rows = statement.query_map(params![tx.now(), dead_prefix], claimed_from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -256,7 +256,7 @@ pub(super) fn is_cancelled(conn: &Connection, id: JobId) -> db::Result<bool> {
     Ok(statement.query_row([id], |row| row.get(0))?)
 }
 
-fn claimed(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+fn claimed_from_row(row: &Row<'_>) -> rusqlite::Result<Claimed> {
     Ok(Claimed {
         id: row.get(0)?,
         kind: row.get(1)?,
