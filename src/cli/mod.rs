@@ -61,3 +61,52 @@ pub(crate) fn put(data: &[u8]) -> anyhow::Result<()> {
 pub(crate) fn put_json(value: &serde_json::Value) -> anyhow::Result<()> {
     put(format!("{value:#}\n").as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        global: GlobalArgs,
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Command {
+        #[command(subcommand)]
+        Config(config::ConfigCommand),
+        Completions(generated::CompletionsArgs),
+        Man(generated::ManArgs),
+        Version(generated::VersionArgs),
+    }
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_may_stand_before_and_after_the_command() {
+        let words = [
+            "safelight",
+            "--data-dir",
+            "d",
+            "config",
+            "show",
+            "--config",
+            "f",
+            "--log-level",
+            "loud",
+            "--json",
+        ];
+        let line = Line::try_parse_from(words).unwrap();
+        let flags = line.global.flags();
+        assert_eq!(flags.data_dir, Some("d".into()));
+        assert_eq!(flags.config, Some("f".into()));
+        assert_eq!(flags.log_level.as_deref(), Some("loud"), "checked later, with everything else");
+    }
+}

@@ -72,7 +72,8 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value(r#""./safelight-data""#),
         example: r#""/var/lib/safelight""#,
         doc: "The folder under which everything lives: database, files, caches. \
-              In the configuration file a relative path starts at the file's own folder, elsewhere at the working folder.",
+              In the configuration file it stands above the first section, and a relative path starts at the file's \
+              own folder; elsewhere at the working folder.",
         flag: Some("--data-dir"),
     },
     Setting {

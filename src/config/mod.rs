@@ -200,7 +200,8 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Error> {
 }
 
 impl Config {
-    /// The defaults, with everything under `data_dir`; nothing is read. For tests and throw-away instances.
+    /// The defaults, with everything under `data_dir`, which isn't empty; nothing is read. For tests and throw-away
+    /// instances.
     pub fn defaults(data_dir: impl Into<PathBuf>) -> Self {
         let flags = Flags { data_dir: Some(data_dir.into()), ..Flags::default() };
         let nothing = raw::gather(SETTINGS, &flags, &Environment::empty(), Path::new(""));

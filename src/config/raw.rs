@@ -421,8 +421,8 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
-/// The candidate that was probably meant: the same last part in another section, a name that goes on where the
-/// typed one ends, or few typing errors (Damerau-Levenshtein up to a third of the length).
+/// The candidate that was probably meant: the same last part in another section, one that is the beginning of the
+/// other, or few typing errors (Damerau-Levenshtein up to a third of the length).
 pub(super) fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('-', "_");
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
@@ -438,8 +438,12 @@ pub(super) fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>
     if let (Some(name), None) = (same_leaf.next(), same_leaf.next()) {
         return Some(name);
     }
-    let mut longer = candidates.filter(|name| typed.len() > 3 && name.starts_with(typed.as_str()));
-    if let (Some(name), None) = (longer.next(), longer.next()) {
+    // `warning` for `warn`, `max_upload` for `max_upload_bytes`; but a section isn't meant by what stands in it.
+    let goes_on = |short: &str, long: &str| {
+        short.len() > 3 && long.strip_prefix(short).is_some_and(|rest| !rest.contains('.'))
+    };
+    let mut akin = candidates.filter(|name| goes_on(&typed, name) || goes_on(name, &typed));
+    if let (Some(name), None) = (akin.next(), akin.next()) {
         return Some(name);
     }
     by_distance.map(|(_, name)| name)

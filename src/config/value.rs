@@ -106,6 +106,8 @@ pub(super) enum Value {
     Address(SocketAddr),
     Url(PublicUrl),
     Text(String),
+    /// Empty for the root, else with a leading and without a trailing slash.
+    BasePath(String),
     Path(PathBuf),
     Flag(bool),
     Integer(u64),
@@ -379,7 +381,7 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             format!("{text:?} is not an IP address and port, such as 127.0.0.1:8080 or [::]:8080")
         })?),
         Kind::Url => Value::Url(PublicUrl::parse(text)?),
-        Kind::BasePath => Value::Text(base_path(text)?),
+        Kind::BasePath => Value::BasePath(base_path(text)?),
         Kind::Path => Value::Path(PathBuf::from(text)),
         Kind::Flag => match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Value::Flag(true),
@@ -603,7 +605,7 @@ impl Value {
     }
 
     pub(super) fn text(&self) -> String {
-        let Self::Text(text) = self else { self.mismatch() };
+        let (Self::Text(text) | Self::BasePath(text)) = self else { self.mismatch() };
         text.clone()
     }
 
@@ -642,7 +644,8 @@ impl Value {
         match self {
             Self::Address(address) => address.to_string().into(),
             Self::Url(url) => url.to_string().into(),
-            Self::Text(text) => text.as_str().into(),
+            Self::BasePath(path) if path.is_empty() => "/".into(),
+            Self::Text(text) | Self::BasePath(text) => text.as_str().into(),
             Self::Path(path) => path.to_string_lossy().into(),
             Self::Flag(flag) => (*flag).into(),
             Self::Integer(number) | Self::Bytes(number) => (*number).into(),
