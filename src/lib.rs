@@ -10,6 +10,7 @@ pub mod id;
 pub mod jobs;
 
 // Tools: the outside world; no SQL, no routes.
+pub mod cache;
 pub mod engine;
 pub mod imaging;
 pub mod storage;
@@ -17,6 +18,9 @@ pub mod storage;
 // What every feature stands on.
 pub mod api;
 pub mod app;
+
+// Features: vertical slices.
+pub mod library;
 
 // Top.
 pub mod cli;
