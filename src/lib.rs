@@ -21,6 +21,8 @@ pub mod app;
 
 // Features: vertical slices.
 pub mod library;
+pub mod accounts;
+pub mod audit;
 
 // Top.
 pub mod cli;
