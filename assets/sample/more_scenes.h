@@ -1,0 +1,1 @@
+#define MORE_SCENES {"lake2", lake}
