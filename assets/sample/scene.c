@@ -347,9 +347,9 @@ static struct {
     float haze;
     V haze_colour;
     int water, snow;
-    float wave, wave_scale;
+    float wave, wave_scale, clamp;
     V water_colour, water_absorb;
-} world = {.cloud_scale = 1, .sun_size = 0.006f, .wave_scale = 1};
+} world = {.cloud_scale = 1, .sun_size = 0.006f, .wave_scale = 1, .clamp = 6};
 
 static V sky(V d, int fine) {
     float up = clampf(d.y, 0, 1);
@@ -606,7 +606,7 @@ static void *work(void *unused) {
                 }
                 V c = radiance(o, d, &s);
                 float m = fmaxf(c.x, fmaxf(c.y, c.z));
-                if (m > 6) c = mul(c, 6 / m);
+                if (m > world.clamp) c = mul(c, world.clamp / m);
                 if (!(c.x + c.y + c.z >= 0)) c = v(0, 0, 0);
                 sum = add(sum, c);
             }
