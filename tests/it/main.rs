@@ -6,3 +6,5 @@ mod jobs;
 mod mounts;
 mod power_loss;
 mod storage;
+
+mod architecture;
