@@ -57,6 +57,38 @@ fn every_room_has_its_place_in_the_list() {
     );
 }
 
+#[test]
+fn every_dependency_has_its_reason_in_the_design() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("there is a manifest");
+    let design = fs::read_to_string(root.join("DESIGN.md")).expect("there is a DESIGN.md");
+    let used = dependencies(&manifest);
+    assert!(used.contains(&"rusqlite"), "the manifest was not understood: {used:?}");
+    let silent: Vec<_> = used.iter().filter(|name| !design.contains(&format!("`{name}`"))).collect();
+    assert!(silent.is_empty(), "write into DESIGN.md's table what these are for: {silent:?}");
+    let rows =
+        design.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let gone: Vec<_> = rows
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| !used.contains(name))
+        .collect();
+    assert!(gone.is_empty(), "DESIGN.md explains what Cargo.toml does not use: {gone:?}");
+}
+
+/// The names of a manifest's dependencies, whatever the table they stand in.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in manifest.lines() {
+        if let Some(table) = line.strip_prefix('[') {
+            inside = table.trim_end().trim_end_matches(']').ends_with("dependencies");
+        } else if inside && let Some((name, _)) = line.split_once('=') {
+            found.push(name.trim());
+        }
+    }
+    found
+}
+
 // The checker is tested on made-up rooms, so that it can't go blind unnoticed.
 
 #[test]
