@@ -10,6 +10,7 @@ pub mod id;
 pub mod jobs;
 
 // Tools: the outside world; no SQL, no routes.
+pub mod cache;
 pub mod engine;
 pub mod imaging;
 pub mod storage;
@@ -19,8 +20,12 @@ pub mod api;
 pub mod app;
 
 // Features: vertical slices.
-pub mod accounts;
 pub mod audit;
+
+pub mod accounts;
+pub mod notify;
 
 // Top.
 pub mod cli;
+pub mod server;
+mod web;
