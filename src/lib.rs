@@ -4,9 +4,23 @@
 
 // Base: know nothing of photographs.
 pub mod clock;
+pub mod config;
+pub mod db;
 pub mod id;
+pub mod jobs;
 
 // Tools: the outside world; no SQL, no routes.
 pub mod engine;
 pub mod imaging;
 pub mod storage;
+
+// What every feature stands on.
+pub mod api;
+pub mod app;
+
+// Features: vertical slices.
+pub mod accounts;
+pub mod audit;
+
+// Top.
+pub mod cli;
