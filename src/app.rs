@@ -8,6 +8,7 @@ use crate::cache::DiskCache;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
+use crate::engine::Engines;
 use crate::imaging::Budget;
 use crate::storage::Storage;
 
@@ -22,6 +23,8 @@ pub struct App {
     pub db: Db,
     /// The blobs.
     pub storage: Storage,
+    /// The engines that restore pictures.
+    pub engines: Engines,
     /// The memory that all pictures share.
     pub budget: Budget,
     /// Renderings that can be made again.

@@ -144,7 +144,7 @@ impl DiskCache {
             }
             Ok(Bytes::from(bytes))
         });
-        made.await.unwrap_or_else(|e| Err(Arc::new(e)))
+        made.await.unwrap_or_else(|e| Err(Arc::new(e) as Failure))
     }
 }
 

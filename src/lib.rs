@@ -20,9 +20,12 @@ pub mod api;
 pub mod app;
 
 // Features: vertical slices.
-pub mod library;
-pub mod accounts;
 pub mod audit;
+
+pub mod accounts;
+pub mod notify;
 
 // Top.
 pub mod cli;
+pub mod server;
+mod web;
