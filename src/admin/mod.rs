@@ -5,6 +5,7 @@ mod routes;
 mod setup;
 
 pub use routes::{documentation, router};
+pub use setup::first_bucket;
 
 use serde::{Deserialize, Serialize};
 
