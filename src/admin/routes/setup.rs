@@ -16,7 +16,7 @@ use crate::library;
 pub const FIRST_BUCKET: (&str, &str) = ("photos", "Photos");
 
 /// The damaged «old photograph» that our own script has rendered.
-static SAMPLE: &[u8] = include_bytes!("../../assets/sample/boathouse-1974.jpg");
+static SAMPLE: &[u8] = include_bytes!("../../../assets/sample/boathouse-1974.jpg");
 
 const SAMPLE_NAME: &str = "The boathouse, 1974.jpg";
 
