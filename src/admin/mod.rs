@@ -2,7 +2,6 @@
 
 mod docs;
 mod routes;
-mod setup;
 
 pub use routes::{documentation, router};
 pub use setup::first_bucket;

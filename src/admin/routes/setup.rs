@@ -19,7 +19,7 @@ pub fn first_bucket() -> NewBucket {
 }
 
 /// The damaged «old photograph» that our own script has rendered.
-static SAMPLE: &[u8] = include_bytes!("../../assets/sample/boathouse-1974.jpg");
+static SAMPLE: &[u8] = include_bytes!("../../../assets/sample/boathouse-1974.jpg");
 
 const SAMPLE_NAME: &str = "The boathouse, 1974.jpg";
 
