@@ -23,6 +23,7 @@ pub mod app;
 pub mod audit;
 
 pub mod accounts;
+pub mod library;
 pub mod notify;
 
 // Top.
