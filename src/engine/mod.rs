@@ -1,2 +1,267 @@
 //! Engines that restore pictures. Several may be active at once and one is picked per request; knows no database,
 //! no route and no feature.
+//!
+//! A request is a list of [`StepRequest`]s over one decoded picture ([`Work`]); the answer is a picture of the same
+//! size and bit depth and one [`StepReport`] per step, which says whether the step was applied, why, and on what
+//! evidence. The built-in engine ([`builtin`]) needs nothing but the processor.
+
+pub mod builtin;
+mod preset;
+mod step;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use preset::{Preset, UnknownPreset, plan};
+pub use step::{Decision, Outcome, Step, StepInfo, StepReport, StepRequest, UnknownStep};
+pub use tokio_util::sync::CancellationToken;
+
+use crate::imaging::Image;
+
+/// Why an engine could not restore a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The token of the [`Context`] was cancelled.
+    #[error("the restoration was cancelled")]
+    Cancelled,
+    /// The damage mask does not fit the picture.
+    #[error("the mask is {mask_width} x {mask_height} pixels but the picture is {width} x {height}")]
+    MaskSize {
+        /// Width of the mask in pixels.
+        mask_width: u32,
+        /// Height of the mask in pixels.
+        mask_height: u32,
+        /// Width of the picture in pixels.
+        width: u32,
+        /// Height of the picture in pixels.
+        height: u32,
+    },
+    /// The number of samples does not fit the dimensions.
+    #[error("the picture has {actual} samples where its dimensions ask for {expected}")]
+    Malformed {
+        /// Samples that width, height and channels ask for.
+        expected: u64,
+        /// Samples that are there.
+        actual: u64,
+    },
+    /// A strength is not a number between 0 and 1.
+    #[error("the strength of {step} is {strength}; it must be between 0 and 1")]
+    Strength {
+        /// The step it was given for.
+        step: Step,
+        /// The value given.
+        strength: f32,
+    },
+    /// No engine has this name.
+    #[error("there is no engine named {0:?}")]
+    UnknownEngine(String),
+    /// The engine does not know the step.
+    #[error("the engine {engine:?} has no step {step}")]
+    UnsupportedStep {
+        /// Name of the engine.
+        engine: String,
+        /// The step asked for.
+        step: Step,
+    },
+    /// The worker threads could not be started or ended by themselves.
+    #[error("restoring the picture failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Where a picture is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mask {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// One sample per pixel, row by row: 128 and above is damaged.
+    pub samples: Vec<u8>,
+}
+
+impl Mask {
+    /// Whether the pixel at this index (`y * width + x`) is damaged.
+    pub(crate) fn is_damaged(&self, index: usize) -> bool {
+        self.samples[index] >= 128
+    }
+}
+
+/// Quantisation tables of the JPEG file that a picture was decoded from, in natural (row by row, not zigzag) order:
+/// entry `8 * v + u` belongs to the vertical frequency `v` and the horizontal frequency `u` of the file's own
+/// pixel grid, before any orientation is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JpegTables {
+    /// Table of the luma component.
+    pub luma: [u16; 64],
+    /// Table of the chroma components; none in a grey file.
+    pub chroma: Option<[u16; 64]>,
+    /// How many luma samples share one chroma sample, horizontally and vertically: (1, 1) for 4:4:4, (2, 2) for 4:2:0.
+    pub chroma_scale: (u8, u8),
+}
+
+/// What an engine is asked to do.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The picture, which the engine takes over.
+    pub image: Image,
+    /// Tables of the JPEG file it came from, if it came from one and was not rotated or resized since.
+    pub jpeg: Option<JpegTables>,
+    /// Where it is damaged; of the picture's size.
+    pub mask: Option<Mask>,
+    /// The steps asked for.
+    pub steps: Vec<StepRequest>,
+}
+
+/// What an engine gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    /// The picture, of the size, channels and bit depth it came in; bit-identical if no step was applied.
+    pub image: Image,
+    /// One entry per step asked for, in the order in which they were run.
+    pub report: Vec<StepReport>,
+    /// Whether any step was applied.
+    pub outcome: Outcome,
+}
+
+/// A closure that hears how far a restoration is: the fraction of the whole (0..=1, never falling) and the running
+/// step. It is called from worker threads and must not block.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(f32, Step) + Send + Sync>);
+
+impl Progress {
+    /// Wraps a closure.
+    pub fn new(report: impl Fn(f32, Step) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    /// A listener that does not listen.
+    pub fn silent() -> Self {
+        Self::new(|_, _| {})
+    }
+
+    /// Reports the fraction done and the running step.
+    pub fn report(&self, fraction: f32, step: Step) {
+        (self.0)(fraction, step);
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Progress")
+    }
+}
+
+/// How an engine reports back while it works.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Hears the progress.
+    pub progress: Progress,
+    /// Ends the work early; it is looked at between strips, so within some ten milliseconds.
+    pub cancel: CancellationToken,
+    /// Threads to compute with; `None` takes the process-wide pool with one thread per core.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { progress: Progress::silent(), cancel: CancellationToken::new(), threads: None }
+    }
+}
+
+/// A future that can be sent between threads; what an object-safe async method returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something that restores pictures.
+pub trait Engine: Send + Sync {
+    /// The name a request picks it by.
+    fn name(&self) -> &'static str;
+
+    /// The name a person reads.
+    fn title(&self) -> &'static str;
+
+    /// The steps it knows, in the order in which it runs them.
+    fn steps(&self) -> &'static [StepInfo];
+
+    /// Whether its results may contain what the photograph never showed.
+    fn recreates(&self) -> bool;
+
+    /// Restores a picture.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] but [`Error::UnknownEngine`].
+    fn restore(&self, work: Work, context: Context) -> BoxFuture<'_, Result<Restored, Error>>;
+}
+
+/// The engines that are active, by name.
+#[derive(Clone)]
+pub struct Engines {
+    engines: BTreeMap<&'static str, Arc<dyn Engine>>,
+}
+
+impl Engines {
+    /// The registry with the built-in engine in it.
+    pub fn new() -> Self {
+        let mut engines = Self { engines: BTreeMap::new() };
+        engines.add(Arc::new(builtin::Builtin));
+        engines
+    }
+
+    /// Adds an engine, in the place of another one of the same name.
+    pub fn add(&mut self, engine: Arc<dyn Engine>) {
+        self.engines.insert(engine.name(), engine);
+    }
+
+    /// Finds an engine by name.
+    pub fn find(&self, name: &str) -> Option<&Arc<dyn Engine>> {
+        self.engines.get(name)
+    }
+
+    /// Gets the engine that a request names, or the built-in one if it names none.
+    ///
+    /// # Errors
+    /// [`Error::UnknownEngine`].
+    pub fn get(&self, name: Option<&str>) -> Result<&Arc<dyn Engine>, Error> {
+        let name = name.unwrap_or(builtin::NAME);
+        self.find(name).ok_or_else(|| Error::UnknownEngine(name.to_owned()))
+    }
+
+    /// All engines, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Engine>> {
+        self.engines.values()
+    }
+
+    /// The engines that know a step.
+    pub fn supporting(&self, step: Step) -> impl Iterator<Item = &Arc<dyn Engine>> {
+        self.all().filter(move |engine| engine.steps().iter().any(|info| info.step == step))
+    }
+}
+
+impl Default for Engines {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Engines {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.engines.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_knows_the_built_in_engine_and_its_steps() {
+        let engines = Engines::new();
+        assert_eq!(engines.get(None).unwrap().name(), "builtin");
+        assert!(matches!(engines.get(Some("nobody")), Err(Error::UnknownEngine(name)) if name == "nobody"));
+        assert_eq!(engines.supporting(Step::Denoise).count(), 1);
+        assert_eq!(engines.supporting(Step::Colorize).count(), 0);
+    }
+}

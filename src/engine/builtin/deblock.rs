@@ -1,0 +1,74 @@
+//! JPEG blocks and ringing: the sliding DCT filter with thresholds from the quantisation tables, of the file itself
+//! or read from the pixels.
+
+use super::canvas::{Canvas, Sample, Ticker};
+use super::sliding::{self, Grid, PlaneFilter, Space};
+use super::{Known, Verdict, quantisation};
+use crate::engine::Error;
+
+/// Above this quality nothing is seen of the compression.
+const FINE: f32 = 85.0;
+
+pub(super) fn run<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    strength: f32,
+    known: &Known<'_>,
+    ticker: &Ticker<'_>,
+) -> Result<Verdict, Error> {
+    let mut verdict = Verdict::skipped("");
+    let tables = match known.jpeg {
+        Some(tables) => Some(tables.clone()),
+        None => {
+            let traces = quantisation::find(canvas);
+            verdict =
+                verdict.with("grid", f64::from(traces.grid)).with("steps_read", traces.steps_read as f64);
+            traces.tables
+        }
+    };
+    ticker.check()?;
+    let Some(tables) = tables else {
+        verdict.reason = "There are no traces of JPEG compression.".to_owned();
+        return Ok(verdict);
+    };
+    let quality = quantisation::quality(&tables.luma);
+    verdict = verdict.with("jpeg_quality", f64::from(quality));
+    if quality >= FINE {
+        verdict.reason = "The JPEG compression is too fine to be seen.".to_owned();
+        return Ok(verdict);
+    }
+    let space = if canvas.has_colour() { Space::YCbCr } else { Space::Gray };
+    let luma = plane_filter(&tables.luma.map(f32::from), strength, Grid::Dense);
+    let chroma = tables.chroma.filter(|_| space == Space::YCbCr).map(|table| {
+        let (across, down) =
+            (usize::from(tables.chroma_scale.0.max(1)), usize::from(tables.chroma_scale.1.max(1)));
+        // A block of the enlarged plane sees the lower frequencies of a block of the file.
+        let table: [f32; 64] =
+            std::array::from_fn(|i| f32::from(table[(i / 8 * down).min(7) * 8 + (i % 8 * across).min(7)]));
+        plane_filter(&table, strength, Grid::Dense)
+    });
+    sliding::filter(canvas, space, &[Some(luma), chroma.clone(), chroma], ticker)?;
+    verdict.applied = true;
+    verdict.reason = if known.jpeg.is_some() {
+        "The file's own tables show strong JPEG compression; its blocks were smoothed.".to_owned()
+    } else {
+        "The pixels show that the picture was once a strongly compressed JPEG file; its blocks were smoothed."
+            .to_owned()
+    };
+    Ok(verdict)
+}
+
+fn plane_filter(table: &[f32; 64], strength: f32, grid: Grid) -> PlaneFilter {
+    let cut = tune(0, 0.5) * strength;
+    let noise = tune(1, 0.29) * strength;
+    PlaneFilter {
+        threshold: std::array::from_fn(|i| if i == 0 { 0.0 } else { table[i] * cut }),
+        power: std::array::from_fn(|i| if i == 0 { 0.0 } else { (table[i] * noise).powi(2) }),
+        grid,
+        keep: 0.0,
+    }
+}
+
+/// LAB
+pub(super) fn tune(i: usize, d: f32) -> f32 {
+    std::env::var(format!("TUNE{i}")).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
+}

@@ -1,0 +1,75 @@
+//! Noise and film grain: measured as a spectrum, removed by the sliding DCT filter.
+
+use super::canvas::{Canvas, Sample, Ticker};
+use super::noise::{self, Spectrum};
+use super::sliding::{self, Grid, PlaneFilter, Space};
+use super::{Known, Verdict};
+use crate::engine::Error;
+
+/// Noise of the brightness below this is seen by nobody (standard deviation in the orthonormal space, where it is
+/// larger than that of one channel by the root of three).
+const VISIBLE: f32 = 2.5;
+/// Less confidence than this is not worth touching the picture for.
+const MIN_CONFIDENCE: f32 = 0.1;
+/// First pass: coefficients below this many standard deviations are cut off.
+const CUT: f32 = 2.5;
+
+pub(super) fn run<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    strength: f32,
+    known: &Known<'_>,
+    ticker: &Ticker<'_>,
+) -> Result<Verdict, Error> {
+    let space = if canvas.has_colour() { Space::Opponent } else { Space::Gray };
+    let spectra = noise::measure(canvas, space, known.mask);
+    ticker.check()?;
+    let Some(luma) = &spectra[0] else {
+        return Ok(Verdict::skipped("The picture is too small or too uniform to tell noise from detail."));
+    };
+    let evidence = |mut verdict: Verdict| {
+        for (name, spectrum) in ["noise_luma", "noise_red_blue", "noise_green"].iter().zip(&spectra) {
+            if let Some(spectrum) = spectrum {
+                verdict = verdict.with(name, f64::from(spectrum.level));
+            }
+        }
+        verdict.with("floor", f64::from(luma.floor))
+    };
+    let confidence: [f32; 3] = std::array::from_fn(|plane| {
+        spectra[plane].as_ref().map_or(0.0, |s| confidence(s, plane, luma.floor))
+    });
+    let evidence = |verdict| evidence(verdict).with("confidence", f64::from(confidence[0]));
+    let filters: [Option<PlaneFilter>; 3] = std::array::from_fn(|plane| {
+        let spectrum = spectra[plane].as_ref()?;
+        (confidence[plane] >= MIN_CONFIDENCE)
+            .then(|| plane_filter(spectrum, strength, plane, confidence[plane]))
+    });
+    if filters.iter().all(Option::is_none) {
+        let reason = if luma.level < VISIBLE {
+            "There is no visible noise or grain."
+        } else {
+            "What looks like noise is not the same everywhere, so it is taken for texture."
+        };
+        return Ok(evidence(Verdict::skipped(reason)));
+    }
+    sliding::filter(canvas, space, &filters, ticker)?;
+    Ok(evidence(Verdict::applied("Noise removed.")))
+}
+
+/// How sure it is that a plane has noise that anyone sees, 0..=1.
+fn confidence(spectrum: &Spectrum, plane: usize, floor: f32) -> f32 {
+    let visible = if plane == 0 { (spectrum.level - VISIBLE) / 4.5 } else { (spectrum.level - 1.5) / 2.0 };
+    // Grain and sensor noise may be weaker in shadows, so the floor of a real scan is less sharp than in theory.
+    let even = (floor - 0.1) / 0.25;
+    visible.clamp(0.0, 1.0) * even.clamp(0.0, 1.0)
+}
+
+fn plane_filter(spectrum: &Spectrum, strength: f32, plane: usize, confidence: f32) -> PlaneFilter {
+    let amount = strength * 1.25 * if plane == 0 { 1.0 } else { 1.25 };
+    let grain = if plane == 0 { 0.25 * (1.0 - strength) } else { 0.0 };
+    PlaneFilter {
+        threshold: spectrum.sigma.map(|s| CUT * s * amount),
+        power: spectrum.sigma.map(|s| (s * amount) * (s * amount)),
+        grid: if plane == 0 { Grid::Dense } else { Grid::Staggered },
+        keep: 1.0 - confidence * (1.0 - grain),
+    }
+}

@@ -1,0 +1,270 @@
+//! Fading: blacks that have become grey, whites that have become dull, dyes that have gone at different rates.
+//!
+//! Each channel is stretched between its own ends, as far as the ends show that the picture has faded; a picture
+//! that has only one hue (sepia, a toned or black-and-white print) gets one curve for its brightness and keeps its
+//! tone, because stretching its channels apart would give it green blacks.
+
+use rayon::prelude::*;
+
+use super::canvas::{Canvas, Sample, Ticker, luma_of};
+use super::{Known, Verdict};
+use crate::engine::Error;
+
+/// Share of the samples beyond each end.
+const TAIL: f64 = 0.0002;
+/// A stretched channel keeps at least this range, or noise would be all that is seen.
+const MIN_RANGE: f32 = 60.0;
+/// Share of its hue that a fully faded print of one hue loses: most of that is the paper's yellowing.
+const TONE_LOST: f32 = 0.67;
+/// Less evidence than this is not worth touching the picture for.
+const MIN_EVIDENCE: f32 = 0.05;
+
+/// The ends of a channel on the scale of 0..=255.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    low: f32,
+    high: f32,
+}
+
+/// What tells a faded picture from a good one.
+#[derive(Debug, Clone, Copy)]
+struct Evidence {
+    blacks: f32,
+    whites: f32,
+    range: f32,
+}
+
+impl Evidence {
+    fn of(ends: &[Ends]) -> Self {
+        let low = ends.iter().map(|e| e.low).fold(f32::INFINITY, f32::min);
+        let high = ends.iter().map(|e| e.high).fold(0.0, f32::max);
+        let range = ends.iter().map(|e| e.high - e.low).fold(0.0, f32::max);
+        Self {
+            blacks: ((low - 6.0) / 14.0).clamp(0.0, 1.0),
+            whites: ((246.0 - high) / 16.0).clamp(0.0, 1.0),
+            range: ((225.0 - range) / 25.0).clamp(0.0, 1.0),
+        }
+    }
+
+    fn strongest(self) -> f32 {
+        self.blacks.max(self.whites).max(self.range)
+    }
+}
+
+/// How much a picture has faded, 0..=1; other steps ask because a stretch will amplify what they leave.
+pub(super) fn evidence<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
+    Evidence::of(&channel_ends(canvas)).strongest()
+}
+
+pub(super) fn run<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    strength: f32,
+    _known: &Known<'_>,
+    ticker: &Ticker<'_>,
+) -> Result<Verdict, Error> {
+    let colour = canvas.has_colour();
+    let channels = channel_ends(canvas);
+    ticker.check()?;
+    let hue_spread = if colour { hue_spread(canvas) } else { 0.0 };
+    let monochrome = hue_spread < 2.0;
+    let ends = if monochrome { vec![luma_ends(canvas)] } else { channels };
+    let evidence = Evidence::of(&ends);
+    let amount = evidence.strongest();
+    let report = |mut verdict: Verdict| {
+        verdict = verdict
+            .with("blacks", f64::from(evidence.blacks))
+            .with("whites", f64::from(evidence.whites))
+            .with("range", f64::from(evidence.range));
+        let names: &[&str] = if ends.len() == 3 { &["red", "green", "blue"] } else { &["luma"] };
+        for (name, ends) in names.iter().zip(&ends) {
+            verdict = verdict
+                .with(&format!("{name}_low"), f64::from(ends.low))
+                .with(&format!("{name}_high"), f64::from(ends.high));
+        }
+        if colour { verdict.with("hue_spread", f64::from(hue_spread)) } else { verdict }
+    };
+    if amount < MIN_EVIDENCE {
+        return Ok(report(Verdict::skipped("Blacks and whites are where they belong; nothing has faded.")));
+    }
+    if ends.iter().all(|e| e.high - e.low < 2.0) {
+        return Ok(report(Verdict::skipped(
+            "The picture is one even tone; there is no contrast to bring back.",
+        )));
+    }
+    let amount = amount * strength;
+    let curves: Vec<Vec<f32>> = ends.iter().map(|&ends| curve::<T>(ends, amount)).collect();
+    if monochrome && colour {
+        stretch_brightness(canvas, &curves[0], 1.0 - TONE_LOST * amount, ticker)?;
+    } else {
+        stretch_channels(canvas, &curves, ticker)?;
+    }
+    Ok(report(Verdict::applied(match (colour, monochrome) {
+        (true, false) => "Colours and contrast have faded; each dye was brought back to its full range.",
+        (true, true) => {
+            "Contrast has faded; brightness was brought back, the print's tone kept and its yellowing reduced."
+        }
+        (false, _) => "Contrast has faded; blacks and whites were brought back.",
+    })))
+}
+
+/// Maps sample values to values of 0..=255.
+fn curve<T: Sample>(ends: Ends, amount: f32) -> Vec<f32> {
+    let low = ends.low * amount;
+    let high = 255.0 - (255.0 - ends.high) * amount;
+    let range = (high - low).max(MIN_RANGE);
+    let scale = 255.0 / T::MAX as f32;
+    (0..=T::MAX).map(|index| ((index as f32 * scale - low) / range * 255.0).clamp(0.0, 255.0)).collect()
+}
+
+fn stretch_channels<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    curves: &[Vec<f32>],
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let curves: Vec<Vec<T>> =
+        curves.iter().map(|curve| curve.iter().map(|&value| T::put(value)).collect()).collect();
+    canvas.in_strips(
+        0,
+        ticker,
+        || (),
+        |(), strip| {
+            for pixel in strip.samples.chunks_exact_mut(strip.channels.count()) {
+                for (sample, curve) in pixel.iter_mut().zip(&curves) {
+                    *sample = curve[sample.index()];
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Applies the curve to the brightness and keeps what each channel differs from it, less and less towards black and
+/// white, which have no hue.
+fn stretch_brightness<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    curve: &[f32],
+    tone: f32,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let scale = T::MAX as f32 / 255.0;
+    canvas.in_strips(
+        0,
+        ticker,
+        || (),
+        |(), strip| {
+            let colours = strip.channels.colour_count();
+            for pixel in strip.samples.chunks_exact_mut(strip.channels.count()) {
+                let before = luma_of(pixel, colours);
+                let position = before * scale;
+                let index = (position as usize).min(T::MAX - 1);
+                let share = position - index as f32;
+                let after = curve[index] * (1.0 - share) + curve[index + 1] * share;
+                let taper = tone * (after / 40.0).min((255.0 - after) / 25.0).clamp(0.0, 1.0);
+                for sample in &mut pixel[..colours] {
+                    *sample = T::put(after + (sample.get() - before) * taper);
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+/// The part of the picture that counts: without 2 % on each side, where scanners leave a border.
+fn inner(len: usize) -> std::ops::Range<usize> {
+    let border = len / 50;
+    border..len - border
+}
+
+fn channel_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Vec<Ends> {
+    let colours = canvas.channels.colour_count();
+    let columns = inner(canvas.width);
+    let histograms = inner(canvas.height)
+        .into_par_iter()
+        .with_min_len(64)
+        .fold(
+            || vec![vec![0u32; T::MAX + 1]; colours],
+            |mut histograms, y| {
+                let row = &canvas.samples[y * canvas.row_len()..(y + 1) * canvas.row_len()];
+                for pixel in row.chunks_exact(canvas.pixel_len()).take(columns.end).skip(columns.start) {
+                    for (histogram, sample) in histograms.iter_mut().zip(pixel) {
+                        histogram[sample.index()] += 1;
+                    }
+                }
+                histograms
+            },
+        )
+        .reduce(|| vec![vec![0u32; T::MAX + 1]; colours], merge);
+    histograms.iter().map(|histogram| ends_of(histogram, 255.0 / T::MAX as f32)).collect()
+}
+
+fn luma_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Ends {
+    const BINS: usize = 1024;
+    let columns = inner(canvas.width);
+    let histograms = inner(canvas.height)
+        .into_par_iter()
+        .with_min_len(64)
+        .fold(
+            || vec![vec![0u32; BINS]],
+            |mut histograms, y| {
+                for x in columns.clone() {
+                    let bin = canvas.luma(x, y) * ((BINS - 1) as f32 / 255.0) + 0.5;
+                    histograms[0][(bin as usize).min(BINS - 1)] += 1;
+                }
+                histograms
+            },
+        )
+        .reduce(|| vec![vec![0u32; BINS]], merge);
+    ends_of(&histograms[0], 255.0 / (BINS - 1) as f32)
+}
+
+fn merge(mut into: Vec<Vec<u32>>, other: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+    for (into, other) in into.iter_mut().zip(other) {
+        for (into, other) in into.iter_mut().zip(other) {
+            *into += other;
+        }
+    }
+    into
+}
+
+fn ends_of(histogram: &[u32], scale: f32) -> Ends {
+    let total: u64 = histogram.iter().map(|&count| u64::from(count)).sum();
+    let tail = (total as f64 * TAIL) as u64;
+    let end = |bins: &mut dyn Iterator<Item = (usize, &u32)>| {
+        let mut seen = 0;
+        for (index, &count) in bins {
+            seen += u64::from(count);
+            if seen > tail {
+                return index as f32 * scale;
+            }
+        }
+        0.0
+    };
+    Ends { low: end(&mut histogram.iter().enumerate()), high: end(&mut histogram.iter().enumerate().rev()) }
+}
+
+/// How far the hue of pixels of equal brightness differs (root mean square of Cb and Cr around their mean per
+/// brightness): near 0 in a picture of one hue.
+fn hue_spread<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
+    const BINS: usize = 64;
+    let step = (((canvas.width * canvas.height) as f32 / 500_000.0).sqrt() as usize).max(1);
+    // Per bin of brightness: count, sums and sums of squares of both.
+    let mut bins = [[0.0f64; 5]; BINS];
+    for y in inner(canvas.height).step_by(step) {
+        for x in inner(canvas.width).step_by(step) {
+            let [luma, blue, red] = super::sliding::Space::YCbCr.split(canvas.pixel(x, y));
+            let bin = &mut bins[((luma / 4.0) as usize).min(BINS - 1)];
+            let (blue, red) = (f64::from(blue), f64::from(red));
+            for (sum, value) in bin.iter_mut().zip([1.0, blue, red, blue * blue, red * red]) {
+                *sum += value;
+            }
+        }
+    }
+    let (mut count, mut variance) = (0.0, 0.0);
+    for [n, blue, red, blue_square, red_square] in bins {
+        if n > 0.0 {
+            count += n;
+            variance += (blue_square - blue * blue / n).max(0.0) + (red_square - red * red / n).max(0.0);
+        }
+    }
+    if count == 0.0 { 0.0 } else { (variance / (2.0 * count)).sqrt() as f32 }
+}

@@ -1,0 +1,11 @@
+use super::Verdict;
+use super::canvas::{Canvas, Sample, Ticker};
+use crate::engine::Error;
+
+pub(super) fn run<T: Sample>(
+    _canvas: &mut Canvas<'_, T>,
+    _strength: f32,
+    _ticker: &Ticker<'_>,
+) -> Result<Verdict, Error> {
+    Ok(Verdict::skipped("Not measured."))
+}

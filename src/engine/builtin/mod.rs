@@ -1,0 +1,279 @@
+//! The engine that needs nothing but the processor: measured image processing, no learned model.
+//!
+//! Every step first measures whether the picture needs it, then works in place, strip by strip, on all threads. The
+//! result depends on nothing but the picture and the request: not on the number of threads, the size of the strips
+//! or the instruction set. Figures and sources are in `docs/engine.md`.
+
+mod canvas;
+mod chroma;
+mod dct;
+mod deblock;
+mod deblur;
+mod denoise;
+mod fade;
+mod inpaint;
+mod local_contrast;
+mod noise;
+mod quantisation;
+mod sliding;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use self::canvas::{Canvas, Sample, Ticker};
+use super::{
+    BoxFuture, Context, Decision, Engine, Error, JpegTables, Mask, Outcome, Restored, Step, StepInfo,
+    StepReport, StepRequest, Work,
+};
+use crate::imaging::{Image, Samples};
+
+/// The name of the built-in engine.
+pub const NAME: &str = "builtin";
+
+/// The steps in the order in which they are run: sharpening or stretching before the noise is gone would amplify it.
+const STEPS: [StepInfo; 7] = [
+    StepInfo {
+        step: Step::Deblock,
+        title: "JPEG blocks",
+        description: "Smooths the blocks and ringing that strong JPEG compression left.",
+        default_strength: 1.0,
+    },
+    StepInfo {
+        step: Step::Inpaint,
+        title: "Marked damage",
+        description: "Fills scratches, dust and cracks that you have marked, from what surrounds them.",
+        default_strength: 1.0,
+    },
+    StepInfo {
+        step: Step::Denoise,
+        title: "Noise and grain",
+        description: "Measures the spectrum of the noise and removes that, with some of the grain left.",
+        default_strength: 0.8,
+    },
+    StepInfo {
+        step: Step::Chroma,
+        title: "Colour blotches",
+        description: "Removes coloured blotches by letting colour follow brightness.",
+        default_strength: 0.8,
+    },
+    StepInfo {
+        step: Step::Fade,
+        title: "Fading",
+        description: "Brings back blacks, whites and colour balance if the picture has faded; keeps the tone of a sepia print.",
+        default_strength: 1.0,
+    },
+    StepInfo {
+        step: Step::Deblur,
+        title: "Sharpness",
+        description: "Undoes slight defocus, as far as the edges show that there is any.",
+        default_strength: 0.7,
+    },
+    StepInfo {
+        step: Step::LocalContrast,
+        title: "Local contrast",
+        description: "Brings out detail in flat parts of the picture. A matter of taste, not of repair.",
+        default_strength: 0.4,
+    },
+];
+
+/// The built-in engine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Builtin;
+
+impl Engine for Builtin {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn title(&self) -> &'static str {
+        "Built-in"
+    }
+
+    fn steps(&self) -> &'static [StepInfo] {
+        &STEPS
+    }
+
+    fn recreates(&self) -> bool {
+        false
+    }
+
+    fn restore(&self, work: Work, context: Context) -> BoxFuture<'_, Result<Restored, Error>> {
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || restore(work, &context))
+                .await
+                .map_err(|error| Error::Failed(Box::new(error)))?
+        })
+    }
+}
+
+/// What a step measured and decided.
+struct Verdict {
+    applied: bool,
+    reason: String,
+    evidence: BTreeMap<String, f64>,
+}
+
+impl Verdict {
+    fn applied(reason: impl Into<String>) -> Self {
+        Self { applied: true, reason: reason.into(), evidence: BTreeMap::new() }
+    }
+
+    fn skipped(reason: impl Into<String>) -> Self {
+        Self { applied: false, reason: reason.into(), evidence: BTreeMap::new() }
+    }
+
+    fn with(mut self, name: &str, value: f64) -> Self {
+        // JSON has no infinities, and nobody reads more than three decimals.
+        let value = if value.is_finite() { (value * 1000.0).round() / 1000.0 } else { 0.0 };
+        self.evidence.insert(name.to_owned(), value);
+        self
+    }
+}
+
+/// What a step may know besides the pixels.
+struct Known<'a> {
+    jpeg: Option<&'a JpegTables>,
+    mask: Option<&'a Mask>,
+}
+
+/// Restores a picture on the calling thread and a pool of workers; blocks until it is done.
+///
+/// Steps are run in the engine's own order whatever the order of the request. Alpha is kept; samples that no step
+/// changes stay exactly as they are.
+///
+/// # Errors
+/// Every variant of [`Error`] but [`Error::UnknownEngine`].
+pub fn restore(work: Work, context: &Context) -> Result<Restored, Error> {
+    restore_in_strips(work, context, None)
+}
+
+fn restore_in_strips(
+    mut work: Work,
+    context: &Context,
+    strip_rows: Option<usize>,
+) -> Result<Restored, Error> {
+    check(&work)?;
+    // The order of STEPS, and the order of the request among equals.
+    work.steps.sort_by_key(|request| STEPS.iter().position(|info| info.step == request.step));
+    match context.threads {
+        None => run(work, context, strip_rows),
+        Some(threads) => rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build()
+            .map_err(|error| Error::Failed(Box::new(error)))?
+            .install(|| run(work, context, strip_rows)),
+    }
+}
+
+fn check(work: &Work) -> Result<(), Error> {
+    let image = &work.image;
+    let expected = image.pixels() * image.channels.count() as u64;
+    let actual = match &image.samples {
+        Samples::U8(samples) => samples.len(),
+        Samples::U16(samples) => samples.len(),
+    } as u64;
+    if expected != actual || image.width == 0 || image.height == 0 {
+        return Err(Error::Malformed { expected, actual });
+    }
+    if let Some(mask) = &work.mask
+        && (mask.width != image.width
+            || mask.height != image.height
+            || mask.samples.len() as u64 != image.pixels())
+    {
+        return Err(Error::MaskSize {
+            mask_width: mask.width,
+            mask_height: mask.height,
+            width: image.width,
+            height: image.height,
+        });
+    }
+    for request in &work.steps {
+        if !(0.0..=1.0).contains(&request.strength) {
+            return Err(Error::Strength { step: request.step, strength: request.strength });
+        }
+        if !STEPS.iter().any(|info| info.step == request.step) {
+            return Err(Error::UnsupportedStep { engine: NAME.to_owned(), step: request.step });
+        }
+    }
+    Ok(())
+}
+
+fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Restored, Error> {
+    let Work { mut image, jpeg, mask, steps } = work;
+    let known = Known { jpeg: jpeg.as_ref(), mask: mask.as_ref() };
+    let total: f32 = steps.iter().map(|request| cost(request.step)).sum();
+    let mut done = 0.0;
+    let mut report = Vec::with_capacity(steps.len());
+    for request in steps {
+        let share = cost(request.step) / total;
+        let ticker = Ticker::new(context, request.step, done, share, strip_rows);
+        ticker.check()?;
+        let started = Instant::now();
+        let verdict = run_step(&mut image, request, &known, &ticker)?;
+        ticker.finish();
+        done += share;
+        report.push(StepReport {
+            step: request.step,
+            strength: request.strength,
+            engine: NAME.to_owned(),
+            decision: if verdict.applied { Decision::Applied } else { Decision::Skipped },
+            reason: verdict.reason,
+            evidence: verdict.evidence,
+            duration_ms: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        });
+    }
+    let applied = report.iter().any(|step| step.decision == Decision::Applied);
+    let outcome = if applied { Outcome::Restored } else { Outcome::Unchanged };
+    Ok(Restored { image, report, outcome })
+}
+
+/// Relative time of a step, for the progress.
+fn cost(step: Step) -> f32 {
+    match step {
+        Step::Denoise => 10.0,
+        Step::Deblock => 7.0,
+        Step::Deblur => 6.0,
+        Step::Inpaint => 3.0,
+        Step::Chroma => 2.0,
+        _ => 1.0,
+    }
+}
+
+fn run_step(
+    image: &mut Image,
+    request: StepRequest,
+    known: &Known,
+    ticker: &Ticker,
+) -> Result<Verdict, Error> {
+    if request.strength == 0.0 {
+        return Ok(Verdict::skipped("The strength is set to zero."));
+    }
+    let (width, height, channels) = (image.width as usize, image.height as usize, image.channels);
+    match &mut image.samples {
+        Samples::U8(samples) => {
+            dispatch(&mut Canvas { samples, width, height, channels }, request, known, ticker)
+        }
+        Samples::U16(samples) => {
+            dispatch(&mut Canvas { samples, width, height, channels }, request, known, ticker)
+        }
+    }
+}
+
+fn dispatch<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    request: StepRequest,
+    known: &Known,
+    ticker: &Ticker,
+) -> Result<Verdict, Error> {
+    let strength = request.strength;
+    match request.step {
+        Step::Deblock => deblock::run(canvas, strength, known, ticker),
+        Step::Inpaint => inpaint::run(canvas, strength, known, ticker),
+        Step::Denoise => denoise::run(canvas, strength, known, ticker),
+        Step::Chroma => chroma::run(canvas, strength, known, ticker),
+        Step::Fade => fade::run(canvas, strength, known, ticker),
+        Step::Deblur => deblur::run(canvas, strength, known, ticker),
+        Step::LocalContrast => local_contrast::run(canvas, strength, ticker),
+        step => Err(Error::UnsupportedStep { engine: NAME.to_owned(), step }),
+    }
+}
