@@ -18,5 +18,9 @@ pub mod storage;
 pub mod api;
 pub mod app;
 
+// Features: vertical slices.
+pub mod accounts;
+pub mod audit;
+
 // Top.
 pub mod cli;

@@ -191,7 +191,11 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
         let mut tasks: JoinSet<JobId> = JoinSet::new();
         let mut renewed = self.shared.clock.now();
         loop {
+            // A commit from here on wakes the loop again; what came before is looked at now.
             commits.mark_unchanged();
+            if !active.is_empty() {
+                log_failure("look for cancelled jobs", self.tell_cancelled(&active).await);
+            }
             match self.claim(&active).await {
                 Ok(claimed) => {
                     for job in claimed {
@@ -209,7 +213,6 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
                 }
                 changed = commits.changed() => {
                     if changed.is_err() { break; }
-                    if !active.is_empty() { log_failure("look for cancelled jobs", self.tell_cancelled(&active).await); }
                 }
                 _ = report.tick(), if !active.is_empty() => {
                     log_failure("write progress", self.report(&mut active).await);

@@ -182,6 +182,10 @@ fn has_name(file: &File, path: &Path) -> Result<bool> {
     Ok(file.metadata().map_err(failed("look at", path))?.nlink() > 0)
 }
 
+fn length(file: &File, path: &Path) -> Result<u64> {
+    Ok(file.metadata().map_err(failed("look at", path))?.len())
+}
+
 /// A file in `incoming/` that goes away with its owner unless it is renamed.
 #[derive(Debug)]
 struct Temporary {
@@ -235,6 +239,10 @@ impl Temporary {
         self.name.0.as_deref().expect("the name is taken only when the file is given up")
     }
 
+    fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(failed("sync", self.path()))
+    }
+
     /// Gives the file up after it got another name, or lost its own.
     fn into_renamed(self) -> File {
         let Self { file, mut name } = self;
@@ -274,38 +282,38 @@ impl Draft {
         let Self { local, temporary, .. } = self;
         let folder = local.folder(blob.as_bytes()[0]);
         let target = local.path(blob);
-        let found_bytes = temporary.file.metadata().map_err(failed("look at", temporary.path()))?.len();
+        let found_bytes = length(&temporary.file, temporary.path())?;
         if found_bytes != size_bytes {
             let path = temporary.path().to_owned();
             return Err(Error::Damaged { path, found_bytes, expected_bytes: size_bytes });
         }
         loop {
             let existing = local.look(blob)?;
-            if let Some(existing) = &existing {
+            if let Some(file) = &existing {
                 // Waits for somebody who is just removing it.
-                existing.lock_shared().map_err(failed("lock", &target))?;
-                if !has_name(existing, &target)? {
+                file.lock_shared().map_err(failed("lock", &target))?;
+                if !has_name(file, &target)? {
                     continue;
                 }
             }
-            if let Some(file) = existing.as_ref()
-                && file.metadata().map_err(failed("look at", &target))?.len() != size_bytes
-            {
-                tracing::warn!(%blob, size_bytes, "a blob of the wrong length is replaced");
-                temporary.file.sync_all().map_err(failed("sync", temporary.path()))?;
-                fs::rename(temporary.path(), &target).map_err(failed("replace", &target))?;
-                let file = temporary.into_renamed();
-                sync_directory(&folder)?;
-                return Ok((false, file));
-            }
-            if let Some(file) = existing {
-                // Whoever stored it may not have come as far as this yet.
-                file.sync_all().map_err(failed("sync", &target))?;
-                sync_directory(&folder)?;
-                return Ok((true, file));
-            }
-            temporary.file.sync_all().map_err(failed("sync", temporary.path()))?;
-            match rename_new(temporary.path(), &target) {
+            let renamed = match existing {
+                Some(file) if length(&file, &target)? == size_bytes => {
+                    // Whoever stored it may not have come as far as this yet.
+                    file.sync_all().map_err(failed("sync", &target))?;
+                    sync_directory(&folder)?;
+                    return Ok((true, file));
+                }
+                Some(_locked) => {
+                    tracing::warn!(%blob, size_bytes, "a blob of the wrong length is replaced");
+                    temporary.sync()?;
+                    fs::rename(temporary.path(), &target)
+                }
+                None => {
+                    temporary.sync()?;
+                    rename_new(temporary.path(), &target)
+                }
+            };
+            match renamed {
                 Ok(()) => {
                     let file = temporary.into_renamed();
                     sync_directory(&folder)?;
