@@ -22,5 +22,8 @@ pub mod app;
 pub mod accounts;
 pub mod audit;
 
+// Features.
+pub mod restore;
+
 // Top.
 pub mod cli;

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod generated;
+pub mod restore;
 pub mod user;
 
 use std::io::{ErrorKind, Write};

@@ -26,9 +26,11 @@ use crate::restore::pipeline::{self, Made, Order, Workshop, sentence};
 
 /// `safelight restore INPUT... -o OUT`
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "The format stays the input's: JPEG at quality 95 with all its colour, PNG, WebP and TIFF with \
+#[command(
+    after_help = "The format stays the input's: JPEG at quality 95 with all its colour, PNG, WebP and TIFF with \
     their bit depth; GIF becomes PNG. EXIF, colour profile and orientation are carried over. A picture that needs \
-    nothing is copied byte by byte.\n\nExit codes: 0 everything was done, 1 at least one picture was not, 2 wrong usage.")]
+    nothing is copied byte by byte.\n\nExit codes: 0 everything was done, 1 at least one picture was not, 2 wrong usage."
+)]
 pub struct RestoreArgs {
     /// Pictures, and folders of pictures
     #[arg(required = true, value_name = "INPUT", value_hint = clap::ValueHint::AnyPath)]
@@ -156,10 +158,12 @@ fn prepare(args: &RestoreArgs, engines: &Engines) -> Result<Checked, Wrong> {
     let mask = match &args.mask {
         None => None,
         Some(path) => Some(
-            fs::read(path).map_err(|error| Wrong(format!("the mask {} can't be read: {error}", shown(path))))?,
+            fs::read(path)
+                .map_err(|error| Wrong(format!("the mask {} can't be read: {error}", shown(path))))?,
         ),
     };
-    let is_folder = !single || args.output.is_dir() || args.output.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let is_folder =
+        !single || args.output.is_dir() || args.output.as_os_str().as_encoded_bytes().ends_with(b"/");
     let tasks = if is_folder { into_folder(args)? } else { vec![into_file(args)?] };
     refuse_overwriting(&tasks, args.mask.as_deref())?;
     let steps = pipeline::plan(preset, &args.steps, mask.is_some());
@@ -172,13 +176,15 @@ fn into_file(args: &RestoreArgs) -> Result<Task, Wrong> {
     let by_name = output.extension().and_then(named_format);
     let format = match (args.format, by_name) {
         (_, Some(Format::Gif)) => {
-            return Err(Wrong(format!(
-                "{}: a GIF can't hold a photograph; name it .png",
-                shown(output)
-            )));
+            return Err(Wrong(format!("{}: a GIF can't hold a photograph; name it .png", shown(output))));
         }
         (Some(asked), Some(named)) if asked != named => {
-            return Err(Wrong(format!("{} says {}, but --format says {}", shown(output), named.name(), asked.name())));
+            return Err(Wrong(format!(
+                "{} says {}, but --format says {}",
+                shown(output),
+                named.name(),
+                asked.name()
+            )));
         }
         (asked, named) => asked.or(named),
     };
@@ -212,7 +218,10 @@ fn into_folder(args: &RestoreArgs) -> Result<Vec<Task>, Wrong> {
         let mut failed = Vec::new();
         walk(input, own_output.as_deref(), &mut found, &mut failed);
         if found.is_empty() && failed.is_empty() {
-            tasks.push(Task { input: input.clone(), plan: Err("There are no pictures in this folder.".into()) });
+            tasks.push(Task {
+                input: input.clone(),
+                plan: Err("There are no pictures in this folder.".into()),
+            });
         }
         for (path, source) in found {
             let name = path.strip_prefix(input).unwrap_or(&path).to_owned();
@@ -236,7 +245,8 @@ fn plan_in_folder(
     let copied = args.format.or(source);
     for number in 1_u32.. {
         let output = args.output.join(renamed(name, written, number));
-        let copy = if copied == source { args.output.join(renamed(name, None, number)) } else { output.clone() };
+        let copy =
+            if copied == source { args.output.join(renamed(name, None, number)) } else { output.clone() };
         if !taken.contains(&output) && !taken.contains(&copy) {
             taken.insert(output.clone());
             taken.insert(copy.clone());
@@ -250,7 +260,9 @@ fn plan_in_folder(
 /// the first of that name.
 fn renamed(name: &Path, format: Option<Format>, number: u32) -> PathBuf {
     let extension = match (format, name.extension()) {
-        (Some(format), Some(extension)) if named_format(extension) == Some(format) => Some(extension.to_owned()),
+        (Some(format), Some(extension)) if named_format(extension) == Some(format) => {
+            Some(extension.to_owned())
+        }
         (Some(format), _) => Some(format.extension().into()),
         (None, extension) => extension.map(OsStr::to_owned),
     };
@@ -288,7 +300,7 @@ fn walk(
         }
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => {
-                // A folder is its own result only in the first run otherwise.
+                // What an earlier run has made is not restored again.
                 if own_output.is_none_or(|own| path.canonicalize().ok().as_deref() != Some(own)) {
                     walk(&path, own_output, found, failed);
                 }
@@ -404,7 +416,7 @@ async fn work(job: &Checked, engines: &Engines) -> anyhow::Result<ExitCode> {
             break;
         }
         let mut line = Line {
-            input: shown(&task.input),
+            input: task.input.to_string_lossy().into_owned(),
             output: None,
             outcome: None,
             format: None,
@@ -423,7 +435,7 @@ async fn work(job: &Checked, engines: &Engines) -> anyhow::Result<ExitCode> {
                     Outcome::Unchanged => unchanged += 1,
                 }
                 talk.say(&format!("{} -> {}: {}", shown(&task.input), shown(output), deed(&made)));
-                line.output = Some(shown(output));
+                line.output = Some(output.to_string_lossy().into_owned());
                 line.outcome = Some(made.outcome);
                 line.format = Some(made.file.as_ref().map_or(made.source, |file| file.format));
                 (line.width, line.height) = (Some(made.width), Some(made.height));
@@ -482,7 +494,9 @@ async fn restore_one<'a>(
         .map_err(|error| Failed { code: error.code(), detail: sentence(&error) })?;
     let (output, written) = match &made.file {
         Some(file) => (&plan.output, write_whole(&plan.output, &mut file.bytes.as_slice())),
-        None => (&plan.copy, fs::File::open(&task.input).and_then(|mut file| write_whole(&plan.copy, &mut file))),
+        None => {
+            (&plan.copy, fs::File::open(&task.input).and_then(|mut file| write_whole(&plan.copy, &mut file)))
+        }
     };
     written.map_err(|error| Failed::io("written", output, &error))?;
     Ok((made, output))
@@ -565,7 +579,8 @@ impl Talk {
     }
 
     fn bar(&self, number: usize, count: usize, input: &Path) -> ProgressBar {
-        let target = if self.is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if self.is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3}% {msg:<14}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let name = input.file_name().map_or_else(String::new, |name| shown(Path::new(name)));
@@ -595,7 +610,8 @@ mod tests {
 
     #[test]
     fn extensions_follow_the_format_that_is_written() {
-        let name = |name: &str, format, number| renamed(Path::new(name), format, number).display().to_string();
+        let name =
+            |name: &str, format, number| renamed(Path::new(name), format, number).display().to_string();
         assert_eq!(name("a/x.JPEG", Some(Format::Jpeg), 1), "a/x.JPEG");
         assert_eq!(name("a/x.gif", Some(Format::Png), 1), "a/x.png");
         assert_eq!(name("x", Some(Format::Tiff), 2), "x (2).tif");

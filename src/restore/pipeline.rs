@@ -6,10 +6,12 @@ use std::num::NonZeroUsize;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{self, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work};
+use crate::engine::{
+    self, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
+};
 use crate::imaging::{
-    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit, Probe,
-    Samples,
+    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit,
+    Probe, Samples,
 };
 
 /// What the built-in engine keeps beside the picture while it works, in bytes per pixel: planes of brightness and
@@ -66,7 +68,9 @@ impl Error {
             Self::Picture(imaging::Error::Encode { .. }) => "not-written",
             Self::Picture(imaging::Error::Read(_)) => "not-read",
             Self::Animated { .. } => "animated",
-            Self::Mask(_) | Self::MaskSize { .. } | Self::Engine(engine::Error::MaskSize { .. }) => "bad-mask",
+            Self::Mask(_) | Self::MaskSize { .. } | Self::Engine(engine::Error::MaskSize { .. }) => {
+                "bad-mask"
+            }
             Self::Engine(engine::Error::UnknownEngine(_)) => "unknown-engine",
             Self::Engine(engine::Error::UnsupportedStep { .. }) => "unknown-step",
             Self::Engine(engine::Error::Cancelled) | Self::Cancelled => "cancelled",
@@ -213,7 +217,8 @@ where
     let context = engine::Context { progress, cancel: cancel.clone(), threads: order.threads };
     let restored = engine.restore(work, context).await?;
     let target = order.format.unwrap_or(kept_format(format));
-    let as_it_came = restored.outcome == Outcome::Unchanged && order.format.is_none_or(|wanted| wanted == format);
+    let as_it_came =
+        restored.outcome == Outcome::Unchanged && order.format.is_none_or(|wanted| wanted == format);
     let image = restored.image;
     let file = if as_it_came {
         None
@@ -310,7 +315,12 @@ fn damage(image: &Image) -> Image {
         Samples::U8(samples) => rate_all(samples, channels, |pixel| rate(pixel, 255)),
         Samples::U16(samples) => rate_all(samples, channels, |pixel| rate(pixel, 65_535)),
     };
-    Image { width: image.width, height: image.height, channels: Channels::Gray, samples: Samples::U8(samples) }
+    Image {
+        width: image.width,
+        height: image.height,
+        channels: Channels::Gray,
+        samples: Samples::U8(samples),
+    }
 }
 
 fn rate_all<T: Copy + Into<u32>>(samples: &[T], channels: Channels, rate: impl Fn(&[u32]) -> u8) -> Vec<u8> {
@@ -374,10 +384,7 @@ mod tests {
     #[test]
     fn errors_become_sentences() {
         let error = Error::Mask(imaging::Error::Truncated { format: "PNG" });
-        assert_eq!(
-            sentence(&error),
-            "The mask can't be read: the PNG file is cut off: its end is missing."
-        );
+        assert_eq!(sentence(&error), "The mask can't be read: the PNG file is cut off: its end is missing.");
         assert_eq!(error.code(), "bad-mask");
     }
 
@@ -396,7 +403,10 @@ mod tests {
             ]),
         };
         let Samples::U8(rated) = damage(&image).samples else { panic!("8 bits") };
-        assert_eq!(rated.iter().map(|sample| *sample >= 128).collect::<Vec<_>>(), [true, true, false, false, false]);
+        assert_eq!(
+            rated.iter().map(|sample| *sample >= 128).collect::<Vec<_>>(),
+            [true, true, false, false, false]
+        );
     }
 
     #[test]
