@@ -10,6 +10,7 @@ pub mod id;
 pub mod jobs;
 
 // Tools: the outside world; no SQL, no routes.
+pub mod cache;
 pub mod engine;
 pub mod imaging;
 pub mod storage;
@@ -21,9 +22,10 @@ pub mod app;
 // Features: vertical slices.
 pub mod accounts;
 pub mod audit;
-
-// Features.
+pub mod notify;
 pub mod restore;
 
 // Top.
 pub mod cli;
+pub mod server;
+mod web;

@@ -30,9 +30,12 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         return Problem::not_found("address").into_response();
     }
     if method != Method::GET && method != Method::HEAD {
-        let mut response =
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This address can only be read.")
-                .into_response();
+        let mut response = Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "This address can only be read.",
+        )
+        .into_response();
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -89,7 +92,8 @@ fn encoded(path: &str, headers: &HeaderMap) -> (Option<&'static str>, Option<Emb
     let accepts = |wanted: &str| {
         accepted.split(',').any(|entry| {
             let mut parts = entry.split(';').map(str::trim);
-            let refused = |quality: &str| quality.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32));
+            let refused =
+                |quality: &str| quality.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32));
             parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted)) && !parts.any(refused)
         })
     };

@@ -4,6 +4,8 @@
 
 pub mod config;
 pub mod generated;
+pub mod migrate;
+mod openapi;
 pub mod restore;
 pub mod user;
 
@@ -12,7 +14,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::config::Flags;
+use crate::config::{self as settings_room, Config, Environment, Flags};
 
 /// The flags that every command understands.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -111,4 +113,9 @@ mod tests {
         assert_eq!(flags.config, Some("f".into()));
         assert_eq!(flags.log_level.as_deref(), Some("loud"), "checked later, with everything else");
     }
+}
+
+/// The checked configuration of a command. What it says when something is wrong names every mistake.
+pub(crate) fn settings(flags: &Flags, environment: &Environment) -> anyhow::Result<Config> {
+    Ok(settings_room::load(flags, environment)?.config)
 }

@@ -1,0 +1,95 @@
+//! The commands as clap sees them, and the way from each to what runs it.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{GlobalArgs, config, generated, import, migrate, openapi, restore, serve, user};
+use crate::config::Environment;
+
+/// A home for photographs and files on one small server: store, restore, share.
+#[derive(Debug, Parser)]
+#[command(name = "safelight", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the appliance: web, API and jobs
+    Serve(serve::ServeArgs),
+    /// Restores photographs without a server
+    Restore(restore::RestoreArgs),
+    /// Manages people, also when nobody can log in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Takes a folder of files into the library
+    Import(import::ImportArgs),
+    /// Checks, shows and documents the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Shows and applies what the database's schema lacks
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
+    /// Prints the OpenAPI document
+    Openapi,
+    /// Prints completions for a shell
+    Completions(generated::CompletionsArgs),
+    /// Prints the manual pages
+    Man(generated::ManArgs),
+    /// Prints the version
+    Version(generated::VersionArgs),
+}
+
+/// Reads the arguments, runs the command and says what went wrong.
+///
+/// Exit codes: 0 fine, 1 it failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(e) => {
+            // Help and the version are no failure; a broken pipe on the way is none either.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(arguments) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("safelight: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { global, command } = arguments;
+    let environment = Environment::of_process();
+    match command {
+        Command::Serve(args) => serve::run(&args, &global, &environment),
+        Command::Restore(args) => restore::run(&args),
+        Command::User(command) => user::run(command, &global, &environment),
+        Command::Import(args) => import::run(&args, &global, &environment),
+        Command::Config(command) => config::run(&command, &global, &environment),
+        Command::Migrate(command) => migrate::run(&command, &global, &environment),
+        Command::Openapi => openapi::run(),
+        Command::Completions(args) => {
+            generated::completions(&args, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => generated::man(&args, Arguments::command()).map(|()| ExitCode::SUCCESS),
+        Command::Version(args) => generated::version(&args).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_commands_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

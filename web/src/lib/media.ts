@@ -1,0 +1,27 @@
+import { address } from './send';
+import type { Media, Rendition } from './types';
+
+export const isPicture = (media: { content_type: string }) => media.content_type.startsWith('image/') && media.content_type !== 'image/svg+xml';
+
+/** Kinds of picture that every browser shows by itself, so that the original may be shown at high zoom. */
+const shown = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif']);
+export const browserShows = (contentType: string) => shown.has(contentType);
+
+type Preset = 'thumb' | 'grid' | 'screen';
+export const contentOf = (media: Media, preset?: Preset) => address(`/media/${media.id}/content`, { preset });
+export const downloadOf = (media: Media) => address(`/media/${media.id}/content`, { download: 1 });
+export const renditionOf = (rendition: Rendition, preset?: Preset) => address(`/media/${rendition.media_id}/renditions/${rendition.id}/content`, { preset });
+export const renditionDownload = (rendition: Rendition) => address(`/media/${rendition.media_id}/renditions/${rendition.id}/content`, { download: 1 });
+
+/** The name without its ending, and the ending with its dot. */
+export function nameParts(name: string): [string, string] {
+  const dot = name.lastIndexOf('.');
+  return dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
+}
+
+/** Short name of a type: `JPEG`, `PDF`. */
+export function kindOf(contentType: string): string {
+  const sub = contentType.split(';')[0]!.split('/')[1] ?? contentType;
+  if (contentType === 'application/octet-stream') return 'File';
+  return sub.replace(/^x-|^vnd\./, '').replace(/\+xml$/, '').slice(0, 12).toUpperCase();
+}
