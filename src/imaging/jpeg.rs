@@ -251,6 +251,7 @@ pub(super) fn decode(bytes: &[u8], head: &JpegHeader, reduction: u32) -> Result<
     if head.header.bit_depth != 8 {
         return Err(Error::unsupported(NAME, format!("{} bits a sample", head.header.bit_depth)));
     }
+    check_sides(head.header.width, head.header.height)?;
     match decode_with_turbo(bytes, head, reduction) {
         Err(Failure::InHeader(reason)) => {
             // libjpeg-turbo counts a warning about a segment nobody needs as failure: without them it works.
@@ -265,6 +266,14 @@ pub(super) fn decode(bytes: &[u8], head: &JpegHeader, reduction: u32) -> Result<
         Err(Failure::InPixels(error)) => Err(error),
         Ok(pixels) => Ok(pixels),
     }
+}
+
+/// A little less than the 65,535 of the standard is what every reader built on libjpeg takes.
+fn check_sides(width: u32, height: u32) -> Result<(), Error> {
+    if width.max(height) > 65_500 {
+        return Err(Error::unsupported(NAME, "sides over 65500 pixels"));
+    }
+    Ok(())
 }
 
 enum Failure {
@@ -376,9 +385,7 @@ pub(super) fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, 
         (Channels::Rgb, Subsampling::Half) => (PixelFormat::RGB, Subsamp::Sub2x2),
         _ => return Err(Error::unsupported(NAME, "transparency")),
     };
-    if image.width > 65_535 || image.height > 65_535 {
-        return Err(Error::unsupported(NAME, "sides over 65535 pixels"));
-    }
+    check_sides(image.width, image.height)?;
     let mut compressor = Compressor::new().map_err(failed)?;
     compressor.set_quality(i32::from(options.quality.clamp(1, 100))).map_err(failed)?;
     compressor.set_subsamp(subsampling).map_err(failed)?;
