@@ -20,11 +20,11 @@ pub mod api;
 pub mod app;
 
 // Features: vertical slices.
-pub mod audit;
-
 pub mod accounts;
 pub mod library;
+pub mod audit;
 pub mod notify;
+pub mod restore;
 
 // Top.
 pub mod cli;

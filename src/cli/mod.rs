@@ -6,6 +6,7 @@ pub mod config;
 pub mod generated;
 pub mod migrate;
 mod openapi;
+pub mod restore;
 pub mod user;
 
 use std::io::{ErrorKind, Write};
