@@ -21,8 +21,9 @@ pub mod app;
 
 // Features: vertical slices.
 pub mod accounts;
-pub mod library;
+pub mod admin;
 pub mod audit;
+pub mod library;
 pub mod notify;
 pub mod restore;
 
