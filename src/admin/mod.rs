@@ -3,7 +3,7 @@
 mod docs;
 mod routes;
 
-pub use routes::{documentation, router};
+pub use routes::{documentation, first_bucket, router};
 
 use serde::{Deserialize, Serialize};
 

@@ -67,12 +67,7 @@ pub(in crate::library) fn seqs(conn: &Connection) -> Result<Vec<Seq>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(in crate::library) fn update(
-    tx: &Tx<'_>,
-    bucket: Seq,
-    name: &str,
-    visibility: Visibility,
-) -> Result<()> {
+pub(in crate::library) fn update(tx: &Tx<'_>, bucket: Seq, name: &str, visibility: Visibility) -> Result<()> {
     tx.execute(
         "UPDATE buckets SET name = ?2, visibility = ?3 WHERE seq = ?1",
         params![bucket, name, visibility],
@@ -87,6 +82,13 @@ pub(in crate::library) fn count(conn: &Connection, bucket: Seq) -> Result<(u64, 
          FROM buckets WHERE seq = ?1",
     )?;
     Ok(statement.query_row([bucket], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?)
+}
+
+/// Media of all buckets that are not in the trash, and the bytes of their current versions.
+pub(in crate::library) fn totals(conn: &Connection) -> Result<(u64, u64)> {
+    let mut statement = conn
+        .prepare_cached("SELECT coalesce(sum(media_count), 0), coalesce(sum(size_bytes), 0) FROM buckets")?;
+    Ok(statement.query_row([], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?)
 }
 
 pub(in crate::library) fn delete(tx: &Tx<'_>, bucket: Seq) -> Result<()> {
@@ -115,9 +117,8 @@ pub(in crate::library) fn ensure_folder(tx: &Tx<'_>, bucket: Seq, path: &str) ->
 }
 
 pub(in crate::library) fn find_folder(conn: &Connection, bucket: Seq, path: &str) -> Result<Option<Folder>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT path, name, media_count FROM folders WHERE bucket_seq = ?1 AND path = ?2",
-    )?;
+    let mut statement = conn
+        .prepare_cached("SELECT path, name, media_count FROM folders WHERE bucket_seq = ?1 AND path = ?2")?;
     Ok(statement.query_row(params![bucket, path], folder_from_row).optional()?)
 }
 
