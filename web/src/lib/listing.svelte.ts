@@ -98,8 +98,13 @@ class Listing {
       const at = items.findIndex((item) => item.id === media.id);
       if (!this.belongs(media)) items = at < 0 ? items : items.toSpliced(at, 1);
       else if (at >= 0) items = items.with(at, media);
-      else if (!this.query.sort && !this.query.q) items = [media, ...items];
-      else unsure = true;
+      else if (this.query.sort) unsure = true;
+      else {
+        // Newest first; what is older than all that is loaded comes with its page.
+        const place = items.findIndex((item) => item.created_at < media.created_at);
+        if (place >= 0) items = items.toSpliced(place, 0, media);
+        else if (!this.more) items = [...items, media];
+      }
     }
     this.items = items;
     // Sorted otherwise, only the server knows the place.
