@@ -56,6 +56,23 @@ describe('the listing', () => {
     expect(ids()).toEqual([]);
   });
 
+  test('a flood of changes reads the beginning again and keeps what lies beyond', async () => {
+    let total = 450;
+    vi.stubGlobal('fetch', (address: string) => {
+      const query = new URL(address, 'http://x').searchParams;
+      const cursor = Number(query.get('cursor') ?? 0);
+      const items = Array.from({ length: total }, (_, n) => media(n - (total - 450))).slice(cursor, cursor + 200);
+      return Promise.resolve(new Response(JSON.stringify({ items, next_cursor: cursor + 200 < total ? String(cursor + 200) : null })));
+    });
+    await listing.open({ bucket: 'many' });
+    await listing.loadMore();
+    total = 453;
+    await listing.refresh();
+    expect(ids().slice(0, 4)).toEqual(['m-3', 'm-2', 'm-1', 'm0']);
+    expect(listing.items).toHaveLength(403);
+    expect(new Set(ids()).size).toBe(403);
+  });
+
   test('a failure says so and can be tried again', async () => {
     vi.stubGlobal('fetch', () => Promise.resolve(new Response('{"type":"/problems/not-found","status":404}', { status: 404 })));
     await listing.open({ bucket: 'gone' });
