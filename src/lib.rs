@@ -20,10 +20,12 @@ pub mod api;
 pub mod app;
 
 // Features: vertical slices.
-pub mod audit;
-
 pub mod accounts;
+pub mod admin;
+pub mod audit;
+pub mod library;
 pub mod notify;
+pub mod restore;
 
 // Top.
 pub mod cli;

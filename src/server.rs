@@ -3,6 +3,8 @@
 mod health;
 mod listen;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::middleware;
@@ -14,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, api, notify, web};
+use crate::{accounts, admin, api, library, notify, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -40,8 +42,14 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 struct Document;
 
 fn api_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .nest("/api/v1", OpenApiRouter::new().merge(accounts::router()).merge(notify::router()))
+    OpenApiRouter::with_openapi(Document::openapi()).nest(
+        "/api/v1",
+        OpenApiRouter::new()
+            .merge(accounts::router())
+            .merge(library::router())
+            .merge(notify::router())
+            .merge(admin::router()),
+    )
 }
 
 /// The OpenAPI document of all routes.
@@ -51,8 +59,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Everything that answers HTTP.
 pub fn router(app: App) -> Router {
-    let (api, _) = api_routes().merge(health::router()).split_for_parts();
+    let (api, document) = api_routes().merge(health::router()).split_for_parts();
+    let document = document.to_json().unwrap_or_default();
     let mut router = api
+        .merge(admin::documentation(document))
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
@@ -81,8 +91,15 @@ impl Predicate for IsJson {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// All kinds of jobs, for the one server of a data directory.
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
-    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers).observe(notify::job_changed)
+    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+        .register::<library::Describe>()
+        .every(HOUR, library::Sweep {})
+        .every(24 * HOUR, library::FindOrphans {})
+        .every(HOUR, admin::Prune {})
+        .observe(notify::job_changed)
 }

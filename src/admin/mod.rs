@@ -2,9 +2,8 @@
 
 mod docs;
 mod routes;
-mod setup;
 
-pub use routes::{documentation, router};
+pub use routes::{documentation, first_bucket, router};
 
 use serde::{Deserialize, Serialize};
 

@@ -23,15 +23,11 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<Header, Error> {
     header.frames = 0;
     // The palette numbers of a frame as large as the canvas.
     header.extra_bytes_per_pixel = 1;
-    // The end may be missing: whether the first frame is complete is seen when it is decoded.
-    let _ = walk(&mut scan, &mut header);
+    let walked = walk(&mut scan, &mut header);
     if header.frames == 0 {
-        return Err(if scan.position() >= scan.length() {
-            Error::Truncated { format: NAME }
-        } else {
-            Error::broken(NAME, "it has no frame")
-        });
+        return Err(walked.err().unwrap_or_else(|| Error::broken(NAME, "it has no frame")));
     }
+    // Later frames may be cut off or damaged; whether the first one is complete is seen when it is decoded.
     Ok(header)
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Entry {
     /// Where the entry itself stands.
     at: u64,
     /// Where its value stands, which may be inside the entry.
-    value_at: u64,
+    pub(super) value_at: u64,
 }
 
 impl Entry {
@@ -58,7 +58,7 @@ pub(super) struct Field {
 /// A file or block made of directories.
 pub(super) struct Directories<'a> {
     scan: Scan<'a>,
-    little_endian: bool,
+    pub(super) little_endian: bool,
     big_tiff: bool,
     /// Where the first directory stands.
     pub(super) first: u64,

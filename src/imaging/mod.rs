@@ -16,9 +16,12 @@ mod orientation;
 mod pixels;
 mod png;
 mod probe;
+mod resize;
 mod shrink;
 mod source;
+mod thumbhash;
 mod tiff;
+mod variant;
 mod webp;
 
 pub use budget::{Budget, Limits, Permit};
@@ -33,3 +36,9 @@ pub use metadata::{Metadata, MetadataEntry, Position, TakenAt, metadata_entries}
 pub use orientation::{Orientation, orient};
 pub use pixels::{Channels, Image, Samples};
 pub use probe::{Colour, Probe, probe, probe_bytes};
+pub use resize::resize;
+pub use thumbhash::thumbhash;
+pub use variant::{Fit, Preset, Variant, VariantSpec, thumbnail, variant, variant_bytes};
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,10 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        // Asked before, because a failed read leaves the reader nobody knows where.
+        if N as u64 > self.length.saturating_sub(self.position) {
+            return Err(Error::Truncated { format: self.format });
+        }
         let mut bytes = [0; N];
         self.reader.read_exact(&mut bytes).map_err(|error| Error::from_io(self.format, error))?;
         self.position += N as u64;

@@ -1,7 +1,7 @@
 //! TIFF (revision 6.0 and BigTIFF). The directory is read here; the `tiff` crate undoes strips, tiles and compression,
 //! except JPEG, which goes through libjpeg-turbo like any other.
 
-use std::io::{BufReader, Cursor, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::encoder::{Compression, Predictor, TiffEncoder, colortype};
@@ -20,6 +20,9 @@ use super::source::ReadSeek;
 
 const NAME: &str = "TIFF";
 
+/// What the samples mean: 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 inks, 6 YCbCr.
+const PHOTOMETRIC: u16 = 0x0106;
+
 /// Pages after these are not counted.
 const MAX_PAGES: u32 = 10_000;
 
@@ -34,6 +37,8 @@ pub(super) struct TiffHeader {
     /// Alpha is multiplied into the colours.
     premultiplied: bool,
     jpeg: Option<JpegParts>,
+    /// For palettes: two bytes of the file that the crate has to read differently, or it refuses it.
+    patch: Option<(u64, [u8; 2])>,
 }
 
 /// JPEG streams inside the file.
@@ -57,7 +62,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<TiffHeader, Error> {
         return Err(Error::broken(NAME, "an impossible size"));
     };
     let bit_depth = number(&mut directories, 0x0102).unwrap_or(1);
-    let photometric = number(&mut directories, 0x0106).unwrap_or(1);
+    let photometric = number(&mut directories, PHOTOMETRIC).unwrap_or(1);
     let samples_per_pixel = number(&mut directories, 0x0115).unwrap_or(1);
     let compression = number(&mut directories, 0x0103).unwrap_or(1);
     let extra = first.find(0x0152).and_then(|entry| directories.numbers(entry, 16).ok()).unwrap_or_default();
@@ -104,11 +109,27 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<TiffHeader, Error> {
     header.has_icc = icc.is_some();
     header.exif = ExifFields::read(&mut directories).to_block();
     // The crate's own buffer, with all samples of a pixel, beside the picture that is made of it.
-    header.extra_bytes_per_pixel = samples_per_pixel * if bit_depth > 8 { 2 } else { 1 };
+    let apart = if colour == Colour::CmykAlpha { 5 } else { 0 };
+    header.extra_bytes_per_pixel = (samples_per_pixel + apart) * if bit_depth > 8 { 2 } else { 1 };
     header.frames = count_pages(&mut directories, &first);
+    let black_is_zero = if directories.little_endian { [1, 0] } else { [0, 1] };
+    let patch = first
+        .find(PHOTOMETRIC)
+        .filter(|entry| colour == Colour::Palette && entry.kind == 3)
+        .map(|entry| (entry.value_at, black_is_zero));
     let planar = number(&mut directories, 0x011c) == Some(2);
     let premultiplied = extra.first() == Some(&1);
-    Ok(TiffHeader { header, icc, samples_per_pixel, photometric, planar, palette, premultiplied, jpeg })
+    Ok(TiffHeader {
+        header,
+        icc,
+        samples_per_pixel,
+        photometric,
+        planar,
+        palette,
+        premultiplied,
+        jpeg,
+        patch,
+    })
 }
 
 fn count_pages(directories: &mut Directories<'_>, first: &Directory) -> u32 {
@@ -207,6 +228,7 @@ fn read_samples(source: &mut dyn ReadSeek, head: &TiffHeader) -> Result<Samples,
     // A list of numbers takes 32 times its bytes there; this is enough for 16,000 strips a megabyte.
     limits.ifd_value_size = 1 << 20;
     source.seek(SeekFrom::Start(0)).map_err(Error::Read)?;
+    let source = Patched { source, position: 0, patch: head.patch };
     let mut decoder = Decoder::new(BufReader::new(source)).map_err(failed)?.with_limits(limits);
     let mut result = DecodingResult::U8(Vec::new());
     decoder.read_image_to_buffer(&mut result).map_err(failed)?;
@@ -215,6 +237,36 @@ fn read_samples(source: &mut dyn ReadSeek, head: &TiffHeader) -> Result<Samples,
         DecodingResult::U8(samples) => Ok(Samples::U8(samples)),
         DecodingResult::U16(samples) if head.header.bit_depth == 16 => Ok(Samples::U16(samples)),
         _ => Err(Error::unsupported(NAME, format!("{} bits a sample of this kind", head.header.bit_depth))),
+    }
+}
+
+/// A file of which two bytes read differently. The crate gives the numbers of a palette only if it takes them for gray.
+struct Patched<'a> {
+    source: &'a mut dyn ReadSeek,
+    position: u64,
+    patch: Option<(u64, [u8; 2])>,
+}
+
+impl Read for Patched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        if let Some((at, bytes)) = self.patch {
+            for (place, byte) in (at..).zip(bytes) {
+                let target = place.checked_sub(self.position).and_then(|index| usize::try_from(index).ok());
+                if let Some(target) = target.filter(|index| *index < count) {
+                    buffer[target] = byte;
+                }
+            }
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Patched<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.position = self.source.seek(to)?;
+        Ok(self.position)
     }
 }
 
