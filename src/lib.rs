@@ -23,6 +23,7 @@ pub mod app;
 pub mod audit;
 
 pub mod accounts;
+pub mod admin;
 pub mod library;
 pub mod notify;
 

@@ -3,6 +3,8 @@
 mod health;
 mod listen;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::middleware;
@@ -14,9 +16,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, api, library, notify, web};
+use crate::{accounts, admin, api, library, notify, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Sent with every answer, so that nothing which people upload can act as a page of ours.
 const SECURITY_HEADERS: [(&str, &str); 6] = [
@@ -42,7 +46,11 @@ struct Document;
 fn api_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi()).nest(
         "/api/v1",
-        OpenApiRouter::new().merge(accounts::router()).merge(library::router()).merge(notify::router()),
+        OpenApiRouter::new()
+            .merge(accounts::router())
+            .merge(library::router())
+            .merge(notify::router())
+            .merge(admin::router()),
     )
 }
 
@@ -77,6 +85,9 @@ impl Predicate for IsJson {
     where
         B: http_body::Body,
     {
+        if response.headers().contains_key(header::ACCEPT_RANGES) {
+            return false;
+        }
         let json = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         json.is_some_and(|t| t.starts_with("application/json") || t.starts_with("application/problem+json"))
             && response.body().size_hint().exact().is_none_or(|bytes| bytes > 1024)
@@ -86,5 +97,9 @@ impl Predicate for IsJson {
 /// All kinds of jobs, for the one server of a data directory.
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
-    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers).observe(notify::job_changed)
+    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+        .register::<library::Describe>()
+        .every(HOUR, library::Sweep {})
+        .every(24 * HOUR, library::FindOrphans {})
+        .observe(notify::job_changed)
 }

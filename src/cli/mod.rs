@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod generated;
+pub mod import;
 pub mod migrate;
 mod openapi;
 pub mod user;

@@ -29,13 +29,13 @@ use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Storage};
 
 pub use buckets::{
-    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, get_bucket, list_buckets,
-    list_folders, remove_bucket,
+    BucketChange, NewBucket, Totals, add_bucket, add_bucket_in, add_first_bucket_in, add_folder, change_bucket,
+    get_bucket, list_buckets, list_folders, remove_bucket, totals,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
 pub use error::Error;
-pub use intake::{Arrived, Destination, add, add_in, receive, receive_bytes};
-pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
+pub use intake::{Arrived, Destination, add, add_bytes, add_in, has_blobs, receive, receive_bytes};
+pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, recover};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
     RestorationId, Slug, Sort, SortBy, State, Version, VersionId, Visibility,
