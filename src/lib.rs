@@ -20,12 +20,12 @@ pub mod api;
 pub mod app;
 
 // Features: vertical slices.
-pub mod audit;
-
 pub mod accounts;
 pub mod admin;
 pub mod library;
+pub mod audit;
 pub mod notify;
+pub mod restore;
 
 // Top.
 pub mod cli;

@@ -7,6 +7,7 @@ pub mod generated;
 pub mod import;
 pub mod migrate;
 mod openapi;
+pub mod restore;
 pub mod user;
 
 use std::io::{ErrorKind, Write};
