@@ -22,8 +22,8 @@ pub mod app;
 // Features: vertical slices.
 pub mod accounts;
 pub mod admin;
-pub mod library;
 pub mod audit;
+pub mod library;
 pub mod notify;
 pub mod restore;
 

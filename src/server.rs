@@ -20,8 +20,6 @@ use crate::{accounts, admin, api, library, notify, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
 /// Sent with every answer, so that nothing which people upload can act as a page of ours.
 const SECURITY_HEADERS: [(&str, &str); 6] = [
     (
@@ -61,8 +59,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Everything that answers HTTP.
 pub fn router(app: App) -> Router {
-    let (api, _) = api_routes().merge(health::router()).split_for_parts();
+    let (api, document) = api_routes().merge(health::router()).split_for_parts();
+    let document = document.to_json().unwrap_or_default();
     let mut router = api
+        .merge(admin::documentation(document))
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
@@ -94,6 +94,8 @@ impl Predicate for IsJson {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// All kinds of jobs, for the one server of a data directory.
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
@@ -101,5 +103,6 @@ pub fn runner(app: &App) -> Runner<App> {
         .register::<library::Describe>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
+        .every(HOUR, admin::Prune {})
         .observe(notify::job_changed)
 }

@@ -56,36 +56,6 @@ pub fn add_bucket_in(tx: &Tx<'_>, actor: &Actor, new: &NewBucket) -> Result<Buck
     get_in(tx, &slug)
 }
 
-/// Makes the first bucket of a new library, private; does nothing where there is one already.
-///
-/// # Errors
-/// As [`add_bucket`].
-pub fn add_first_bucket_in(tx: &Tx<'_>, actor: &Actor, slug: &str, name: &str) -> Result<()> {
-    if store::buckets::first(tx)?.is_none() {
-        let new = NewBucket { slug: slug.to_owned(), name: Some(name.to_owned()), visibility: None };
-        add_bucket_in(tx, actor, &new)?;
-    }
-    Ok(())
-}
-
-/// What a library holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Totals {
-    /// Media in all buckets, the trash not counted.
-    pub media: u64,
-    /// Bytes of their current versions.
-    pub bytes: u64,
-}
-
-/// Adds up what all buckets hold.
-///
-/// # Errors
-/// [`Error::Db`].
-pub fn totals(conn: &Connection) -> Result<Totals> {
-    let (media, bytes) = store::buckets::totals(conn)?;
-    Ok(Totals { media, bytes })
-}
-
 /// Finds a bucket.
 ///
 /// # Errors

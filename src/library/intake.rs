@@ -10,7 +10,7 @@ use super::{Error, Result, What, buckets, emit, free_place, get_in, names, store
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
-use crate::db::{Db, Tx};
+use crate::db::Tx;
 use crate::imaging::{self, Format};
 use crate::jobs;
 use crate::storage::{BlobId, Kept, Received};
@@ -140,35 +140,6 @@ pub async fn receive(
 /// As [`receive`].
 pub async fn receive_bytes(app: &App, name: &str, bytes: Bytes) -> Result<Arrived> {
     receive(app, name, stream::iter([Ok(bytes)])).await
-}
-
-/// Takes in a file that is in memory already, such as the sample picture; a name that is taken is numbered.
-///
-/// # Errors
-/// As [`add`].
-pub async fn add_bytes(
-    app: &App,
-    actor: &Actor,
-    bucket: &str,
-    folder: &str,
-    name: &str,
-    bytes: Bytes,
-) -> Result<Media> {
-    let to = Destination {
-        bucket: Some(Slug::parse(bucket).map_err(|_| Error::NoSuchBucket)?),
-        folder: folder.to_owned(),
-        name: name.to_owned(),
-        on_conflict: OnConflict::Rename,
-    };
-    add(app, actor, to, stream::iter([Ok(bytes)])).await
-}
-
-/// Whether blobs are on record: then a store without them is not furnished anew but refused.
-///
-/// # Errors
-/// [`Error::Db`].
-pub async fn has_blobs(db: &Db) -> Result<bool> {
-    db.read(|conn| Ok(store::blobs::exist(conn)?)).await
 }
 
 /// Gives stored bytes a place in the library, in a transaction.

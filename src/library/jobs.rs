@@ -28,14 +28,12 @@ const BATCH: usize = 100;
 /// The longest side of the picture that a place-holder is computed from.
 const THUMBHASH_SIDE: u32 = 100;
 
-/// Removes what a crash has left half-uploaded; once at the start of a server. Returns how many files that were.
+/// Removes what a crash has left half-uploaded; once at the start of a server. Returns how many files that were. Blocks.
 ///
 /// # Errors
 /// When the folder can't be read or written.
-pub async fn recover(app: &App) -> Result<u64, Error> {
-    let (storage, now) = (app.storage.clone(), app.clock.now());
-    let cleaned = tokio::task::spawn_blocking(move || storage.clean_incoming(now));
-    Ok(cleaned.await.map_err(Error::Task)??)
+pub fn clean_up(app: &App) -> Result<u64, storage::Error> {
+    app.storage.clean_incoming(app.clock.now())
 }
 
 /// Computes the place-holder of a picture.

@@ -29,13 +29,13 @@ use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Storage};
 
 pub use buckets::{
-    BucketChange, NewBucket, Totals, add_bucket, add_bucket_in, add_first_bucket_in, add_folder, change_bucket,
-    get_bucket, list_buckets, list_folders, remove_bucket, totals,
+    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket,
+    get_bucket, list_buckets, list_folders, remove_bucket,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
 pub use error::Error;
-pub use intake::{Arrived, Destination, add, add_bytes, add_in, has_blobs, receive, receive_bytes};
-pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, recover};
+pub use intake::{Arrived, Destination, add, add_in, receive, receive_bytes};
+pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
     RestorationId, Slug, Sort, SortBy, State, Version, VersionId, Visibility,
@@ -389,4 +389,30 @@ fn free_place(tx: &Tx<'_>, bucket: Seq, folder: &str, name: &str) -> Result<Free
         }
     }
     Err(Error::NameTaken { name: name.to_owned() })
+}
+
+/// Whether any blob is on record: an empty store then means that its disk is missing.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn has_blobs(db: &db::Db) -> db::Result<bool> {
+    db.read(store::blobs::exist).await
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Media that are not in the trash.
+    pub media: u64,
+    /// Bytes of their current versions.
+    pub size_bytes: u64,
+}
+
+/// Counts what is in all buckets.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn totals(conn: &Connection) -> db::Result<Totals> {
+    let (media, size_bytes) = store::buckets::totals(conn)?;
+    Ok(Totals { media, size_bytes })
 }
