@@ -85,6 +85,9 @@ impl Predicate for IsJson {
     where
         B: http_body::Body,
     {
+        if response.headers().contains_key(header::ACCEPT_RANGES) {
+            return false;
+        }
         let json = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         json.is_some_and(|t| t.starts_with("application/json") || t.starts_with("application/problem+json"))
             && response.body().size_hint().exact().is_none_or(|bytes| bytes > 1024)

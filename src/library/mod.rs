@@ -29,8 +29,8 @@ use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Storage};
 
 pub use buckets::{
-    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, get_bucket, list_buckets,
-    list_folders, remove_bucket,
+    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket,
+    get_bucket, list_buckets, list_folders, remove_bucket,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
 pub use error::Error;
@@ -396,7 +396,7 @@ fn free_place(tx: &Tx<'_>, bucket: Seq, folder: &str, name: &str) -> Result<Free
 /// # Errors
 /// When the database can't be read.
 pub async fn has_blobs(db: &db::Db) -> db::Result<bool> {
-    db.read(store::blobs::any).await
+    db.read(store::blobs::exist).await
 }
 
 /// How much there is.

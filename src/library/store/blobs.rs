@@ -22,7 +22,7 @@ pub(in crate::library) fn pardon(tx: &Tx<'_>, kept: &Kept) -> Result<()> {
 }
 
 /// Whether any blob is on record.
-pub(in crate::library) fn any(conn: &Connection) -> Result<bool> {
+pub(in crate::library) fn exist(conn: &Connection) -> Result<bool> {
     Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM blobs)", [], |row| row.get(0))?)
 }
 
