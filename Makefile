@@ -13,7 +13,6 @@ run: release ## builds everything and starts Safelight on http://127.0.0.1:8080
 	exec "$(TARGET)/release/safelight" serve
 
 release: web ## builds the program with the web UI inside: target/release/safelight
-	@command -v cargo >/dev/null
 	cargo build --release $(CARGO_FLAGS)
 
 web: ## builds the web UI
@@ -38,10 +37,10 @@ lint: ## clippy and the web's checks, as the tests run them
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cd web && npm run --silent check
 
-openapi: ## writes openapi.json and the web's client types anew
-	cargo run $(CARGO_FLAGS) --quiet -- openapi > openapi.json.new
-	mv openapi.json.new openapi.json
-	cd web && npm run --silent --if-present types
+openapi: ## writes docs/openapi.json and the web's client types anew
+	cargo run $(CARGO_FLAGS) --quiet -- openapi > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
+	cd web && npm run --silent api
 
 clean: ## removes what was built; your data stays
 	cargo clean

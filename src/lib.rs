@@ -22,6 +22,7 @@ pub mod app;
 // Features: vertical slices.
 pub mod accounts;
 pub mod audit;
+pub mod library;
 pub mod notify;
 pub mod restore;
 

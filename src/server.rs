@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, api, notify, web};
+use crate::{accounts, api, library, notify, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -40,8 +40,10 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 struct Document;
 
 fn api_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .nest("/api/v1", OpenApiRouter::new().merge(accounts::router()).merge(notify::router()))
+    OpenApiRouter::with_openapi(Document::openapi()).nest(
+        "/api/v1",
+        OpenApiRouter::new().merge(accounts::router()).merge(library::router()).merge(notify::router()),
+    )
 }
 
 /// The OpenAPI document of all routes.

@@ -242,7 +242,7 @@ static void lake(void) {
     int red = material(WOOD, v(0.235f, 0.062f, 0.036f), 0.55f, 0, 1), grey = material(WOOD, v(0.30f, 0.265f, 0.225f), 0.7f, 0, 0), greyz = material(WOOD, v(0.31f, 0.275f, 0.235f), 0.7f, 0, 2), pile = material(WOOD, v(0.17f, 0.145f, 0.115f), 0.5f, 0, 1);
     int white = material(WOOD, v(0.66f, 0.64f, 0.58f), 0.25f, 0, 1), roof = material(WOOD, v(0.145f, 0.128f, 0.115f), 0.75f, 0, 0), dark = material(PLAIN, v(0.02f, 0.018f, 0.015f), 0, 0, 0), pane = material(GLASS, v(0.03f, 0.035f, 0.04f), 0, 0.97f, 0);
     int stone = material(ROCK, v(0.24f, 0.225f, 0.205f), 0, 0, 0), hull = material(WOOD, v(0.07f, 0.16f, 0.21f), 0.25f, 0.35f, 2), inside = material(WOOD, v(0.42f, 0.30f, 0.17f), 0.4f, 0, 2), trim = material(WOOD, v(0.52f, 0.40f, 0.24f), 0.3f, 0, 2);
-    int skin = material(PLAIN, v(0.50f, 0.31f, 0.22f), 0, 0, 0), hair = material(PLAIN, v(0.09f, 0.05f, 0.03f), 0, 0, 0), jumper = material(PLAIN, v(0.42f, 0.35f, 0.24f), 0, 0, 0), jeans = material(PLAIN, v(0.06f, 0.085f, 0.16f), 0, 0, 0), shoe = material(PLAIN, v(0.05f, 0.035f, 0.025f), 0, 0, 0);
+    int skin = material(PLAIN, v(0.50f, 0.31f, 0.22f), 0, 0, 0), hair = material(PLAIN, v(0.09f, 0.05f, 0.03f), 0, 0, 0), jumper = material(PLAIN, v(0.52f, 0.17f, 0.05f), 0, 0, 0), jeans = material(PLAIN, v(0.06f, 0.085f, 0.16f), 0, 0, 0), shoe = material(PLAIN, v(0.05f, 0.035f, 0.025f), 0, 0, 0);
 
     int m = new_mesh(); terrain(lake_ground, -14, 46, -8, 70, 0.25f, grass, -1.6f, 0, 0, 0, 0, 0); instance(m, v(0, 0, 0), 1, 0, 0.5f);
     m = new_mesh(); terrain(lake_ground, -560, 620, -40, 1250, 5, far, -3.5f, 1, -14, 46, -8, 70); instance(m, v(0, 0, 0), 1, 0, 0.5f);
@@ -331,7 +331,7 @@ static void lake(void) {
     m = new_mesh(); boat(v(2.9f, 0.02f, 20.6f), 1.28f, hull, inside, trim);
     place(v(0, 0, 0), 0); cone(v(4.75f, 0.42f, 21.1f), v(4.5f, 0.35f, 22.9f), 0.012f, 0.012f, 5, trim, 0.5f);
     instance(m, v(0, 0, 0), 1, 0, 0.5f);
-    m = new_mesh(); person(v(-0.2f, 0.52f, 22.25f), -2.5f, 1.76f, skin, hair, jumper, jeans, shoe, 0.05f); instance(m, v(0, 0, 0), 1, 0, 0.5f);
+    m = new_mesh(); person(v(-0.2f, 0.52f, 22.25f), 0.55f, 1.76f, skin, hair, jumper, jeans, shoe, 0.05f); instance(m, v(0, 0, 0), 1, 0, 0.5f);
 
     world.eye = v(-0.6f, 2.35f, -1.6f); world.look = v(2.9f, 3.75f, 40); world.fov = 47;
     world.sun = norm(v(-0.62f, 0.60f, -0.42f)); world.sun_light = v(4.5f, 4.05f, 3.4f);

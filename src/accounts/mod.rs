@@ -15,6 +15,7 @@ mod model;
 mod password;
 mod routes;
 mod secret;
+mod session;
 mod setup;
 mod store;
 mod users;
@@ -33,10 +34,11 @@ pub use model::{
     SignedIn, User, UserChange, Visitor, may,
 };
 pub use password::Password;
-pub use routes::{Allowed, Me, SessionCookie, check_origin, router};
+pub use routes::{Me, router};
 pub use secret::Token;
+pub use session::{Allowed, SessionCookie, check_origin};
 pub use setup::{needs_setup, setup, setup_token};
-pub use users::{add, change, find_by_email, list, set_password};
+pub use users::{add, change, count, find_by_email, list, set_password};
 
 /// Why an account could not do, or have done to it, what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -85,8 +85,8 @@ pub trait Needs: Send + Sync + 'static {
     const PERMISSION: Permission;
 }
 
-/// A named set of permissions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A named set of permissions. The mightiest is the first, so a greater one may less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// May do everything, and alone may make and change owners.

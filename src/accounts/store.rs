@@ -92,6 +92,10 @@ pub(super) fn update_user(tx: &Tx<'_>, user: &User) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn count_users(conn: &Connection) -> Result<u64> {
+    Ok(conn.prepare_cached("SELECT count(*) FROM users WHERE NOT disabled")?.query_row([], |row| row.get(0))?)
+}
+
 /// Owners who can log in.
 pub(super) fn count_owners(conn: &Connection) -> Result<i64> {
     Ok(conn

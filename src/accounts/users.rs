@@ -1,5 +1,6 @@
 //! Adding and changing people, by those who may.
 
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use super::login::end_sessions;
@@ -7,7 +8,7 @@ use super::model::{Editor, Email, NewUser, Role, User, UserChange, person_name};
 use super::password::{Password, Turn};
 use super::{Checks, Error, Result, store};
 use crate::audit::{self, Target, UserId};
-use crate::db::Db;
+use crate::db::{self, Db};
 
 /// Users in the order in which they were added, after one of them, at most `limit`.
 ///
@@ -15,6 +16,14 @@ use crate::db::Db;
 /// When the database can't be read.
 pub async fn list(db: &Db, after: Option<UserId>, limit: usize) -> Result<Vec<User>> {
     db.read(move |conn| Ok(store::list_users(conn, after, limit)?)).await
+}
+
+/// How many people have an account that is not disabled.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn count(conn: &Connection) -> db::Result<u64> {
+    store::count_users(conn)
 }
 
 /// The user with this email, however it is spelled.
@@ -62,8 +71,8 @@ pub async fn add(db: &Db, editor: &Editor, new: NewUser) -> Result<User> {
     .await
 }
 
-/// Changes a person. Who is disabled, or gets another role, keeps no session in which the old one would still count:
-/// rights are read at each request, and a disabled user's sessions end.
+/// Changes a person. Whoever is disabled or gets a lesser role is logged out everywhere, so that nothing which is
+/// under way, such as the live stream, goes on with the old rights.
 ///
 /// # Errors
 /// [`Error::NoSuchUser`], [`Error::Invalid`], [`Error::OwnersOnly`], [`Error::LastOwner`].
@@ -85,7 +94,7 @@ pub async fn change(db: &Db, editor: &Editor, id: UserId, change: UserChange) ->
         if before.role == Role::Owner && store::count_owners(tx)? == 0 {
             return Err(Error::LastOwner);
         }
-        if after.disabled {
+        if after.disabled || after.role > before.role {
             end_sessions(tx, id, None)?;
         }
         let mut details = Map::new();

@@ -299,7 +299,7 @@ mod tests {
         let users = everybody(&db).await.unwrap();
         assert_eq!(
             table(&users),
-            "ada@example.org  owner             ada\nbob@example.org  editor  disabled  Bob\n"
+            "ada@example.org  owner             Ada\nbob@example.org  editor  disabled  Bob\n"
         );
         say(&db, "enable bob@example.org", "").await.unwrap();
         let error = say(&db, "disable ada@example.org", "").await.unwrap_err();

@@ -72,6 +72,8 @@ pub struct Probe {
     pub has_icc: bool,
     /// What the camera wrote.
     pub metadata: Metadata,
+    /// The EXIF block that it was read from, beginning with its TIFF header.
+    pub exif: Option<Vec<u8>>,
     /// How a JPEG was compressed.
     pub jpeg: Option<JpegInfo>,
     extra_bytes_per_pixel: u64,
@@ -192,6 +194,7 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             colour: header.colour,
             has_icc: header.has_icc,
             metadata: exif.map(Metadata::read).unwrap_or_default(),
+            exif: header.exif,
             jpeg: jpeg_info,
             extra_bytes_per_pixel: header.extra_bytes_per_pixel,
             loads_whole_file: header.loads_whole_file,

@@ -179,6 +179,7 @@ pub async fn list_folders(
 
 fn bucket_name(text: &str) -> Result<String> {
     let name: String = text.trim().nfc().collect();
-    let fits = (1..=100).contains(&name.chars().count()) && names::file_name(&name.replace(['/', '\\'], "-")).is_ok();
+    let fits = (1..=100).contains(&name.chars().count())
+        && names::file_name(&name.replace(['/', '\\'], "-")).is_ok();
     if fits { Ok(name) } else { Err(Error::BadBucketName) }
 }

@@ -224,8 +224,8 @@ enum Manner {
 impl Manner {
     fn of(content_type: &str) -> Self {
         match content_type {
-            "image/jpeg" | "image/png" | "image/webp" | "image/gif" | "image/avif" | "image/tiff" | "image/bmp"
-            | "image/heic" | "image/heif" | "image/jxl" => Self::Shown,
+            "image/jpeg" | "image/png" | "image/webp" | "image/gif" | "image/avif" | "image/tiff"
+            | "image/bmp" | "image/heic" | "image/heif" | "image/jxl" => Self::Shown,
             "text/plain" | "text/csv" | "text/markdown" | "application/json" => Self::Sandboxed,
             media if media.starts_with("video/") || media.starts_with("audio/") => Self::Sandboxed,
             _ => Self::Saved,

@@ -192,7 +192,8 @@ fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
         store::set_thumbhash(tx, media.version_id, &thumbhash)?;
         return Ok(());
     }
-    let options = jobs::Options { unique_key: Some(media.version_id.to_string()), ..jobs::Options::default() };
+    let options =
+        jobs::Options { unique_key: Some(media.version_id.to_string()), ..jobs::Options::default() };
     jobs::enqueue(tx, &Describe { version: media.version_id }, options)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::model::VersionId;
-use super::{Error, What, emit, get_in, purge_in, store};
+use super::{Error, What, emit, purge_in, store};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::db::{self, Tx};
@@ -51,7 +51,8 @@ impl Job for Describe {
 
     async fn run(&self, app: &App, _: &Running) -> Result<Option<Vec<u8>>, Failure> {
         let version = self.version;
-        let blob = app.db.read(move |conn| store::version_blob(conn, version)).await.map_err(Failure::retry)?;
+        let blob =
+            app.db.read(move |conn| store::version_blob(conn, version)).await.map_err(Failure::retry)?;
         let Some(blob) = blob else { return Ok(None) };
         let app = app.clone();
         tokio::task::spawn_blocking(move || thumbhash(&app, blob)).await.map_err(Failure::retry)?

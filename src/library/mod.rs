@@ -14,7 +14,6 @@ mod names;
 mod renditions;
 mod routes;
 mod store;
-mod upload;
 
 use std::collections::HashSet;
 
@@ -42,11 +41,8 @@ pub use model::{
     RestorationId, Slug, Sort, SortBy, State, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
-pub use renditions::{
-    NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition,
-};
+pub use renditions::{NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition};
 pub use routes::router;
-pub use upload::{IDLE, IdleLimit};
 
 use model::Seq;
 use store::Place;
@@ -243,12 +239,7 @@ fn purge_in(tx: &Tx<'_>, actor: &Actor, id: MediaId) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::Db`].
-pub async fn list_versions(
-    app: &App,
-    id: MediaId,
-    before: Option<u32>,
-    rows: usize,
-) -> Result<Vec<Version>> {
+pub async fn list_versions(app: &App, id: MediaId, before: Option<u32>, rows: usize) -> Result<Vec<Version>> {
     app.db.read(move |conn| Ok(store::list_versions(conn, get_in(conn, id)?.seq, before, rows)?)).await
 }
 
@@ -256,11 +247,7 @@ pub async fn list_versions(
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::NoSuchVersion`], [`Error::Db`].
-pub async fn get_version(
-    app: &App,
-    id: MediaId,
-    version: Option<VersionId>,
-) -> Result<(Media, Version)> {
+pub async fn get_version(app: &App, id: MediaId, version: Option<VersionId>) -> Result<(Media, Version)> {
     app.db.read(move |conn| get_version_in(conn, id, version)).await
 }
 
@@ -325,12 +312,15 @@ pub async fn list_facts(app: &App, id: MediaId) -> Result<Vec<Fact>> {
             if let Ok(probe) = imaging::probe(&mut reader) {
                 facts.push(fact("Picture", "Format", probe.format.name()));
                 facts.push(fact("Picture", "Bit depth", probe.bit_depth));
-                facts.push(fact("Picture", "Colour profile", if probe.has_icc { "embedded" } else { "none" }));
+                facts.push(fact(
+                    "Picture",
+                    "Colour profile",
+                    if probe.has_icc { "embedded" } else { "none" },
+                ));
                 if probe.frames > 1 {
                     facts.push(fact("Picture", "Frames", probe.frames));
                 }
-            }
-            if let Ok(Some(block)) = imaging::exif(&mut reader) {
+                let block = probe.exif.unwrap_or_default();
                 facts.extend(imaging::metadata_entries(&block).into_iter().filter_map(camera_fact));
             }
         }

@@ -324,8 +324,13 @@ impl Kind {
         match text {
             "image" => Ok(Self::Image),
             "other" => Ok(Self::Other),
-            mime if mime.split('/').filter(|part| !part.is_empty()).count() == 2 => Ok(Self::Type(mime.to_owned())),
-            _ => Err(Error::BadFilter { field: "type", allowed: "image, other or a media type such as image/png" }),
+            mime if mime.split('/').filter(|part| !part.is_empty()).count() == 2 => {
+                Ok(Self::Type(mime.to_owned()))
+            }
+            _ => Err(Error::BadFilter {
+                field: "type",
+                allowed: "image, other or a media type such as image/png",
+            }),
         }
     }
 }

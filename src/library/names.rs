@@ -128,7 +128,20 @@ mod tests {
     #[test]
     fn tricks_are_refused() {
         let long = "x".repeat(256);
-        for bad in ["", " ", ".", "..", "a/b", "a\\b", "a\0b", "a\nb", "a\u{7f}", "evil\u{202e}gpj.exe", "a\u{200b}b", &long] {
+        for bad in [
+            "",
+            " ",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            "evil\u{202e}gpj.exe",
+            "a\u{200b}b",
+            &long,
+        ] {
             assert!(file_name(bad).is_err(), "{bad:?}");
         }
         for bad in ["a/../b", "../a", "a//b", "./a", "a/\u{2066}b"] {

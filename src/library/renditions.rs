@@ -102,7 +102,8 @@ pub async fn remove_rendition(app: &App, actor: &Actor, media: MediaId, id: Rend
             store::delete_rendition(tx, id)?;
             store::blobs::condemn_if_unused(tx, rendition.sha256)?;
             store::touch_media(tx, media.seq)?;
-            let details = serde_json::json!({ "bucket": media.bucket, "rendition": id, "name": rendition.name });
+            let details =
+                serde_json::json!({ "bucket": media.bucket, "rendition": id, "name": rendition.name });
             let target = Target::new("media", media.id).named(&media.key);
             audit::record(tx, &actor, "rendition.remove", target, &details)?;
             Ok(emit(tx, &media, What::Updated)?)

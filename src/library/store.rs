@@ -6,9 +6,7 @@ pub(super) mod list;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use super::model::{
-    Media, MediaId, Rendition, RenditionId, RestorationId, Seq, State, Version, VersionId,
-};
+use super::model::{Media, MediaId, Rendition, RenditionId, RestorationId, Seq, State, Version, VersionId};
 use super::names;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
@@ -22,7 +20,8 @@ const MEDIA_COLUMNS: &str = "m.seq, m.id, b.slug, m.key, m.folder, m.name, m.con
      (SELECT count(*) FROM renditions WHERE media_seq = m.seq), \
      m.version_id, m.bucket_seq, m.taken_or_created_at";
 
-const MEDIA_JOINS: &str = "CROSS JOIN buckets b ON b.seq = m.bucket_seq CROSS JOIN versions v ON v.id = m.version_id";
+const MEDIA_JOINS: &str =
+    "CROSS JOIN buckets b ON b.seq = m.bucket_seq CROSS JOIN versions v ON v.id = m.version_id";
 
 const VERSION_COLUMNS: &str = "versions.id, number, blobs.size_bytes, versions.sha256, content_type, width, height, \
      versions.created_at, created_by";
@@ -397,6 +396,7 @@ pub(super) fn delete_rendition(tx: &Tx<'_>, id: RenditionId) -> Result<()> {
 
 /// Moves the time of the last change of a media, whatever it was.
 pub(super) fn touch_media(tx: &Tx<'_>, media: Seq) -> Result<()> {
-    tx.prepare_cached("UPDATE media SET updated_at = ?2 WHERE seq = ?1")?.execute(params![media, tx.now()])?;
+    tx.prepare_cached("UPDATE media SET updated_at = ?2 WHERE seq = ?1")?
+        .execute(params![media, tx.now()])?;
     Ok(())
 }

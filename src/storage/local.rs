@@ -138,9 +138,13 @@ impl Local {
             };
             let metadata = file.metadata().map_err(failed("look at", &path))?;
             let written = Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000);
-            if metadata.is_file() && written < before && try_lock(&file, &path)? && has_name(&file, &path)? {
-                fs::remove_file(&path).map_err(failed("remove", &path))?;
-                removed += 1;
+            if metadata.is_file() && written < before && try_lock(&file, &path)? {
+                match fs::remove_file(&path) {
+                    Ok(()) => removed += 1,
+                    // Its upload ended, one way or the other, before we had the lock.
+                    Err(e) if e.kind() == ErrorKind::NotFound => {}
+                    Err(e) => return Err(failed("remove", &path)(e)),
+                }
             }
         }
         Ok(removed)

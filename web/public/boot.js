@@ -13,9 +13,7 @@
   var name = location.pathname.slice(base.length).split('/')[0] || 'library';
   (pages[name] || []).forEach(function (file) {
     var link = document.createElement('link');
-    var style = /\.css$/.test(file);
-    link.rel = style ? 'preload' : 'modulepreload';
-    if (style) link.as = 'style';
+    link.rel = 'modulepreload';
     link.href = file;
     document.head.append(link);
   });

@@ -23,16 +23,16 @@ function filesOf(key, seen = new Set()) {
   return seen;
 }
 const own = filesOf(Object.keys(manifest).find((key) => manifest[key] === entry));
-const assets = (keys) => [...new Set([...keys].filter((key) => !own.has(key)).flatMap((key) => [manifest[key].file, ...(manifest[key].css ?? [])]))];
+const scripts = (keys) => [...new Set([...keys].filter((key) => !own.has(key)).map((key) => manifest[key].file))];
 const chunk = (part) => Object.keys(manifest).find((key) => key.endsWith(part));
 const shell = filesOf(chunk('src/Shell.svelte'));
 const page = (name) => filesOf(chunk(`src/pages/${name}`));
 const pages = {
-  setup: assets(page('Setup.svelte')),
-  login: assets(page('Login.svelte')),
-  library: assets(new Set([...shell, ...page('Library.svelte')])),
-  media: assets(new Set([...shell, ...page('Viewer.svelte')])),
-  studio: assets(new Set([...shell, ...page('Studio.svelte')])),
+  setup: scripts(page('Setup.svelte')),
+  login: scripts(page('Login.svelte')),
+  library: scripts(new Set([...shell, ...page('Library.svelte')])),
+  media: scripts(new Set([...shell, ...page('Viewer.svelte')])),
+  studio: scripts(new Set([...shell, ...page('Studio.svelte')])),
 };
 
 const boot = read('boot.js').replace(/\/\*PAGES\*\/.*?\/\*END\*\//s, JSON.stringify(pages)).replace(/^\s*\/\/.*\n/gm, '').replace(/^\s+/gm, '');

@@ -67,12 +67,7 @@ pub(in crate::library) fn seqs(conn: &Connection) -> Result<Vec<Seq>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(in crate::library) fn update(
-    tx: &Tx<'_>,
-    bucket: Seq,
-    name: &str,
-    visibility: Visibility,
-) -> Result<()> {
+pub(in crate::library) fn update(tx: &Tx<'_>, bucket: Seq, name: &str, visibility: Visibility) -> Result<()> {
     tx.execute(
         "UPDATE buckets SET name = ?2, visibility = ?3 WHERE seq = ?1",
         params![bucket, name, visibility],
@@ -115,9 +110,8 @@ pub(in crate::library) fn ensure_folder(tx: &Tx<'_>, bucket: Seq, path: &str) ->
 }
 
 pub(in crate::library) fn find_folder(conn: &Connection, bucket: Seq, path: &str) -> Result<Option<Folder>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT path, name, media_count FROM folders WHERE bucket_seq = ?1 AND path = ?2",
-    )?;
+    let mut statement = conn
+        .prepare_cached("SELECT path, name, media_count FROM folders WHERE bucket_seq = ?1 AND path = ?2")?;
     Ok(statement.query_row(params![bucket, path], folder_from_row).optional()?)
 }
 

@@ -101,8 +101,12 @@ impl Walk<'_> {
         }
         match &filter.kind {
             None => {}
-            Some(Kind::Image) => sql.push_str(" AND m.content_type >= 'image/' AND m.content_type < 'image0'"),
-            Some(Kind::Other) => sql.push_str(" AND NOT (m.content_type >= 'image/' AND m.content_type < 'image0')"),
+            Some(Kind::Image) => {
+                sql.push_str(" AND m.content_type >= 'image/' AND m.content_type < 'image0'")
+            }
+            Some(Kind::Other) => {
+                sql.push_str(" AND NOT (m.content_type >= 'image/' AND m.content_type < 'image0')")
+            }
             Some(Kind::Type(mime)) => {
                 sql.push_str(" AND m.content_type = :mime");
                 values.push((":mime", mime));

@@ -1,7 +1,8 @@
 import { address } from './send';
 import type { Media, Rendition } from './types';
 
-export const isPicture = (media: { content_type: string }) => media.content_type.startsWith('image/') && media.content_type !== 'image/svg+xml';
+/** The server could read it as a picture: it knows how large it is. Asking for a preview of anything else only fails. */
+export const isPicture = (media: Media) => media.content_type.startsWith('image/') && media.width !== null;
 
 /** Kinds of picture that every browser shows by itself, so that the original may be shown at high zoom. */
 const shown = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/avif']);
@@ -12,12 +13,6 @@ export const contentOf = (media: Media, preset?: Preset) => address(`/media/${me
 export const downloadOf = (media: Media) => address(`/media/${media.id}/content`, { download: 1 });
 export const renditionOf = (rendition: Rendition, preset?: Preset) => address(`/media/${rendition.media_id}/renditions/${rendition.id}/content`, { preset });
 export const renditionDownload = (rendition: Rendition) => address(`/media/${rendition.media_id}/renditions/${rendition.id}/content`, { download: 1 });
-
-/** The name without its ending, and the ending with its dot. */
-export function nameParts(name: string): [string, string] {
-  const dot = name.lastIndexOf('.');
-  return dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
-}
 
 /** Short name of a type: `JPEG`, `PDF`. */
 export function kindOf(contentType: string): string {

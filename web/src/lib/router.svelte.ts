@@ -60,7 +60,10 @@ export async function go(to: string, { replace = false, push = true } = {}): Pro
   const target = base + path.slice(1) + query;
   if (push) history[replace || target === location.pathname + location.search ? 'replaceState' : 'pushState'](null, '', target);
   const same = here.pattern === route.path && here.page === page;
-  Object.assign(here, { path, pattern: route.path, params, query: new URLSearchParams(query), bare: !!route.bare, page, broken });
+  Object.assign(here, { path, pattern: route.path, bare: !!route.bare, page, broken });
+  // Replaced only when they differ, so that a changed query doesn't wake what depends on the parameters.
+  if (JSON.stringify(here.params) !== JSON.stringify(params)) here.params = params;
+  if (`?${here.query}` !== (query || '?')) here.query = new URLSearchParams(query);
   await tick();
   // Readers hear where they are. Not on the first page, where the browser does it, nor while only the query changes.
   if (shownBefore && !same) document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });

@@ -1,21 +1,27 @@
-//! The session cookie, and the extractors that say in a handler's signature who may call it.
+//! The session cookie, the extractors that say in a handler's signature who may call it, and the guard against other
+//! sites' pages that use a browser's cookie.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::header::COOKIE;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 
-use crate::accounts::model::{CurrentUser, Needs, SignedIn, Visitor};
-use crate::accounts::{Token, login};
+use super::login;
+use super::model::{CurrentUser, Needs, SignedIn, Visitor};
+use super::secret::Token;
 use crate::api::{Client, Problem};
 use crate::app::App;
 
 /// The cookie's name, and the one where browsers can be told that no other host has set it (RFC 6265bis, 4.1.3.2).
 const NAME: &str = "safelight_session";
 const HOST_NAME: &str = "__Host-safelight_session";
+
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The longest life that browsers give a cookie: 400 days.
 const LONGEST_LIFE_S: u32 = 400 * 24 * 60 * 60;
@@ -56,7 +62,7 @@ impl SessionCookie {
 }
 
 /// Whether a request brings a session cookie of either name, good or bad.
-pub(super) fn has_session_cookie(headers: &HeaderMap) -> bool {
+fn has_session_cookie(headers: &HeaderMap) -> bool {
     find(headers, NAME).is_some() || find(headers, HOST_NAME).is_some()
 }
 
@@ -146,6 +152,47 @@ impl<P: Needs> FromRequestParts<App> for Allowed<P> {
         user.require(P::PERMISSION)?;
         Ok(Self { user, permission: PhantomData })
     }
+}
+
+/// Lets a request that may change something and brings a session cookie pass only from a page of our own: its
+/// `Origin` is ours, or the browser itself says `Sec-Fetch-Site: same-origin`.
+///
+/// `SameSite=Lax` alone does not do it: another host of the same domain counts as the same site. Whoever brings
+/// neither header is refused too; browsers always bring one.
+pub async fn check_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() || !has_session_cookie(request.headers()) {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let Ok(client) = Client::from_request_parts(&mut parts, &app).await;
+    if is_own_page(&parts, &app, client.secure) {
+        next.run(Request::from_parts(parts, body)).await
+    } else {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross-origin",
+            "This request came from another site's page. Open Safelight itself and try again there.",
+        )
+        .into_response()
+    }
+}
+
+fn is_own_page(parts: &Parts, app: &App, secure: bool) -> bool {
+    let header = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = header(&ORIGIN) else {
+        return header(&SEC_FETCH_SITE) == Some("same-origin");
+    };
+    let ours = |https: bool, authority: &str| {
+        let scheme = if https { "https://" } else { "http://" };
+        let default_port = if https { ":443" } else { ":80" };
+        let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+        origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(authority))
+    };
+    let host = parts.uri.authority().map(|a| a.as_str()).or_else(|| header(&HOST));
+    let public = app.config.server.public_url.as_ref();
+    header(&SEC_FETCH_SITE) == Some("same-origin")
+        || public.is_some_and(|url| ours(url.is_https(), url.authority()))
+        || host.is_some_and(|host| ours(secure, host))
 }
 
 #[cfg(test)]

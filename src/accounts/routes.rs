@@ -1,9 +1,6 @@
 //! The HTTP side of accounts: wire types and thin handlers. `POST /setup` stands above, where it may also fill the
 //! library.
 
-mod origin;
-mod session;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
@@ -17,13 +14,11 @@ use super::model::{
     CurrentUser, Login, NewUser, Permission, Role, Session, SessionId, User, UserChange, Visitor, may,
 };
 use super::password::Password;
+use super::session::{Allowed, SessionCookie};
 use super::{Error, login, setup, users};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::audit::UserId;
-
-pub use origin::check_origin;
-pub use session::{Allowed, SessionCookie};
 
 /// The routes of this room, below `/api/v1`.
 pub fn router() -> OpenApiRouter<App> {
@@ -86,14 +81,16 @@ struct RoleView {
     permissions: &'static [Permission],
 }
 
-/// Tells whether the first owner is still to be made.
+/// Whether the first owner is still to be made
 #[utoipa::path(get, path = "/setup", tag = "accounts", responses((status = 200, body = SetupState)))]
 async fn setup_state(State(app): State<App>) -> Result<Json<SetupState>, Problem> {
     Ok(Json(SetupState { needed: setup::needs_setup(&app.db).await? }))
 }
 
-/// Logs in; the answer sets the session cookie.
-#[utoipa::path(post, path = "/auth/login", tag = "accounts", responses((status = 200, body = Me)))]
+/// Logs in
+///
+/// The answer sets the session cookie. A wrong password, an unknown and a disabled account are answered alike.
+#[utoipa::path(post, path = "/auth/login", tag = "accounts", responses((status = 200, body = Me), (status = 401), (status = 429)))]
 async fn log_in(
     State(app): State<App>,
     visitor: Visitor,
@@ -104,7 +101,9 @@ async fn log_in(
     Ok(([(SET_COOKIE, cookie.set(&signed_in))], Json(Me::from(signed_in.user))))
 }
 
-/// Logs out; fine also for whoever is not logged in.
+/// Logs out
+///
+/// Fine also for whoever is not logged in.
 #[utoipa::path(post, path = "/auth/logout", tag = "accounts", responses((status = 204)))]
 async fn log_out(
     State(app): State<App>,
@@ -117,14 +116,16 @@ async fn log_out(
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie.clear())]))
 }
 
-/// Tells who is logged in.
-#[utoipa::path(get, path = "/auth/me", tag = "accounts", responses((status = 200, body = Me)))]
+/// Who is logged in
+#[utoipa::path(get, path = "/auth/me", tag = "accounts", responses((status = 200, body = Me), (status = 401)))]
 async fn me(current: CurrentUser) -> Json<Me> {
     Json(current.user.into())
 }
 
-/// Changes the own password; all other sessions end.
-#[utoipa::path(post, path = "/auth/password", tag = "accounts", responses((status = 204)))]
+/// Changes the own password
+///
+/// All other sessions end.
+#[utoipa::path(post, path = "/auth/password", tag = "accounts", responses((status = 204), (status = 401), (status = 422), (status = 429)))]
 async fn change_password(
     State(app): State<App>,
     current: CurrentUser,
@@ -134,22 +135,22 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists the own sessions.
-#[utoipa::path(get, path = "/auth/sessions", tag = "accounts", responses((status = 200, body = Page<Session>)))]
+/// The own sessions, the newest login first
+#[utoipa::path(get, path = "/auth/sessions", tag = "accounts", responses((status = 200, body = Page<Session>), (status = 401)))]
 async fn sessions(State(app): State<App>, current: CurrentUser) -> Result<Json<Page<Session>>, Problem> {
     Ok(Json(Page::whole(login::list_sessions(&app, &current).await?)))
 }
 
-/// Ends all own sessions but this one.
-#[utoipa::path(delete, path = "/auth/sessions", tag = "accounts", responses((status = 204)))]
+/// Ends all own sessions but this one
+#[utoipa::path(delete, path = "/auth/sessions", tag = "accounts", responses((status = 204), (status = 401)))]
 async fn end_other_sessions(State(app): State<App>, current: CurrentUser) -> Result<StatusCode, Problem> {
     login::end_other_sessions(&app.db, &current).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends one of the own sessions.
+/// Ends one of the own sessions
 #[utoipa::path(delete, path = "/auth/sessions/{id}", tag = "accounts", params(("id" = SessionId, Path)),
-    responses((status = 204)))]
+    responses((status = 204), (status = 401), (status = 404)))]
 async fn end_session(
     State(app): State<App>,
     current: CurrentUser,
@@ -159,8 +160,8 @@ async fn end_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists users in the order in which they were added.
-#[utoipa::path(get, path = "/users", tag = "accounts", params(PageQuery), responses((status = 200, body = Page<User>)))]
+/// Users in the order in which they were added
+#[utoipa::path(get, path = "/users", tag = "accounts", params(PageQuery), responses((status = 200, body = Page<User>), (status = 401), (status = 403)))]
 async fn list_users(
     State(app): State<App>,
     _: Allowed<may::UsersManage>,
@@ -170,8 +171,8 @@ async fn list_users(
     Ok(Json(Page::of(rows, page.limit(), |user| user.id)))
 }
 
-/// Adds a user.
-#[utoipa::path(post, path = "/users", tag = "accounts", responses((status = 201, body = User)))]
+/// Adds a user
+#[utoipa::path(post, path = "/users", tag = "accounts", responses((status = 201, body = User), (status = 401), (status = 403), (status = 409), (status = 422)))]
 async fn add_user(
     State(app): State<App>,
     current: Allowed<may::UsersManage>,
@@ -181,9 +182,11 @@ async fn add_user(
     Ok((StatusCode::CREATED, Json(user)))
 }
 
-/// Changes a user's name or role, or disables and enables the account.
+/// Changes a user's name or role, or disables and enables the account
+///
+/// Whoever is disabled or gets a lesser role is logged out. Only an owner may make or change owners.
 #[utoipa::path(patch, path = "/users/{id}", tag = "accounts", params(("id" = UserId, Path)),
-    responses((status = 200, body = User)))]
+    responses((status = 200, body = User), (status = 401), (status = 403), (status = 404), (status = 409), (status = 422)))]
 async fn change_user(
     State(app): State<App>,
     current: Allowed<may::UsersManage>,
@@ -193,9 +196,11 @@ async fn change_user(
     Ok(Json(users::change(&app.db, &current.editor(), id, form).await?))
 }
 
-/// Gives a user another password; all of the user's sessions end.
+/// Gives a user another password
+///
+/// All of the user's sessions end.
 #[utoipa::path(post, path = "/users/{id}/password", tag = "accounts", params(("id" = UserId, Path)),
-    responses((status = 204)))]
+    responses((status = 204), (status = 401), (status = 403), (status = 404), (status = 422)))]
 async fn set_password(
     State(app): State<App>,
     current: Allowed<may::UsersManage>,
@@ -206,8 +211,8 @@ async fn set_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists the roles and what each may do.
-#[utoipa::path(get, path = "/roles", tag = "accounts", responses((status = 200, body = Page<RoleView>)))]
+/// The roles and what each may do
+#[utoipa::path(get, path = "/roles", tag = "accounts", responses((status = 200, body = Page<RoleView>), (status = 401)))]
 async fn roles(_: CurrentUser) -> Json<Page<RoleView>> {
     let view = |name: Role| RoleView { name, permissions: name.permissions() };
     Json(Page::whole(Vec::from(Role::ALL.map(view))))
