@@ -1,10 +1,11 @@
 /*
  * Renders the scenes behind Safelight's sample pictures: a small path tracer over generated geometry.
  *
- *   scene NAME WIDTH HEIGHT SAMPLES OUT [THREADS]
+ *   scene NAME WIDTH HEIGHT SAMPLES OUT [THREADS [LEFT TOP RIGHT BOTTOM]]
  *
  * OUT receives WIDTH x HEIGHT x 3 little-endian floats, linear light, row by row. The result depends only on the
- * arguments before OUT: every pixel seeds its own random numbers. Nothing here is photographed, scanned or copied.
+ * arguments before OUT: every pixel seeds its own random numbers. With a rectangle only its pixels are rendered, the
+ * rest stays black: to look at a detail while working on it. Nothing here is photographed, scanned or copied.
  * make.py exposes, ages and encodes what this program renders.
  *
  * Axes: x right, y up, z away from the camera; metres. The scene owns two levels of bounding-volume trees, so that
@@ -580,7 +581,7 @@ static V radiance(V o, V d, uint32_t *s) {
 
 #include "scenes.h"
 
-static int W, H, N, next_row;
+static int W, H, N, next_row, left, right, bottom;
 static float *image;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *work(void *unused) {
@@ -591,8 +592,8 @@ static void *work(void *unused) {
         pthread_mutex_lock(&lock);
         int y = next_row++;
         pthread_mutex_unlock(&lock);
-        if (y >= H) return NULL;
-        for (int x = 0; x < W; x++) {
+        if (y >= bottom) return NULL;
+        for (int x = left; x < right; x++) {
             uint32_t s = hash32((uint32_t)(y * W + x) * 2654435761u + 12345u);
             V sum = v(0, 0, 0);
             for (int k = 0; k < N; k++) {
@@ -621,6 +622,8 @@ int main(int argc, char **argv) {
     if (!compose(argv[1])) { fprintf(stderr, "scene: no scene is called %s\n", argv[1]); return 2; }
     build();
     image = calloc((size_t)W * (size_t)H * 3, sizeof(float));
+    right = W; bottom = H;
+    if (argc > 10) { left = atoi(argv[7]); next_row = atoi(argv[8]); right = atoi(argv[9]); bottom = atoi(argv[10]); }
     int threads = argc > 6 ? atoi(argv[6]) : 2;
     pthread_t id[64];
     if (threads > 64) threads = 64;

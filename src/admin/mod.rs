@@ -2,9 +2,9 @@
 
 mod docs;
 mod routes;
-mod setup;
 
 pub use routes::{documentation, router};
+pub use setup::first_bucket;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,7 @@
 //! The HTTP side of administration: wire types and thin handlers.
 
+mod setup;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -8,7 +10,6 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::setup;
 use crate::accounts::{self, Allowed, CurrentUser, Permission, UserId, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;

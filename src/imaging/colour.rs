@@ -111,7 +111,7 @@ where
     E: ?Sized + TransformExecutor<T>,
 {
     let pixels = inks.len() / 4;
-    let mut rgb = vec![T::default(); PIECE * 3];
+    let mut rgb = [T::default(); PIECE * 3];
     let mut done = 0;
     while done < pixels {
         let count = PIECE.min(pixels - done);

@@ -136,9 +136,8 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
         match marker {
             0xdb => read_quant_tables(&body, &mut quant_tables)?,
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                if frame.replace(read_frame(marker, &body)?).is_some() {
-                    return Err(Error::broken(NAME, "it describes two pictures"));
-                }
+                let twice = frame.replace(read_frame(marker, &body)?).is_some();
+                (!twice).then_some(()).ok_or_else(|| Error::broken(NAME, "it describes two pictures"))?;
             }
             0xe1 if exif.is_none() => exif = body.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec),
             0xe2 => {
@@ -166,12 +165,15 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
         4 => Colour::Cmyk,
         count => return Err(Error::unsupported(NAME, format!("{count} colour components"))),
     };
+    // A picture in several scans, which progressive ones are but not alone, is kept as coefficients of 16 bits until the
+    // last one.
+    let _scan_header = scan.u16_be()?;
+    let several_scans = progressive || usize::from(scan.u8()?) < components.len();
     let icc = join_icc(icc_parts);
     let mut header = Header::new(width, height, bit_depth, colour);
     header.has_icc = icc.is_some();
     header.exif = exif;
-    // A progressive picture is kept as coefficients of 16 bits until its last scan.
-    header.extra_bytes_per_pixel = if progressive { 2 * components.len() as u64 } else { 0 };
+    header.extra_bytes_per_pixel = if several_scans { 2 * components.len() as u64 } else { 0 };
     header.loads_whole_file = true;
     let info = JpegInfo { quant_tables, components, progressive };
     Ok(JpegHeader { header, icc, info, inverted_inks: adobe, essential, first_scan_at })
@@ -389,8 +391,8 @@ pub(super) fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, 
     let mut compressor = Compressor::new().map_err(failed)?;
     compressor.set_quality(i32::from(options.quality.clamp(1, 100))).map_err(failed)?;
     compressor.set_subsamp(subsampling).map_err(failed)?;
-    // Tables fitted to the picture: a few per cent smaller for a few per cent of the time.
-    compressor.set_optimize(true).map_err(failed)?;
+    // Tables fitted to the picture make it a few per cent smaller, at the price of a second copy in memory.
+    compressor.set_optimize(image.pixels() <= 5_000_000).map_err(failed)?;
     let source = turbojpeg::Image {
         pixels: samples.as_slice(),
         width: image.width as usize,

@@ -109,7 +109,8 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<TiffHeader, Error> {
     header.has_icc = icc.is_some();
     header.exif = ExifFields::read(&mut directories).to_block();
     // The crate's own buffer, with all samples of a pixel, beside the picture that is made of it.
-    header.extra_bytes_per_pixel = samples_per_pixel * if bit_depth > 8 { 2 } else { 1 };
+    let apart = if colour == Colour::CmykAlpha { 5 } else { 0 };
+    header.extra_bytes_per_pixel = (samples_per_pixel + apart) * if bit_depth > 8 { 2 } else { 1 };
     header.frames = count_pages(&mut directories, &first);
     let black_is_zero = if directories.little_endian { [1, 0] } else { [0, 1] };
     let patch = first

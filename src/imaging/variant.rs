@@ -190,9 +190,8 @@ fn render(
     let probe = probe_input(input)?;
     limits.check(probe.width, probe.height)?;
     let plan = Plan::new(&probe, spec);
-    // The result passes through a handful of buffers: resized, turned, converted, without alpha, encoded.
-    let result_bytes = u64::from(plan.width) * u64::from(plan.height) * 32;
-    let _permit = budget.acquire_blocking(probe.decode_bytes_reduced(plan.reduction) + result_bytes)?;
+    let needed = probe.decode_bytes_reduced(plan.reduction) + plan.further_bytes(&probe);
+    let _permit = budget.acquire_blocking(needed)?;
     let pixels = decode_reduced(input, &probe, plan.reduction)?;
     let area = plan.area.scaled(1.0 / pixels.reduction);
     // Reducing 16 bits first would round twice, but nobody can see that in a rendering of 8 bits.
@@ -241,6 +240,19 @@ impl Plan {
             orientation: probe.orientation,
             reduction: reduction(probe.format, 1.0 / scale),
         }
+    }
+
+    /// Bytes that the way from the decoded picture to the file takes.
+    fn further_bytes(&self, probe: &Probe) -> u64 {
+        let reduction = u64::from(self.reduction);
+        let decoded = probe.image_bytes() / (reduction * reduction);
+        let rounded = if probe.bit_depth > 8 { decoded / 2 } else { 0 };
+        // The resizer multiplies alpha into a copy, and works in one direction after the other.
+        let multiplied = if probe.colour.has_alpha() { decoded } else { 0 };
+        let half_way = u64::from(self.width) * (u64::from(probe.height) / reduction + 1) * 4;
+        // The result passes through a handful of buffers: resized, turned, converted, without alpha, encoded.
+        let result = u64::from(self.width) * u64::from(self.height) * 32;
+        rounded + multiplied + half_way + result
     }
 }
 

@@ -340,8 +340,8 @@ fn read(text: &str) -> Text {
                 if step == 2 {
                     depth += if a == '/' { 1 } else { -1 };
                 }
-                for i in at..(at + step).min(chars.len()) {
-                    blank(&mut code, &mut line, chars[i]);
+                for &c in &chars[at..(at + step).min(chars.len())] {
+                    blank(&mut code, &mut line, c);
                 }
                 at += step;
                 if depth == 0 || at >= chars.len() {

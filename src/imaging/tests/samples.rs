@@ -9,17 +9,15 @@ use crate::imaging::{Channels, EncodeOptions, Format, Image, Samples, encode, li
 
 /// A smooth picture with no two channels alike; alpha runs from transparent to opaque.
 pub(super) fn picture(width: u32, height: u32, channels: Channels, bits: u8) -> Image {
-    let count = channels.count();
     let full = if bits == 16 { 65_535.0 } else { 255.0 };
     let mut samples = Vec::new();
     for y in 0..height {
         for x in 0..width {
             let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
             let values = [0.15 + 0.7 * u, 0.2 + 0.6 * v, 0.8 - 0.5 * u * v];
-            for channel in 0..count {
-                let value = if channels.has_alpha() && channel == count - 1 { v } else { values[channel] };
-                samples.push((value * full).round() as u16);
-            }
+            let colours = values.iter().take(channels.colour_count());
+            let alpha = channels.has_alpha().then_some(&v);
+            samples.extend(colours.chain(alpha).map(|value| (value * full).round() as u16));
         }
     }
     let samples = if bits == 16 {

@@ -5,18 +5,21 @@ use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::stream;
 
 use crate::accounts::{self, Me, SessionCookie, Setup, Visitor};
 use crate::api::{Json, Problem};
 use crate::app::App;
 use crate::audit::Actor;
-use crate::library;
+use crate::library::{self, Destination, NewBucket, OnConflict};
 
-/// The bucket that a new appliance has.
-pub const FIRST_BUCKET: (&str, &str) = ("photos", "Photos");
+/// The bucket that a new appliance has: private, as all are.
+pub fn first_bucket() -> NewBucket {
+    NewBucket { slug: "photos".into(), name: Some("Photos".into()), visibility: None }
+}
 
 /// The damaged «old photograph» that our own script has rendered.
-static SAMPLE: &[u8] = include_bytes!("../../assets/sample/boathouse-1974.jpg");
+static SAMPLE: &[u8] = include_bytes!("../../../assets/sample/boathouse-1974.jpg");
 
 const SAMPLE_NAME: &str = "The boathouse, 1974.jpg";
 
@@ -33,7 +36,7 @@ pub(super) async fn make_owner(
 ) -> Result<Response, Problem> {
     let sample = form.sample;
     let signed_in = accounts::setup(&app, &visitor, form, |tx, actor| {
-        library::add_first_bucket_in(tx, actor, FIRST_BUCKET.0, FIRST_BUCKET.1).map_err(Problem::from)
+        library::add_bucket_in(tx, actor, &first_bucket()).map(|_| ()).map_err(Problem::from)
     })
     .await?;
     if sample {
@@ -48,5 +51,12 @@ pub(super) async fn make_owner(
 }
 
 async fn add_sample(app: &App, actor: &Actor) -> Result<(), library::Error> {
-    library::add_bytes(app, actor, FIRST_BUCKET.0, "", SAMPLE_NAME, Bytes::from_static(SAMPLE)).await.map(|_| ())
+    let to = Destination {
+        bucket: None,
+        folder: String::new(),
+        name: SAMPLE_NAME.into(),
+        on_conflict: OnConflict::Rename,
+    };
+    let bytes = stream::iter([Ok(Bytes::from_static(SAMPLE))]);
+    library::add(app, actor, to, bytes).await.map(|_| ())
 }
