@@ -21,8 +21,8 @@ pub mod app;
 
 // Features: vertical slices.
 pub mod accounts;
-pub mod library;
 pub mod audit;
+pub mod library;
 pub mod notify;
 pub mod restore;
 

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, api, library, notify, web};
+use crate::{accounts, api, library, notify, restore, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -42,7 +42,11 @@ struct Document;
 fn api_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi()).nest(
         "/api/v1",
-        OpenApiRouter::new().merge(accounts::router()).merge(library::router()).merge(notify::router()),
+        OpenApiRouter::new()
+            .merge(accounts::router())
+            .merge(library::router())
+            .merge(restore::router())
+            .merge(notify::router()),
     )
 }
 
@@ -86,5 +90,7 @@ impl Predicate for IsJson {
 /// All kinds of jobs, for the one server of a data directory.
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
-    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers).observe(notify::job_changed)
+    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+        .register::<restore::RestoreJob>()
+        .observe(notify::job_changed)
 }

@@ -93,7 +93,9 @@ pub(super) fn update_user(tx: &Tx<'_>, user: &User) -> Result<()> {
 }
 
 pub(super) fn count_users(conn: &Connection) -> Result<u64> {
-    Ok(conn.prepare_cached("SELECT count(*) FROM users WHERE NOT disabled")?.query_row([], |row| row.get(0))?)
+    Ok(conn
+        .prepare_cached("SELECT count(*) FROM users WHERE NOT disabled")?
+        .query_row([], |row| row.get(0))?)
 }
 
 /// Owners who can log in.
