@@ -21,6 +21,7 @@ pub mod app;
 
 // Features: vertical slices.
 pub mod accounts;
+pub mod admin;
 pub mod audit;
 pub mod library;
 pub mod notify;

@@ -3,6 +3,8 @@
 mod health;
 mod listen;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::middleware;
@@ -14,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, api, library, notify, restore, web};
+use crate::{accounts, admin, api, library, notify, restore, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -46,7 +48,8 @@ fn api_routes() -> OpenApiRouter<App> {
             .merge(accounts::router())
             .merge(library::router())
             .merge(restore::router())
-            .merge(notify::router()),
+            .merge(notify::router())
+            .merge(admin::router()),
     )
 }
 
@@ -57,8 +60,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Everything that answers HTTP.
 pub fn router(app: App) -> Router {
-    let (api, _) = api_routes().merge(health::router()).split_for_parts();
+    let (api, document) = api_routes().merge(health::router()).split_for_parts();
+    let document = document.to_json().unwrap_or_default();
     let mut router = api
+        .merge(admin::documentation(document))
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
@@ -87,10 +92,16 @@ impl Predicate for IsJson {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// All kinds of jobs, for the one server of a data directory.
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
+        .register::<library::Describe>()
+        .every(HOUR, library::Sweep {})
+        .every(24 * HOUR, library::FindOrphans {})
+        .every(HOUR, admin::Prune {})
         .observe(notify::job_changed)
 }

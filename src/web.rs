@@ -56,11 +56,6 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     }
 }
 
-/// Whether the UI was built into this program.
-pub(crate) fn is_built() -> bool {
-    Files::get("index.html").is_some()
-}
-
 fn file_response(path: &str, plain: &EmbeddedFile, cache: &'static str, headers: &HeaderMap) -> Response {
     let (encoding, file) = encoded(path, headers);
     let data = file.map_or_else(|| plain.data.clone(), |file| file.data);

@@ -18,7 +18,7 @@ pub(super) type TokenHash = [u8; 32];
 
 impl Token {
     /// Makes a token from the operating system's randomness.
-    pub(super) fn random() -> Self {
+    pub fn random() -> Self {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
         Self(bytes)

@@ -93,9 +93,10 @@ pub(super) fn update_user(tx: &Tx<'_>, user: &User) -> Result<()> {
 }
 
 pub(super) fn count_users(conn: &Connection) -> Result<u64> {
-    Ok(conn
+    let count: i64 = conn
         .prepare_cached("SELECT count(*) FROM users WHERE NOT disabled")?
-        .query_row([], |row| row.get(0))?)
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// Owners who can log in.

@@ -3,8 +3,7 @@
 mod docs;
 mod routes;
 
-pub use routes::{documentation, router};
-pub use setup::first_bucket;
+pub use routes::{documentation, first_bucket, router};
 
 use serde::{Deserialize, Serialize};
 

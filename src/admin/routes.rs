@@ -2,6 +2,8 @@
 
 mod setup;
 
+pub use setup::first_bucket;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -34,19 +36,17 @@ pub fn router() -> OpenApiRouter<App> {
 struct JobQuery {
     /// Only jobs in this state.
     state: Option<JobState>,
-    #[serde(flatten)]
-    #[param(inline)]
-    page: PageQuery,
 }
 
 /// Jobs, newest first
-#[utoipa::path(get, path = "/jobs", tag = "admin", params(JobQuery), responses((status = 200, body = Page<JobRow>)))]
+#[utoipa::path(get, path = "/jobs", tag = "admin", params(JobQuery, PageQuery), responses((status = 200, body = Page<JobRow>)))]
 async fn list_jobs(
     State(app): State<App>,
     _user: Allowed<may::JobsManage>,
     Query(query): Query<JobQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<JobRow>>, Problem> {
-    let (limit, before) = (query.page.limit(), query.page.after::<JobId>()?);
+    let (limit, before) = (page.limit(), page.after::<JobId>()?);
     let rows = app.db.read(move |conn| jobs::list(conn, query.state, before, limit + 1)).await?;
     Ok(Json(Page::of(rows, limit, |job| job.id)))
 }
@@ -105,20 +105,18 @@ struct AuditQuery {
     action: Option<String>,
     /// Deeds from this moment on.
     since: Option<Timestamp>,
-    #[serde(flatten)]
-    #[param(inline)]
-    page: PageQuery,
 }
 
 /// Who did what, newest first
-#[utoipa::path(get, path = "/audit", tag = "admin", params(AuditQuery),
+#[utoipa::path(get, path = "/audit", tag = "admin", params(AuditQuery, PageQuery),
     responses((status = 200, body = Page<audit::Entry>)))]
 async fn list_audit(
     State(app): State<App>,
     _user: Allowed<may::AuditRead>,
     Query(query): Query<AuditQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<audit::Entry>>, Problem> {
-    let (limit, before) = (query.page.limit(), query.page.after::<audit::Key>()?);
+    let (limit, before) = (page.limit(), page.after::<audit::Key>()?);
     let filter = audit::Filter { actor: query.actor, action: query.action, since: query.since };
     let rows = app.db.read(move |conn| audit::list(conn, &filter, before, limit + 1)).await?;
     Ok(Json(Page::of(rows, limit, audit::Entry::key)))
@@ -129,7 +127,7 @@ async fn list_audit(
 struct Dashboard {
     /// Media that are not in the trash.
     media_count: u64,
-    /// Bytes of all blobs, each counted once.
+    /// Bytes of their current versions.
     size_bytes: u64,
     /// People with an account.
     users: u64,
@@ -164,13 +162,11 @@ async fn dashboard(State(app): State<App>, user: CurrentUser) -> Result<Json<Das
         .map_err(Problem::internal)?;
     let (totals, users, jobs) = app
         .db
-        .read(|conn| {
-            Ok::<_, Problem>((library::totals(conn)?, accounts::count(conn)?, jobs::counts(conn)?))
-        })
+        .read(|conn| Ok::<_, Problem>((library::totals(conn)?, accounts::count(conn)?, jobs::counts(conn)?)))
         .await?;
     Ok(Json(Dashboard {
         media_count: totals.media,
-        size_bytes: totals.bytes,
+        size_bytes: totals.size_bytes,
         users,
         jobs,
         disk: Disk { free_bytes: space.free_bytes, total_bytes: space.total_bytes },
@@ -184,7 +180,8 @@ pub fn documentation(document: String) -> axum::Router<App> {
     let page = super::docs::page(&document);
     let json = move || async move { ([("content-type", "application/json")], document).into_response() };
     let html = move || async move { ([("content-type", "text/html; charset=utf-8")], page).into_response() };
-    let css = || async { ([("content-type", "text/css; charset=utf-8")], super::docs::STYLE).into_response() };
+    let css =
+        || async { ([("content-type", "text/css; charset=utf-8")], super::docs::STYLE).into_response() };
     axum::Router::new()
         .route("/api/openapi.json", axum::routing::get(json))
         .route("/api/docs", axum::routing::get(html))

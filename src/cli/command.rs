@@ -4,12 +4,21 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{GlobalArgs, config, generated, import, migrate, openapi, restore, serve, user};
+use super::{GlobalArgs, config, generated, migrate, openapi, restore, serve, settings, user};
+use crate::clock::Clock;
 use crate::config::Environment;
+use crate::db::{Db, Role};
+use crate::storage::DataDir;
 
 /// A home for photographs and files on one small server: store, restore, share.
 #[derive(Debug, Parser)]
-#[command(name = "safelight", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "safelight",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 struct Arguments {
     #[command(flatten)]
     global: GlobalArgs,
@@ -26,8 +35,6 @@ enum Command {
     /// Manages people, also when nobody can log in
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Takes a folder of files into the library
-    Import(import::ImportArgs),
     /// Checks, shows and documents the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -71,8 +78,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(&args, &global, &environment),
         Command::Restore(args) => restore::run(&args),
-        Command::User(command) => user::run(command, &global, &environment),
-        Command::Import(args) => import::run(&args, &global, &environment),
+        Command::User(command) => manage_people(&command, &global, &environment),
         Command::Config(command) => config::run(&command, &global, &environment),
         Command::Migrate(command) => migrate::run(&command, &global, &environment),
         Command::Openapi => openapi::run(),
@@ -82,6 +88,20 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Man(args) => generated::man(&args, Arguments::command()).map(|()| ExitCode::SUCCESS),
         Command::Version(args) => generated::version(&args).map(|()| ExitCode::SUCCESS),
     }
+}
+
+fn manage_people(
+    command: &user::UserCommand,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> anyhow::Result<ExitCode> {
+    let config = settings(&global.flags(), environment)?;
+    let data_dir = DataDir::create(&config.data_dir)?;
+    let db = Db::open(&data_dir.database(), Role::Guest, Clock::system())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(user::run(command, &db))?;
+    db.close();
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

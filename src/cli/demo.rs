@@ -8,14 +8,13 @@ use futures_util::stream;
 use rust_embed::RustEmbed;
 
 use crate::accounts::{self, Editor, NewUser, Password, Role, Token};
+use crate::admin;
 use crate::app::App;
 use crate::audit::Actor;
-use crate::admin;
 use crate::library::{self, Destination, OnConflict};
-use crate::restore;
 
 #[derive(RustEmbed)]
-#[folder = "assets/demo"]
+#[folder = "assets/sample/demo"]
 struct Pictures;
 
 /// The people of the demonstration; all have the same password, made anew at each start.
@@ -78,15 +77,13 @@ pub(super) async fn fill(app: &App, url: &str) -> anyhow::Result<()> {
             name: name.trim_start_matches(AGED).into(),
             on_conflict: OnConflict::Rename,
         };
-        let media = library::add(app, &actor, to, stream::iter([Ok(bytes)]))
+        library::add(app, &actor, to, stream::iter([Ok(bytes)]))
             .await
             .with_context(|| format!("can't put {file} in"))?;
-        if name.starts_with(AGED) {
-            let wish = restore::Wish { preset: Some("auto".into()), ..restore::Wish::default() };
-            restore::request(app, &actor, media.id, wish).await.with_context(|| format!("can't restore {file}"))?;
-        }
     }
-    println!("A demonstration runs at {url} and is gone when it stops. Log in with the password {password} as:");
+    println!(
+        "A demonstration runs at {url} and is gone when it stops. Log in with the password {password} as:"
+    );
     for (_, email, role) in PEOPLE {
         println!("  {email} ({})", role.as_str());
     }

@@ -2,12 +2,17 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 it failed, 2 wrong usage.
 
+mod command;
 pub mod config;
+mod demo;
 pub mod generated;
 pub mod migrate;
 mod openapi;
 pub mod restore;
+pub mod serve;
 pub mod user;
+
+pub use command::main;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;

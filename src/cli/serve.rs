@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{GlobalArgs, ListenArgs, demo, settings};
 use crate::app::App;
+use crate::cache::DiskCache;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 use crate::db::{Db, Role};
@@ -57,7 +58,10 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("can't listen on {address}: is another program using this address?"))?;
     let app = open(config, &data_dir, Role::Server).await?;
-    library::recover(&app).await.context("can't clean up after the last run")?;
+    let cleaning = app.clone();
+    tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
+        .await?
+        .context("can't clean up after the last run")?;
 
     let url = app
         .config
@@ -68,7 +72,9 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     if demo {
         demo::fill(&app, &url).await?;
     } else if let Some(token) = accounts::setup_token(&app).await? {
-        println!("Open {url}/setup?token={token} to create the owner's account (valid for 30 minutes, once).");
+        println!(
+            "Open {url}/setup?token={token} to create the owner's account (valid for 30 minutes, once)."
+        );
     } else {
         println!("Safelight is at {url}");
     }
@@ -104,8 +110,9 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
     Ok(App {
         db,
         storage,
-        engines: Engines::builtin(),
-        budget: Budget::for_pixels(config.limits.max_pixels),
+        engines: Engines::new(),
+        budget: Budget::of_this_machine(),
+        cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
         started_at: clock.now(),
         clock,
         config: Arc::new(config),
@@ -125,13 +132,15 @@ async fn stop_signal() -> anyhow::Result<()> {
 }
 
 fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("warn,safelight={}", log.level.as_str())).context("can't start the log")?;
+    let filter = EnvFilter::try_new(format!("warn,safelight={}", log.level.as_str()))
+        .context("can't start the log")?;
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Pretty => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let started = if json { builder.json().try_init() } else { builder.try_init() };
     started.map_err(|e| anyhow::anyhow!("can't start the log: {e}"))
 }

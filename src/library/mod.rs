@@ -398,3 +398,29 @@ fn free_place(tx: &Tx<'_>, bucket: Seq, folder: &str, name: &str) -> Result<Free
     }
     Err(Error::NameTaken { name: name.to_owned() })
 }
+
+/// Whether any blob is on record: an empty store then means that its disk is missing.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn has_blobs(db: &db::Db) -> db::Result<bool> {
+    db.read(store::blobs::any).await
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Media that are not in the trash.
+    pub media: u64,
+    /// Bytes of their current versions.
+    pub size_bytes: u64,
+}
+
+/// Counts what is in all buckets.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn totals(conn: &Connection) -> db::Result<Totals> {
+    let (media, size_bytes) = store::buckets::totals(conn)?;
+    Ok(Totals { media, size_bytes })
+}

@@ -31,6 +31,11 @@ pub(in crate::library) fn attach(tx: &Tx<'_>, media: Seq, kept: &Kept) -> Result
     Ok(())
 }
 
+/// Whether any blob is on record.
+pub(in crate::library) fn any(conn: &Connection) -> Result<bool> {
+    Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM blobs)", [], |row| row.get(0))?)
+}
+
 /// Marks a blob for removal if nothing refers to it.
 pub(in crate::library) fn condemn_if_unused(tx: &Tx<'_>, blob: BlobId) -> Result<()> {
     tx.prepare_cached(&format!(
