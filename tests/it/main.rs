@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
+mod cli_restore;
 mod database;
 mod jobs;
 mod mounts;
+mod photographs;
 mod power_loss;
+mod restore;
 mod storage;
 mod support;
