@@ -4,8 +4,30 @@
 
 // Base: know nothing of photographs.
 pub mod clock;
+pub mod config;
+pub mod db;
 pub mod id;
+pub mod jobs;
 
 // Tools: the outside world; no SQL, no routes.
+pub mod cache;
 pub mod engine;
 pub mod imaging;
+pub mod storage;
+
+// What every feature stands on.
+pub mod api;
+pub mod app;
+
+// Features: vertical slices.
+pub mod accounts;
+pub mod admin;
+pub mod audit;
+pub mod library;
+pub mod notify;
+pub mod restore;
+
+// Top.
+pub mod cli;
+pub mod server;
+mod web;

@@ -1,2 +1,5 @@
-//! Starts Safelight.
-fn main() {}
+//! Starts Safelight; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    safelight::cli::main()
+}

@@ -1,6 +1,44 @@
 //! Pictures as numbers: probe, decode, orient, colour, resize, encode, metadata. Pure functions over bytes and
 //! pixels with one pixel budget for the process; knows no database, no route and no feature.
 
+mod budget;
+mod colour;
+mod decode;
+mod encode;
+mod error;
+mod format;
+mod gif;
+mod ifd;
+mod jpeg;
+mod libwebp;
+mod metadata;
+mod orientation;
 mod pixels;
+mod png;
+mod probe;
+mod resize;
+mod shrink;
+mod source;
+mod thumbhash;
+mod tiff;
+mod variant;
+mod webp;
 
+pub use budget::{Budget, Limits, Permit};
+pub use colour::{ProfileUse, to_srgb};
+pub use decode::{Decoded, Memory, Options, decode, decode_bytes};
+pub use encode::{EncodeOptions, Subsampling, encode, to_8_bits};
+pub use error::Error;
+pub use format::{Format, SNIFF_BYTES, sniff};
+pub use ifd::without_gps;
+pub use jpeg::{JpegComponent, JpegInfo, QuantTable};
+pub use metadata::{Metadata, MetadataEntry, Position, TakenAt, metadata_entries};
+pub use orientation::{Orientation, orient};
 pub use pixels::{Channels, Image, Samples};
+pub use probe::{Colour, Probe, probe, probe_bytes};
+pub use resize::resize;
+pub use thumbhash::thumbhash;
+pub use variant::{Fit, Preset, Variant, VariantSpec, thumbnail, variant, variant_bytes};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! What every route needs: problem documents (RFC 9457), extractors that answer with them, keyset paging, byte
+//! ranges, the caller's address and request id, and the rows behind the live event stream. Knows no feature.
+
+mod client;
+pub mod events;
+mod extract;
+mod paging;
+mod problem;
+mod ranges;
+mod request_id;
+
+pub use client::Client;
+pub use extract::{Json, Path, Query};
+pub use paging::{Cursor, LIMIT_MAX, Page, PageQuery};
+pub use problem::{FieldError, Problem, ProblemBody};
+pub use ranges::{ByteRange, Preconditions, RangeOutcome};
+pub use request_id::{RequestId, trace_requests};

@@ -1,0 +1,36 @@
+//! The tools that every feature may use, in one cloneable bundle. Holds no feature type, so features may depend on it.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::DiskCache;
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::db::Db;
+use crate::engine::Engines;
+use crate::imaging::Budget;
+use crate::storage::Storage;
+
+/// The running appliance as features see it.
+#[derive(Clone)]
+pub struct App {
+    /// What was configured.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// The database.
+    pub db: Db,
+    /// The blobs.
+    pub storage: Storage,
+    /// The engines that restore pictures.
+    pub engines: Engines,
+    /// The memory that all pictures share.
+    pub budget: Budget,
+    /// Renderings that can be made again.
+    pub cache: DiskCache,
+    /// When this process started.
+    pub started_at: Timestamp,
+    /// Fires when the process is about to stop: streams end, jobs are handed back.
+    pub stopping: CancellationToken,
+}

@@ -1,0 +1,132 @@
+//! The commands as clap sees them, and the way from each to what runs it.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::{GlobalArgs, config, generated, import, migrate, openapi, restore, serve, settings, user};
+use crate::clock::Clock;
+use crate::config::Environment;
+use crate::db::{Db, Role};
+use crate::storage::DataDir;
+
+/// A home for photographs and files on one small server: store, restore, share.
+#[derive(Debug, Parser)]
+#[command(
+    name = "safelight",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the appliance: web, API and jobs
+    Serve(serve::ServeArgs),
+    /// Restores photographs without a server
+    Restore(restore::RestoreArgs),
+    /// Manages people, also when nobody can log in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Takes a folder of files into the library
+    Import(import::ImportArgs),
+    /// Checks, shows and documents the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Shows and applies what the database's schema lacks
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
+    /// Prints the OpenAPI document
+    Openapi,
+    /// Prints completions for a shell
+    Completions(generated::CompletionsArgs),
+    /// Prints the manual pages
+    Man(generated::ManArgs),
+    /// Prints the version
+    Version(generated::VersionArgs),
+}
+
+/// Reads the arguments, runs the command and says what went wrong.
+///
+/// Exit codes: 0 fine, 1 it failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(e) => {
+            // Help and the version are no failure; a broken pipe on the way is none either.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(arguments) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("safelight: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { global, command } = arguments;
+    let environment = Environment::of_process();
+    match command {
+        Command::Serve(args) => serve::run(&args, &global, &environment),
+        Command::Restore(args) => restore::run(&args),
+        Command::User(command) => manage_people(&command, &global, &environment),
+        Command::Import(args) => import_folder(&args, &global, &environment),
+        Command::Config(command) => config::run(&command, &global, &environment),
+        Command::Migrate(command) => migrate::run(&command, &global, &environment),
+        Command::Openapi => openapi::run(),
+        Command::Completions(args) => {
+            generated::completions(&args, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => generated::man(&args, Arguments::command()).map(|()| ExitCode::SUCCESS),
+        Command::Version(args) => generated::version(&args).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn manage_people(
+    command: &user::UserCommand,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> anyhow::Result<ExitCode> {
+    let config = settings(&global.flags(), environment)?;
+    let data_dir = DataDir::create(&config.data_dir)?;
+    let db = Db::open(&data_dir.database(), Role::Guest, Clock::system())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(user::run(command, &db))?;
+    db.close();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import_folder(
+    args: &import::ImportArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> anyhow::Result<ExitCode> {
+    let config = settings(&global.flags(), environment)?;
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = serve::open(config, &data_dir, Role::Guest).await?;
+        import::run(args, &app).await
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_commands_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

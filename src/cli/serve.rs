@@ -1,0 +1,146 @@
+//! `safelight serve`: everything in the right order, and its undoing in the reverse one.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::{GlobalArgs, ListenArgs, demo, settings};
+use crate::app::App;
+use crate::cache::DiskCache;
+use crate::clock::Clock;
+use crate::config::{Config, Environment, Log, LogFormat};
+use crate::db::{Db, Role};
+use crate::engine::Engines;
+use crate::imaging::Budget;
+use crate::server::{self, Listening};
+use crate::storage::{DataDir, LocalOptions, Storage};
+use crate::{accounts, library};
+
+/// `safelight serve`
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    listen: ListenArgs,
+    /// Starts a throw-away instance with sample people, pictures and restorations; it is gone when it stops
+    #[arg(long, conflicts_with = "data_dir")]
+    demo: bool,
+}
+
+/// Runs the appliance until it is told to stop.
+///
+/// # Errors
+/// When it can't start; what it says is for the admin.
+pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> anyhow::Result<ExitCode> {
+    let mut flags = global.flags();
+    flags.listen.clone_from(&args.listen.listen);
+    let mut config = settings(&flags, environment)?;
+    let throw_away = args.demo.then(demo::Folder::create).transpose()?;
+    if let Some(folder) = &throw_away {
+        folder.path().clone_into(&mut config.data_dir);
+    }
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start")?;
+    runtime.block_on(serve(config, args.demo))?;
+    // A blocking call that hangs must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
+    let data_dir = DataDir::create(&config.data_dir)?;
+    let _lock = data_dir.lock_for_server()?;
+    let address = config.server.listen;
+    let listening = Listening::bind(address)
+        .await
+        .with_context(|| format!("can't listen on {address}: is another program using this address?"))?;
+    let app = open(config, &data_dir, Role::Server).await?;
+    let cleaning = app.clone();
+    tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
+        .await?
+        .context("can't clean up after the last run")?;
+
+    let url = app
+        .config
+        .server
+        .public_url
+        .as_ref()
+        .map_or_else(|| format!("http://{}", listening.address()), ToString::to_string);
+    if demo {
+        demo::fill(&app, &url).await?;
+    } else if let Some(token) = accounts::setup_token(&app).await? {
+        println!(
+            "Open {url}/setup?token={token} to create the owner's account (valid for 30 minutes, once)."
+        );
+    } else {
+        println!("Safelight is at {url}");
+    }
+
+    let runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
+    let http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    stop_signal().await?;
+    tracing::info!("stopping");
+    app.stopping.cancel();
+    // A second signal ends the waiting.
+    tokio::select! {
+        _ = async { (http.await, runner.await) } => {}
+        _ = stop_signal() => tracing::warn!("stopping at once"),
+    }
+    let db = app.db.clone();
+    tokio::task::spawn_blocking(move || db.close()).await.context("can't close the database")?;
+    Ok(())
+}
+
+/// Opens what a process on a data directory works with.
+///
+/// # Errors
+/// When the database or the blobs can't be opened.
+pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyhow::Result<App> {
+    let clock = Clock::system();
+    let db = Db::open(&data_dir.database(), role, clock.clone())?;
+    let options = LocalOptions {
+        expect_marker: library::has_blobs(&db).await?,
+        min_free_bytes: config.limits.min_free_bytes,
+    };
+    let storage = Storage::local(&data_dir.blobs(), options)?;
+    Ok(App {
+        db,
+        storage,
+        engines: Engines::new(),
+        budget: Budget::of_this_machine(),
+        cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
+        started_at: clock.now(),
+        clock,
+        config: Arc::new(config),
+        stopping: CancellationToken::new(),
+    })
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("can't wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for signals")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn start_log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(format!("warn,safelight={}", log.level.as_str()))
+        .context("can't start the log")?;
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Pretty => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let started = if json { builder.json().try_init() } else { builder.try_init() };
+    started.map_err(|e| anyhow::anyhow!("can't start the log: {e}"))
+}

@@ -1,0 +1,230 @@
+//! The one list of settings. Parsing, environment names, suggestions, `config show` and the reference page all
+//! derive from it; a setting that isn't here does not exist.
+
+use std::time::Duration;
+
+use super::value::Kind;
+
+/// One setting: its name, what it takes and what it means.
+#[derive(Debug)]
+pub struct Setting {
+    /// The name in the file, with its section: `limits.max_pixels`.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds when nobody says anything.
+    pub default: Default,
+    /// A value somebody might choose, in TOML.
+    pub example: &'static str,
+    /// What it is for: whole sentences, Markdown.
+    pub doc: &'static str,
+    /// The flag that sets it, where there is one.
+    pub flag: Option<&'static str>,
+}
+
+/// What holds when nobody says anything.
+#[derive(Debug, Clone, Copy)]
+pub enum Default {
+    /// A value, in TOML.
+    Value(&'static str),
+    /// No value. The word may also be typed, to undo what a lower level says.
+    Absent(&'static str),
+}
+
+impl Setting {
+    /// The environment variable: `SAFELIGHT_LIMITS__MAX_PIXELS`.
+    pub fn environment_name(&self) -> String {
+        environment_name(self.key)
+    }
+
+    /// Whether the value must never be shown.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret)
+    }
+}
+
+/// The environment variable that belongs to a dotted key.
+pub(super) fn environment_name(key: &str) -> String {
+    format!("SAFELIGHT_{}", key.replace('.', "__").to_uppercase())
+}
+
+/// The sections in the order of the reference page, each with what it is about.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    ("server", "Where Safelight listens and under which address people reach it."),
+    ("limits", "What one request or one picture may cost."),
+    ("limits.login", "How failed logins are slowed down."),
+    ("accounts", "People and their sessions."),
+    ("jobs", "Work in the background."),
+    ("delivery", "Pictures and files on their way out."),
+    ("outbound", "What may leave the machine."),
+    ("log", "What is written to standard error."),
+];
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const MAX_BYTES: u64 = i64::MAX.unsigned_abs();
+
+/// Every setting of this version.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data_dir",
+        kind: Kind::Path,
+        default: Default::Value(r#""./safelight-data""#),
+        example: r#""/var/lib/safelight""#,
+        doc: "The folder under which everything lives: database, files, caches. \
+              In the configuration file it stands above the first section, and a relative path starts at the file's \
+              own folder; elsewhere at the working folder.",
+        flag: Some("--data-dir"),
+    },
+    Setting {
+        key: "server.listen",
+        kind: Kind::Address,
+        default: Default::Value(r#""127.0.0.1:8080""#),
+        example: r#""0.0.0.0:8080""#,
+        doc: "Address and port for plain HTTP; port 0 takes any free one.",
+        flag: Some("--listen"),
+    },
+    Setting {
+        key: "server.public_url",
+        kind: Kind::Url,
+        default: Default::Absent("none"),
+        example: r#""https://photos.example.org""#,
+        doc: "The address that people type, used in links and to check where a request comes from; \
+              without it the `Host` of each request is believed. A subpath belongs into `server.base_path`.",
+        flag: None,
+    },
+    Setting {
+        key: "server.base_path",
+        kind: Kind::BasePath,
+        default: Default::Value(r#""/""#),
+        example: r#""/photos""#,
+        doc: "The subpath under which a proxy in front passes everything on, unchanged.",
+        flag: None,
+    },
+    Setting {
+        key: "server.trusted_proxies",
+        kind: Kind::Networks,
+        default: Default::Value("[]"),
+        example: r#"["127.0.0.1", "10.0.0.0/8"]"#,
+        doc: "Addresses and networks of proxies whose `X-Forwarded-*` headers are believed; \
+              from anybody else they are ignored.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.max_upload_bytes",
+        kind: Kind::Bytes { min: 1, max: MAX_BYTES },
+        default: Default::Absent("none"),
+        example: r#""2 GiB""#,
+        doc: "The largest file that is taken in. Without it only the free space counts.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.max_pixels",
+        kind: Kind::Integer { min: 1_000_000, max: 4_000_000_000 },
+        default: Default::Value("200_000_000"),
+        example: "100_000_000",
+        doc: "The largest picture, width times height, that is decoded. \
+              A larger one is kept as a file, but gets no thumbnail and can't be restored.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.max_files_per_request",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        default: Default::Value("10"),
+        example: "50",
+        doc: "How many files one upload request may carry.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.min_free_bytes",
+        kind: Kind::Bytes { min: 16 * MIB, max: MAX_BYTES },
+        default: Default::Value(r#""256 MiB""#),
+        example: r#""5 GiB""#,
+        doc: "How much space uploads leave free on the disk of the data folder, \
+              so that the database can always be written; an upload beyond that is answered 507.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.login.attempts",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        default: Default::Value("5"),
+        example: "3",
+        doc: "How many wrong passwords an account takes before the next attempt has to wait; \
+              each further one doubles the wait.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.login.attempts_per_address",
+        kind: Kind::Integer { min: 1, max: 100_000 },
+        default: Default::Value("20"),
+        example: "100",
+        doc: "The same for one network address over all accounts; \
+              raise it where many people share an address.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.login.longest_wait",
+        kind: Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(24 * 3600) },
+        default: Default::Value(r#""15 min""#),
+        example: r#""1 h""#,
+        doc: "The longest wait after wrong passwords.",
+        flag: None,
+    },
+    Setting {
+        key: "accounts.session_days",
+        kind: Kind::Integer { min: 1, max: 3650 },
+        default: Default::Value("14"),
+        example: "1",
+        doc: "After how many days without a visit a browser has to log in again.",
+        flag: None,
+    },
+    Setting {
+        key: "accounts.remember_days",
+        kind: Kind::Integer { min: 1, max: 3650 },
+        default: Default::Value("90"),
+        example: "365",
+        doc: "The same for whoever ticked “Remember me”. It can't be less than `accounts.session_days`.",
+        flag: None,
+    },
+    Setting {
+        key: "jobs.workers",
+        kind: Kind::Integer { min: 1, max: 256 },
+        default: Default::Absent("auto"),
+        example: "2",
+        doc: "How many jobs run at the same time; `auto` is one per core.",
+        flag: None,
+    },
+    Setting {
+        key: "delivery.cache_bytes",
+        kind: Kind::Bytes { min: 0, max: MAX_BYTES },
+        default: Default::Value(r#""2 GiB""#),
+        example: r#""20 GiB""#,
+        doc: "How much disk the thumbnails and other renderings may take; the least used go first.",
+        flag: None,
+    },
+    Setting {
+        key: "outbound.offline",
+        kind: Kind::Flag,
+        default: Default::Value("false"),
+        example: "true",
+        doc: "Forbids every connection to another machine, whatever else is configured.",
+        flag: None,
+    },
+    Setting {
+        key: "log.level",
+        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        default: Default::Value(r#""info""#),
+        example: r#""debug""#,
+        doc: "How much is logged: this level and the more serious ones.",
+        flag: Some("--log-level"),
+    },
+    Setting {
+        key: "log.format",
+        kind: Kind::Choice(&["auto", "pretty", "json"]),
+        default: Default::Value(r#""auto""#),
+        example: r#""json""#,
+        doc: "How the log looks: `pretty` for people, `json` for programs, one object a line; \
+              `auto` is `pretty` on a terminal and `json` elsewhere.",
+        flag: Some("--log-format"),
+    },
+];

@@ -1,0 +1,334 @@
+//! The configuration: from what an admin typed to checked values.
+//!
+//! Two stages. `raw` gathers what was typed in the file, the environment, systemd credentials and flags, each value
+//! with its origin; [`load`] then checks all of it against the one list of [`SETTINGS`] and builds one plain struct
+//! per room. Every mistake is found before any is reported.
+//!
+//! Other rooms take the struct that is theirs, never the whole [`Config`]. This room knows nothing of what the
+//! values are used for, and it is the only one that reads the environment.
+
+mod declared;
+mod error;
+mod raw;
+mod show;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use declared::{Default, SETTINGS, Setting};
+pub use error::{Error, Fault, Mistake, Origin};
+pub use raw::{Environment, Flags};
+pub use show::{Shown, reference};
+pub use value::{Kind, Network, PublicUrl, Secret};
+
+use value::Value;
+
+/// Everything that can be configured, checked. One field per room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The folder under which everything lives; relative to the working folder unless absolute.
+    pub data_dir: PathBuf,
+    /// Where Safelight listens.
+    pub server: Server,
+    /// What a request or a picture may cost.
+    pub limits: Limits,
+    /// People and sessions.
+    pub accounts: Accounts,
+    /// Work in the background.
+    pub jobs: Jobs,
+    /// What goes out.
+    pub delivery: Delivery,
+    /// What may leave the machine.
+    pub outbound: Outbound,
+    /// The log.
+    pub log: Log,
+}
+
+/// Where Safelight listens and under which address people reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Plain HTTP listens here.
+    pub listen: SocketAddr,
+    /// Scheme and host that people type, if the admin said so.
+    pub public_url: Option<PublicUrl>,
+    /// The subpath: empty, or with a leading and without a trailing slash.
+    pub base_path: String,
+    /// Proxies whose `X-Forwarded-*` counts.
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Server {
+    /// Whether headers of a connection from this address may speak for somebody else.
+    pub fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}
+
+/// What a request or a picture may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest file in bytes; `None` leaves it to the free space.
+    pub max_upload_bytes: Option<u64>,
+    /// The largest picture that is decoded, width times height.
+    pub max_pixels: u64,
+    /// Files in one upload request.
+    pub max_files_per_request: usize,
+    /// Bytes that uploads leave free on the disk.
+    pub min_free_bytes: u64,
+    /// How failed logins are slowed down.
+    pub login: LoginLimits,
+}
+
+/// How failed logins are slowed down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginLimits {
+    /// Wrong passwords for one account before it has to wait.
+    pub attempts: u32,
+    /// Wrong passwords from one address, over all accounts, before it has to wait.
+    pub attempts_per_address: u32,
+    /// The longest wait.
+    pub longest_wait: Duration,
+}
+
+/// People and sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accounts {
+    /// How long a session lives without a visit.
+    pub session: Duration,
+    /// The same when “Remember me” was ticked; never shorter.
+    pub remembered_session: Duration,
+}
+
+/// Work in the background.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jobs {
+    /// Jobs that run at the same time.
+    pub workers: NonZeroUsize,
+}
+
+/// What goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Bytes of disk for renderings made on demand.
+    pub cache_bytes: u64,
+}
+
+/// What may leave the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Forbids every connection to another machine.
+    pub offline: bool,
+}
+
+/// The log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// This level and the more serious ones are written.
+    pub level: LogLevel,
+    /// How it looks.
+    pub format: LogFormat,
+}
+
+/// How serious an event must be to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// The name that tracing's filters use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A checked configuration together with where each value came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The checked values.
+    pub config: Config,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// Every setting with its value and origin, in the order of [`SETTINGS`]; secrets are hidden in it.
+    pub shown: Vec<Shown>,
+}
+
+/// The configuration file that is read when none is named, if it exists.
+pub const DEFAULT_FILE: &str = "/etc/safelight/safelight.toml";
+
+/// Reads the configuration: flags before environment before credentials before the file before defaults.
+///
+/// The file is the one `--config` or `SAFELIGHT_CONFIG` names, else [`DEFAULT_FILE`] if it exists.
+///
+/// # Errors
+/// Lists everything that is wrong, with its origin and, for a name that doesn't exist, the nearest one that does.
+pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Error> {
+    let checked = check(raw::gather(SETTINGS, flags, environment, Path::new(DEFAULT_FILE)));
+    let Checked { values, mut mistakes, file } = checked;
+    mistakes.extend(values.contradictions());
+    if !mistakes.is_empty() {
+        mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
+        return Err(Error { mistakes });
+    }
+    Ok(Loaded { config: values.config(), shown: values.shown(SETTINGS), file })
+}
+
+impl Config {
+    /// The defaults, with everything under `data_dir`, which isn't empty; nothing is read. For tests and throw-away
+    /// instances.
+    pub fn defaults(data_dir: impl Into<PathBuf>) -> Self {
+        let flags = Flags { data_dir: Some(data_dir.into()), ..Flags::default() };
+        let nothing = raw::gather(SETTINGS, &flags, &Environment::empty(), Path::new(""));
+        check(nothing).values.config()
+    }
+}
+
+/// What is left of the raw values after the second stage.
+struct Checked {
+    values: Values,
+    mistakes: Vec<Mistake>,
+    file: Option<PathBuf>,
+}
+
+/// The winning value of each setting, by key; `None` where it is absent. One whose winner is wrong is missing.
+struct Values(BTreeMap<&'static str, (Option<Value>, Origin)>);
+
+/// Turns what was typed into values and picks the strongest of each setting. Overridden values are checked too: a
+/// wrong line in the file stays wrong when a variable hides it today.
+fn check(raw: raw::Raw) -> Checked {
+    let raw::Raw { typed, mut mistakes, file } = raw;
+    let mut values = BTreeMap::new();
+    for raw::Typed { setting, given, origin } in typed {
+        match value::check(setting, given, &origin) {
+            Ok(value) => {
+                values.insert(setting.key, (value, origin));
+            }
+            Err(fault) => {
+                values.remove(setting.key);
+                mistakes.push(Mistake { origin, fault });
+            }
+        }
+    }
+    Checked { values: Values(values), mistakes, file }
+}
+
+/// The length of a day of 24 hours.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Values {
+    fn find(&self, key: &'static str) -> Option<&Value> {
+        let (value, _) = self.0.get(key).expect("every declared setting has at least its default");
+        value.as_ref()
+    }
+
+    fn integer(&self, key: &'static str) -> Option<u64> {
+        self.find(key).map(Value::integer)
+    }
+
+    fn required(&self, key: &'static str) -> &Value {
+        self.find(key).expect("a setting with a default value can't be absent")
+    }
+
+    fn count(&self, key: &'static str) -> u32 {
+        u32::try_from(self.required(key).integer()).expect("the declared maximum fits")
+    }
+
+    fn days(&self, key: &'static str) -> Duration {
+        DAY * self.count(key)
+    }
+
+    /// Finds values that are right one by one but not together.
+    fn contradictions(&self) -> Option<Mistake> {
+        let key = "accounts.remember_days";
+        let (Some(remember), Some(session)) = (self.0.get(key), self.0.get("accounts.session_days")) else {
+            return None;
+        };
+        let (Some(days), Some(session_days)) = (&remember.0, &session.0) else { return None };
+        let (days, session_days) = (days.integer(), session_days.integer());
+        if days >= session_days {
+            return None;
+        }
+        // Blame the one that somebody typed.
+        let origin = if remember.1 == Origin::Default { &session.1 } else { &remember.1 };
+        let reason = format!("{days} is less than accounts.session_days, {session_days}");
+        Some(Mistake { origin: origin.clone(), fault: Fault::WrongValue { key: key.to_owned(), reason } })
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            data_dir: self.required("data_dir").path(),
+            server: Server {
+                listen: self.required("server.listen").address(),
+                public_url: self.find("server.public_url").map(Value::url),
+                base_path: self.required("server.base_path").text(),
+                trusted_proxies: self.required("server.trusted_proxies").networks(),
+            },
+            limits: Limits {
+                max_upload_bytes: self.integer("limits.max_upload_bytes"),
+                max_pixels: self.required("limits.max_pixels").integer(),
+                max_files_per_request: self.count("limits.max_files_per_request") as usize,
+                min_free_bytes: self.required("limits.min_free_bytes").integer(),
+                login: LoginLimits {
+                    attempts: self.count("limits.login.attempts"),
+                    attempts_per_address: self.count("limits.login.attempts_per_address"),
+                    longest_wait: self.required("limits.login.longest_wait").duration(),
+                },
+            },
+            accounts: Accounts {
+                session: self.days("accounts.session_days"),
+                remembered_session: self.days("accounts.remember_days"),
+            },
+            jobs: Jobs {
+                workers: self
+                    .integer("jobs.workers")
+                    .and_then(|workers| NonZeroUsize::new(usize::try_from(workers).ok()?))
+                    .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+            },
+            delivery: Delivery { cache_bytes: self.required("delivery.cache_bytes").integer() },
+            outbound: Outbound { offline: self.required("outbound.offline").flag() },
+            log: Log {
+                level: match self.required("log.level").text().as_str() {
+                    "error" => LogLevel::Error,
+                    "warn" => LogLevel::Warn,
+                    "debug" => LogLevel::Debug,
+                    "trace" => LogLevel::Trace,
+                    _ => LogLevel::Info,
+                },
+                format: match self.required("log.format").text().as_str() {
+                    "pretty" => LogFormat::Pretty,
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Auto,
+                },
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Colour profiles (ICC.1) and inks. A profile that is broken never costs the picture: it counts as sRGB, and whoever
+//! asked is told.
+
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
+
+use super::pixels::{Channels, Image, Samples};
+
+/// What became of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileUse {
+    /// There was none: the picture already was sRGB.
+    Absent,
+    /// The pixels were converted by it.
+    Applied,
+    /// It could not be used, being broken or for another kind of colour; the picture was taken as sRGB.
+    Ignored,
+}
+
+/// Converts a picture to sRGB by its profile. Gray stays gray, bits and alpha stay as they are.
+pub fn to_srgb(mut image: Image, icc: Option<&[u8]>) -> (Image, ProfileUse) {
+    let Some(icc) = icc else { return (image, ProfileUse::Absent) };
+    let used = read_profile(icc).and_then(|profile| match &mut image.samples {
+        Samples::U8(samples) => {
+            let transform = |from, to| {
+                profile
+                    .create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default())
+                    .ok()
+            };
+            convert(samples, image.channels, profile.color_space, transform)
+        }
+        Samples::U16(samples) => {
+            let transform = |from, to| {
+                profile
+                    .create_transform_16bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default())
+                    .ok()
+            };
+            convert(samples, image.channels, profile.color_space, transform)
+        }
+    });
+    (image, if used.is_some() { ProfileUse::Applied } else { ProfileUse::Ignored })
+}
+
+fn read_profile(icc: &[u8]) -> Option<ColorProfile> {
+    ColorProfile::new_from_slice(icc).ok()
+}
+
+/// Converted in pieces of this many pixels, so that no second picture is needed.
+const PIECE: usize = 4096;
+
+fn convert<T, E: ?Sized + TransformExecutor<T>>(
+    samples: &mut [T],
+    channels: Channels,
+    space: DataColorSpace,
+    transform: impl Fn(Layout, Layout) -> Option<std::sync::Arc<E>>,
+) -> Option<()>
+where
+    T: Copy + Default,
+{
+    let (from, to) = match (channels, space) {
+        (Channels::Rgb, DataColorSpace::Rgb) => (Layout::Rgb, Layout::Rgb),
+        (Channels::Rgba, DataColorSpace::Rgb) => (Layout::Rgba, Layout::Rgba),
+        (Channels::Gray, DataColorSpace::Gray) => (Layout::Gray, Layout::Rgb),
+        (Channels::GrayAlpha, DataColorSpace::Gray) => (Layout::GrayAlpha, Layout::Rgba),
+        _ => return None,
+    };
+    let transform = transform(from, to)?;
+    let (from, to) = (from.channels(), to.channels());
+    let mut converted = vec![T::default(); PIECE * to];
+    for piece in samples.chunks_mut(PIECE * from) {
+        let pixels = piece.len() / from;
+        let converted = &mut converted[..pixels * to];
+        transform.transform(&piece[..pixels * from], converted).ok()?;
+        if from == to {
+            piece.copy_from_slice(converted);
+        } else {
+            // Gray went through three equal channels: one of them, and alpha, is gray again.
+            for (old, new) in piece.chunks_exact_mut(from).zip(converted.chunks_exact(to)) {
+                old[0] = new[1];
+            }
+        }
+    }
+    Some(())
+}
+
+/// Converts 8-bit inks, 0 being none, to RGB by their profile, or plainly without a usable one.
+pub(super) fn cmyk8_to_srgb(inks: Vec<u8>, icc: Option<&[u8]>) -> Vec<u8> {
+    let transform = ink_profile(icc).and_then(|profile| {
+        let options = TransformOptions::default();
+        profile.create_transform_8bit(Layout::Rgba, &ColorProfile::new_srgb(), Layout::Rgb, options).ok()
+    });
+    inks_to_rgb(inks, 255, transform.as_deref())
+}
+
+/// The same for 16 bits.
+pub(super) fn cmyk16_to_srgb(inks: Vec<u16>, icc: Option<&[u8]>) -> Vec<u16> {
+    let transform = ink_profile(icc).and_then(|profile| {
+        let options = TransformOptions::default();
+        profile.create_transform_16bit(Layout::Rgba, &ColorProfile::new_srgb(), Layout::Rgb, options).ok()
+    });
+    inks_to_rgb(inks, 65_535, transform.as_deref())
+}
+
+fn ink_profile(icc: Option<&[u8]>) -> Option<ColorProfile> {
+    read_profile(icc?).filter(|profile| profile.color_space == DataColorSpace::Cmyk)
+}
+
+/// Shrinks four samples to three in the same memory.
+fn inks_to_rgb<T, E>(mut inks: Vec<T>, full: u32, transform: Option<&E>) -> Vec<T>
+where
+    T: Copy + Default + Into<u32> + TryFrom<u32>,
+    E: ?Sized + TransformExecutor<T>,
+{
+    let pixels = inks.len() / 4;
+    let mut rgb = [T::default(); PIECE * 3];
+    let mut done = 0;
+    while done < pixels {
+        let count = PIECE.min(pixels - done);
+        let source = &inks[done * 4..(done + count) * 4];
+        let rgb = &mut rgb[..count * 3];
+        if transform.is_none_or(|transform| transform.transform(source, rgb).is_err()) {
+            for (ink, rgb) in source.chunks_exact(4).zip(rgb.chunks_exact_mut(3)) {
+                let paper = full - ink[3].into();
+                for (sample, ink) in rgb.iter_mut().zip(ink) {
+                    let light = (full - (*ink).into()) as u64 * u64::from(paper);
+                    let light = (light + u64::from(full) / 2) / u64::from(full);
+                    *sample = T::try_from(light as u32).unwrap_or_default();
+                }
+            }
+        }
+        inks[done * 3..(done + count) * 3].copy_from_slice(rgb);
+        done += count;
+    }
+    inks.truncate(pixels * 3);
+    inks
+}

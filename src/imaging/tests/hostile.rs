@@ -1,0 +1,296 @@
+use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+use super::samples::{self, encoded, picture, rgb, tags, zoo};
+use super::*;
+
+fn options(max_pixels: u64) -> Options<'static> {
+    Options::held(Limits { max_pixels })
+}
+
+fn png_claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = encoded(&rgb(8, 8), Format::Png);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let crc = crc32(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
+    })
+}
+
+fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = encoded(&rgb(8, 8), Format::Jpeg);
+    let at = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("it has a frame");
+    bytes[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());
+    bytes[at + 7..at + 9].copy_from_slice(&width.to_be_bytes());
+    bytes
+}
+
+fn gif_claiming(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = samples::still_gif();
+    bytes[6..8].copy_from_slice(&width.to_le_bytes());
+    bytes[8..10].copy_from_slice(&height.to_le_bytes());
+    bytes
+}
+
+fn webp_claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = samples::animated_webp(&rgb(20, 16), true);
+    bytes[24..27].copy_from_slice(&(width - 1).to_le_bytes()[..3]);
+    bytes[27..30].copy_from_slice(&(height - 1).to_le_bytes()[..3]);
+    bytes
+}
+
+#[test]
+fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
+    let tiff = samples::tiff(&tags(60_000, 60_000, 8, 2, 3), &[vec![0; 64]], false, false);
+    let files = [
+        png_claiming(60_000, 60_000),
+        jpeg_claiming(60_000, 60_000),
+        gif_claiming(60_000, 60_000),
+        webp_claiming(60_000, 60_000),
+        tiff,
+    ];
+    for bytes in files {
+        let probe = probe_bytes(&bytes).expect("the header is fine");
+        assert_eq!((probe.width, probe.height), (60_000, 60_000));
+        let error = decode_bytes(&bytes, &free()).expect_err("too large");
+        assert!(
+            matches!(error, Error::TooLarge { width: 60_000, height: 60_000, max_pixels: 200_000_000 }),
+            "{error}"
+        );
+        // Whoever lifts the limit still has to pay for it.
+        let budget = Budget::new(64 << 20);
+        let limits = Limits { max_pixels: u64::MAX };
+        let error = decode_bytes(&bytes, &Options::new(limits, &budget)).expect_err("too dear");
+        assert!(matches!(error, Error::Budget { .. }), "{error}");
+        let spec = Preset::Thumb.spec(Format::Jpeg);
+        let error = variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect_err("too large");
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_picture_of_1_x_65535_is_fine() {
+    for (width, height) in [(1, 65_535), (65_535, 1)] {
+        let error =
+            decode_bytes(&jpeg_claiming(width as u16, height as u16), &free()).expect_err("35 too many");
+        assert!(matches!(error, Error::Unsupported { format: "JPEG", .. }), "{error}");
+        for format in [Format::Png, Format::Tiff] {
+            let bytes = encoded(&rgb(width, height), format);
+            let back = decode_bytes(&bytes, &free()).expect("it is one").image;
+            assert_eq!((back.width, back.height), (width, height));
+            for preset in Preset::ALL {
+                let spec = preset.spec(Format::Webp);
+                let budget = Budget::new(64 << 20);
+                let variant = variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect("it is one");
+                assert!(variant.width >= 1 && variant.height >= 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_picture_says_what_it_is() {
+    for (bytes, expected) in [
+        (&b""[..], "application/octet-stream"),
+        (b"just some words", "text/plain"),
+        (b"%PDF-1.4\n", "application/pdf"),
+        (b"PK\x03\x04\0\0\0\0", "application/zip"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"),
+    ] {
+        match decode_bytes(bytes, &free()) {
+            Err(Error::NotAPicture { content_type }) => assert_eq!(content_type, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    assert!(matches!(probe_bytes(heic), Err(Error::Unsupported { format: "HEIC", .. })));
+}
+
+#[test]
+fn no_pixels_is_no_picture() {
+    for bytes in [png_claiming(0, 5), jpeg_claiming(0, 5), gif_claiming(0, 5)] {
+        assert!(matches!(probe_bytes(&bytes), Err(Error::Broken { .. })));
+    }
+}
+
+/// Wherever a file is cut, the answer is that it is cut, or the whole picture.
+#[test]
+fn a_cut_file_is_reported_as_cut() {
+    for (name, bytes) in zoo() {
+        let whole = decode_bytes(&bytes, &free()).expect("it is one").image;
+        let mut cut_seen = 0;
+        for end in (1..20).map(|twentieth| bytes.len() * twentieth / 20).chain([bytes.len() - 3]) {
+            match decode_bytes(&bytes[..end], &free()) {
+                Err(Error::Truncated { .. }) => cut_seen += 1,
+                Err(Error::NotAPicture { .. }) => assert!(end < 16, "{name} {end}"),
+                Err(error) => panic!("{name} cut at {end} of {}: {error}", bytes.len()),
+                Ok(decoded) => assert_eq!(decoded.image, whole, "{name} {end}"),
+            }
+        }
+        assert!(cut_seen > 0, "{name}");
+    }
+    // Larger ones, where the headers are the smaller part.
+    for bytes in [encoded(&rgb(300, 200), Format::Jpeg), samples::progressive_jpeg(&rgb(300, 200))] {
+        for end in [bytes.len() / 2, bytes.len() - 2, bytes.len() - 10] {
+            let result = decode_bytes(&bytes[..end], &free());
+            assert!(matches!(result, Err(Error::Truncated { .. })), "{:?}", result.err());
+        }
+    }
+}
+
+#[test]
+fn damage_inside_a_jpeg_is_not_shown_as_gray() {
+    let mut bytes = encoded(&picture(300, 200, Channels::Rgb, 8), Format::Jpeg);
+    let middle = bytes.len() * 2 / 3;
+    bytes[middle..middle + 40].fill(0xfe);
+    let result = decode_bytes(&bytes, &free());
+    assert!(matches!(result, Err(Error::Broken { .. })), "{:?}", result.err());
+}
+
+#[test]
+fn rubbish_between_the_segments_of_a_jpeg_is_survived() {
+    let bytes = encoded(&rgb(64, 48), Format::Jpeg);
+    let expected = decode_bytes(&bytes, &free()).expect("it is one").image;
+    let at = bytes.windows(2).position(|pair| pair == [0xff, 0xdb]).expect("it has a table");
+    let mut odd = bytes[..at].to_vec();
+    odd.extend([0; 7]);
+    odd.extend(&bytes[at..]);
+    odd.extend(b"and a film behind the end, as telephones append it");
+    assert_eq!(decode_bytes(&odd, &free()).expect("it is one").image, expected);
+}
+
+#[test]
+fn broken_exif_costs_nothing_but_itself() {
+    for block in [
+        &b"Exif"[..],
+        b"II*\0\xff\xff\xff\xff",
+        b"MM\0*\0\0\0\x08\xff\xff",
+        &samples::exif(6)[..50],
+        &[0xff; 300],
+    ] {
+        let options = EncodeOptions { exif: Some(block.to_vec()), ..EncodeOptions::new(Format::Jpeg) };
+        let bytes = encode(&rgb(16, 16), &options).expect("it can be encoded");
+        let back = decode_bytes(&bytes, &free()).expect("the picture is fine");
+        assert_eq!(back.orientation, Orientation::Normal);
+        assert!(metadata_entries(block).len() < 10);
+        let tiff = EncodeOptions { exif: Some(block.to_vec()), ..EncodeOptions::new(Format::Tiff) };
+        encode(&rgb(16, 16), &tiff).expect("it can be encoded");
+    }
+}
+
+#[test]
+fn decoding_waits_for_the_budget_and_gives_it_back() {
+    let bytes = encoded(&rgb(200, 100), Format::Png);
+    let budget = Budget::new(8 << 20);
+    let decoded =
+        decode(&mut Cursor::new(&bytes), &Options::new(Limits::default(), &budget)).expect("it is one");
+    let held = decoded.permit.as_ref().expect("it took some").bytes();
+    assert_eq!(held, decoded.source.decode_bytes());
+    assert!(held >= 200 * 100 * 3);
+    assert!(budget.free_bytes() < budget.total_bytes());
+    drop(decoded);
+    assert_eq!(budget.free_bytes(), budget.total_bytes());
+}
+
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+}
+
+/// Damages a file the ways that find most mistakes: flipped bits, extreme numbers, cuts, repeats.
+fn mutate(bytes: &mut Vec<u8>, random: &mut Xorshift) {
+    for _ in 0..=random.below(4) {
+        let length = bytes.len();
+        // Headers are where the claims are.
+        let at = if random.below(3) == 0 { random.below(length) } else { random.below(length.min(200)) };
+        match random.below(6) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+            2 => {
+                let number = [0_u32, 1, 0x7fff_ffff, 0xffff_ffff, 0x0001_0000, 0xffff][random.below(6)];
+                let number = if random.below(2) == 0 { number.to_be_bytes() } else { number.to_le_bytes() };
+                for (byte, new) in bytes[at..].iter_mut().zip(number) {
+                    *byte = new;
+                }
+            }
+            3 => bytes.truncate(at.max(12).min(length)),
+            4 => {
+                let from = random.below(length);
+                let piece = bytes[from..(from + 1 + random.below(30)).min(length)].to_vec();
+                let at = at.min(bytes.len());
+                bytes.splice(at..at, piece);
+            }
+            _ => bytes[at] = random.next() as u8,
+        }
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+    }
+}
+
+/// The same seed makes the same files each time; the fuzz targets look further.
+#[test]
+fn thousands_of_damaged_files_neither_panic_nor_take_for_ever() {
+    let started = Instant::now();
+    let mut random = Xorshift(0x5afe_1147_5afe_1147);
+    let zoo = zoo();
+    let spec = VariantSpec { width: 10, height: 10, ..Preset::Thumb.spec(Format::Jpeg) };
+    let limits = Limits { max_pixels: 100_000 };
+    let budget = Budget::new(64 << 20);
+    let mut decoded = 0;
+    let mut slowest = (Duration::ZERO, "");
+    for round in 0..4000 {
+        let (name, original) = &zoo[round % zoo.len()];
+        let mut bytes = original.clone();
+        mutate(&mut bytes, &mut random);
+        let begin = Instant::now();
+        if let Ok(picture) = decode_bytes(&bytes, &options(limits.max_pixels)) {
+            decoded += 1;
+            let (image, _) = to_srgb(picture.image, picture.icc.as_deref());
+            assert!(image.pixels() <= limits.max_pixels);
+            if let Some(exif) = &picture.exif {
+                without_gps(exif);
+                metadata_entries(exif);
+            }
+        }
+        let _ = variant_bytes(&bytes, &spec, &limits, &budget);
+        slowest = slowest.max((begin.elapsed(), *name));
+    }
+    assert_eq!(budget.free_bytes(), budget.total_bytes());
+    assert!(decoded > 200, "only {decoded} of the damaged files could still be read");
+    println!("{:?} for 4000 files, slowest {slowest:?}, {decoded} readable", started.elapsed());
+    assert!(slowest.0 < Duration::from_secs(5), "{slowest:?}");
+}
+
+#[test]
+fn damaged_metadata_does_not_panic() {
+    let mut random = Xorshift(0x0e71_f000_1234_5678);
+    let original = samples::exif(3);
+    for _ in 0..3000 {
+        let mut block = original.clone();
+        mutate(&mut block, &mut random);
+        Metadata::read(&block);
+        metadata_entries(&block);
+        let cleaned = without_gps(&block);
+        assert!(Metadata::read(&cleaned).position.is_none());
+    }
+}

@@ -1,0 +1,374 @@
+//! Small valid files of every kind, made on the spot.
+
+use std::io::Cursor;
+
+use turbojpeg::{Compressor, PixelFormat, Subsamp};
+
+use crate::imaging::ifd::{ExifFields, Field};
+use crate::imaging::{Channels, EncodeOptions, Format, Image, Samples, encode, libwebp};
+
+/// A smooth picture with no two channels alike; alpha runs from transparent to opaque.
+pub(super) fn picture(width: u32, height: u32, channels: Channels, bits: u8) -> Image {
+    let full = if bits == 16 { 65_535.0 } else { 255.0 };
+    let mut samples = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
+            let values = [0.15 + 0.7 * u, 0.2 + 0.6 * v, 0.8 - 0.5 * u * v];
+            let colours = values.iter().take(channels.colour_count());
+            let alpha = channels.has_alpha().then_some(&v);
+            samples.extend(colours.chain(alpha).map(|value| (value * full).round() as u16));
+        }
+    }
+    let samples = if bits == 16 {
+        Samples::U16(samples)
+    } else {
+        Samples::U8(samples.into_iter().map(|sample| sample as u8).collect())
+    };
+    Image { width, height, channels, samples }
+}
+
+/// A picture of the usual kind.
+pub(super) fn rgb(width: u32, height: u32) -> Image {
+    picture(width, height, Channels::Rgb, 8)
+}
+
+pub(super) fn samples8(image: &Image) -> &[u8] {
+    match &image.samples {
+        Samples::U8(samples) => samples,
+        Samples::U16(_) => panic!("16 bits"),
+    }
+}
+
+/// The largest difference of two pictures of the same shape, in 8-bit steps.
+pub(super) fn difference(a: &Image, b: &Image) -> u32 {
+    assert_eq!((a.width, a.height, a.channels), (b.width, b.height, b.channels));
+    let wide = |image: &Image| match &image.samples {
+        Samples::U8(samples) => samples.iter().map(|sample| u32::from(*sample) * 257).collect::<Vec<_>>(),
+        Samples::U16(samples) => samples.iter().map(|sample| u32::from(*sample)).collect(),
+    };
+    wide(a).into_iter().zip(wide(b)).map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0) / 257
+}
+
+pub(super) fn encoded(image: &Image, format: Format) -> Vec<u8> {
+    let options = EncodeOptions { lossless: true, ..EncodeOptions::new(format) };
+    encode(image, &options).expect("it can be encoded")
+}
+
+/// A block with a camera, an orientation, a time and a place.
+pub(super) fn exif(orientation: u8) -> Vec<u8> {
+    let rational = |values: &[u32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let text = |tag, text: &str| Field { tag, kind: 2, data: [text.as_bytes(), b"\0"].concat() };
+    ExifFields {
+        main: vec![
+            text(0x010f, "Lumen Works"),
+            text(0x0110, "Lumen 2"),
+            text(0x0131, "darkroom 1.0"),
+            Field { tag: 0x0112, kind: 3, data: vec![orientation, 0] },
+        ],
+        exif: vec![
+            Field { tag: 0x829a, kind: 5, data: rational(&[1, 125]) },
+            Field { tag: 0x829d, kind: 5, data: rational(&[28, 10]) },
+            Field { tag: 0x8827, kind: 3, data: vec![0x90, 0x01] },
+            text(0x9003, "2019:07:04 18:30:15"),
+            text(0x9011, "+02:00"),
+            Field { tag: 0x920a, kind: 5, data: rational(&[50, 1]) },
+            text(0xa434, "Lumen 50 mm"),
+        ],
+        gps: vec![
+            text(1, "S"),
+            Field { tag: 2, kind: 5, data: rational(&[33, 1, 30, 1, 0, 1]) },
+            text(3, "E"),
+            Field { tag: 4, kind: 5, data: rational(&[151, 1, 12, 1, 36, 1]) },
+            Field { tag: 5, kind: 1, data: vec![0] },
+            Field { tag: 6, kind: 5, data: rational(&[42, 1]) },
+        ],
+    }
+    .to_block()
+    .expect("it has fields")
+}
+
+pub(super) fn progressive_jpeg(image: &Image) -> Vec<u8> {
+    let mut compressor = Compressor::new().expect("it starts");
+    compressor.set_progressive(true).expect("it can");
+    compressor.set_quality(90).expect("it can");
+    compressor.set_subsamp(Subsamp::Sub2x2).expect("it can");
+    compressor.compress_to_vec(turbo(image, PixelFormat::RGB)).expect("it can be encoded")
+}
+
+/// Inks as Adobe stores them, 0 being full.
+pub(super) fn cmyk_jpeg(width: u32, height: u32, inks: [u8; 4]) -> Vec<u8> {
+    let samples = inks.map(|ink| 255 - ink).repeat(width as usize * height as usize);
+    let mut compressor = Compressor::new().expect("it starts");
+    compressor.set_quality(100).expect("it can");
+    compressor.set_subsamp(Subsamp::None).expect("it can");
+    let (width, height) = (width as usize, height as usize);
+    let format = PixelFormat::CMYK;
+    let image = turbojpeg::Image { pixels: samples.as_slice(), width, pitch: width * 4, height, format };
+    compressor.compress_to_vec(image).expect("it can be encoded")
+}
+
+fn turbo(image: &Image, format: PixelFormat) -> turbojpeg::Image<&[u8]> {
+    let pitch = image.width as usize * format.size();
+    let (width, height) = (image.width as usize, image.height as usize);
+    turbojpeg::Image { pixels: samples8(image), width, pitch, height, format }
+}
+
+/// Three frames on a canvas of 20 x 10; the first one is red and covers 12 x 6 from (4, 2).
+pub(super) fn animated_gif() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let palette = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
+    let mut encoder = gif::Encoder::new(&mut bytes, 20, 10, &palette).expect("it can be written");
+    for index in 0..3 {
+        let frame = gif::Frame {
+            left: 4,
+            top: 2,
+            width: 12,
+            height: 6,
+            buffer: vec![index; 72].into(),
+            ..gif::Frame::default()
+        };
+        encoder.write_frame(&frame).expect("it can be written");
+    }
+    drop(encoder);
+    bytes
+}
+
+/// A still GIF with a checkerboard of two grays.
+pub(super) fn still_gif() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder =
+        gif::Encoder::new(&mut bytes, 16, 12, &[10, 10, 10, 200, 200, 200]).expect("it can be written");
+    let buffer: Vec<u8> = (0..16 * 12).map(|index| ((index % 16 + index / 16) % 2) as u8).collect();
+    let frame = gif::Frame { width: 16, height: 12, buffer: buffer.into(), ..gif::Frame::default() };
+    encoder.write_frame(&frame).expect("it can be written");
+    drop(encoder);
+    bytes
+}
+
+fn riff(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut chunk = kind.to_vec();
+    chunk.extend((body.len() as u32).to_le_bytes());
+    chunk.extend(body);
+    chunk.resize(chunk.len().next_multiple_of(2), 0);
+    chunk
+}
+
+/// Two frames on a canvas of 32 x 24; the first one is `first`, from (4, 2).
+pub(super) fn animated_webp(first: &Image, lossless: bool) -> Vec<u8> {
+    let still = libwebp::encode(
+        samples8(first),
+        first.width,
+        first.height,
+        first.channels.has_alpha(),
+        90.0,
+        lossless,
+    )
+    .expect("it can be encoded");
+    // A still picture with a separate alpha comes with its own header chunk, which a frame must not have.
+    let skip = if &still[12..16] == b"VP8X" { 12 + 18 } else { 12 };
+    let mut frame = Vec::new();
+    frame.extend([2, 0, 0, 1, 0, 0]);
+    frame.extend(&(first.width - 1).to_le_bytes()[..3]);
+    frame.extend(&(first.height - 1).to_le_bytes()[..3]);
+    frame.extend([100, 0, 0, 0]);
+    frame.extend(&still[skip..]);
+    let mut body = b"WEBP".to_vec();
+    body.extend(riff(b"VP8X", &[0x12, 0, 0, 0, 31, 0, 0, 23, 0, 0]));
+    body.extend(riff(b"ANIM", &[0; 6]));
+    body.extend(riff(b"ANMF", &frame));
+    body.extend(riff(b"ANMF", &frame));
+    riff(b"RIFF", &body)
+}
+
+/// A TIFF file of these tags and strips, in either byte order.
+pub(super) fn tiff(
+    tags: &[(u16, u16, Vec<u32>)],
+    strips: &[Vec<u8>],
+    tiled: bool,
+    big_endian: bool,
+) -> Vec<u8> {
+    let n16 = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let n32 = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let mut bytes = if big_endian { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
+    bytes.extend(n32(0));
+    let mut offsets = Vec::new();
+    for strip in strips {
+        offsets.push(bytes.len() as u32);
+        bytes.extend(strip);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+    }
+    let mut tags = tags.to_vec();
+    let lengths = strips.iter().map(|strip| strip.len() as u32).collect();
+    tags.push((if tiled { 0x0144 } else { 0x0111 }, 4, offsets));
+    tags.push((if tiled { 0x0145 } else { 0x0117 }, 4, lengths));
+    tags.sort_by_key(|(tag, ..)| *tag);
+    let values: Vec<Vec<u8>> = tags
+        .iter()
+        .map(|(_, kind, values)| match kind {
+            3 => values.iter().flat_map(|value| n16(*value as u16)).collect(),
+            4 => values.iter().flat_map(|value| n32(*value)).collect(),
+            _ => values.iter().map(|value| *value as u8).collect(),
+        })
+        .collect();
+    let mut places = Vec::new();
+    for value in &values {
+        places.push(bytes.len() as u32);
+        if value.len() > 4 {
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(2), 0);
+        }
+    }
+    let directory = bytes.len() as u32;
+    bytes[4..8].copy_from_slice(&n32(directory));
+    bytes.extend(n16(tags.len() as u16));
+    for (((tag, kind, numbers), value), place) in tags.iter().zip(&values).zip(places) {
+        bytes.extend(n16(*tag));
+        bytes.extend(n16(*kind));
+        bytes.extend(n32(numbers.len() as u32));
+        if value.len() > 4 {
+            bytes.extend(n32(place));
+        } else {
+            let mut inline = value.clone();
+            inline.resize(4, 0);
+            bytes.extend(inline);
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+/// The tags that every TIFF has: size, bits, no compression, photometric interpretation, samples.
+pub(super) fn tags(
+    width: u32,
+    height: u32,
+    bits: u32,
+    photometric: u32,
+    samples: u32,
+) -> Vec<(u16, u16, Vec<u32>)> {
+    vec![
+        (0x0100, 4, vec![width]),
+        (0x0101, 4, vec![height]),
+        (0x0102, 3, vec![bits; samples as usize]),
+        (0x0103, 3, vec![1]),
+        (0x0106, 3, vec![photometric]),
+        (0x0115, 3, vec![samples]),
+        (0x0116, 4, vec![height]),
+    ]
+}
+
+pub(super) fn png_with(
+    colour: png::ColorType,
+    depth: png::BitDepth,
+    data: &[u8],
+    palette: &[u8],
+    trns: &[u8],
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(Cursor::new(&mut bytes), 4, 2);
+    encoder.set_color(colour);
+    encoder.set_depth(depth);
+    if !palette.is_empty() {
+        encoder.set_palette(palette.to_vec());
+    }
+    if !trns.is_empty() {
+        encoder.set_trns(trns.to_vec());
+    }
+    let mut writer = encoder.write_header().expect("it can be written");
+    writer.write_image_data(data).expect("it can be written");
+    drop(writer);
+    bytes
+}
+
+/// One of each, small, to be mutilated.
+pub(super) fn zoo() -> Vec<(&'static str, Vec<u8>)> {
+    let image = rgb(24, 18);
+    let with_exif = |format| {
+        let options = EncodeOptions {
+            exif: Some(exif(6)),
+            icc: Some(display_p3()),
+            lossless: true,
+            ..EncodeOptions::new(format)
+        };
+        encode(&image, &options).expect("it can be encoded")
+    };
+    let lossy = encode(
+        &picture(24, 18, Channels::Rgba, 8),
+        &EncodeOptions { quality: 70, ..EncodeOptions::new(Format::Webp) },
+    );
+    let strips = vec![vec![90; 24 * 9 * 3], vec![30; 24 * 9 * 3]];
+    let mut tiff_tags = tags(24, 18, 8, 2, 3);
+    tiff_tags[6].2 = vec![9];
+    let mut jpeg_tags = tags(24, 18, 8, 6, 3);
+    jpeg_tags[3].2 = vec![7];
+    let mut inked_tags = tags(24, 18, 8, 5, 4);
+    inked_tags[6].2 = vec![18];
+    vec![
+        ("jpeg", with_exif(Format::Jpeg)),
+        ("progressive jpeg", progressive_jpeg(&image)),
+        ("cmyk jpeg", cmyk_jpeg(24, 18, [200, 30, 40, 10])),
+        ("png", with_exif(Format::Png)),
+        ("png 16", encoded(&picture(24, 18, Channels::Rgba, 16), Format::Png)),
+        (
+            "png palette",
+            png_with(
+                png::ColorType::Indexed,
+                png::BitDepth::Two,
+                &[0b0001_1011, 0b1110_0100],
+                &[9; 12],
+                &[0, 128],
+            ),
+        ),
+        ("webp lossless", with_exif(Format::Webp)),
+        ("webp lossy", lossy.expect("it can be encoded")),
+        ("webp animated", animated_webp(&image, true)),
+        ("gif", still_gif()),
+        ("gif animated", animated_gif()),
+        ("tiff lzw", with_exif(Format::Tiff)),
+        ("tiff strips", tiff(&tiff_tags, &strips, false, true)),
+        ("tiff jpeg", tiff(&jpeg_tags, &[encoded(&image, Format::Jpeg)], false, false)),
+        ("tiff cmyk", tiff(&inked_tags, &[vec![77; 24 * 18 * 4]], false, false)),
+    ]
+}
+
+pub(super) fn display_p3() -> Vec<u8> {
+    moxcms::ColorProfile::new_display_p3().encode().expect("it can be written")
+}
+
+/// A profile of inks in which paper is white, black is black and, unlike in any real one, cyan is red.
+pub(super) fn ink_profile() -> Vec<u8> {
+    let mut table = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
+    for index in 0..9 {
+        table.extend(if index % 4 == 0 { 0x0001_0000_u32 } else { 0 }.to_be_bytes());
+    }
+    let straight: Vec<u8> = (0..=255).collect();
+    table.extend(straight.repeat(4));
+    for node in 0..16 {
+        // L from 0 to 255, a and b around 128; the first ink counts most.
+        let (cyan, black) = (node & 8 != 0, node & 1 != 0);
+        table.extend(match (cyan, black) {
+            (_, true) => [0, 128, 128],
+            (true, false) => [128, 198, 178],
+            (false, false) => [255, 128, 128],
+        });
+    }
+    table.extend(straight.repeat(3));
+    let mut profile = vec![0; 128];
+    profile[8..12].copy_from_slice(&0x0240_0000_u32.to_be_bytes());
+    profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+    for (place, number) in [2020_u16, 1, 1, 0, 0, 0].into_iter().enumerate() {
+        profile[24 + place * 2..26 + place * 2].copy_from_slice(&number.to_be_bytes());
+    }
+    profile[36..40].copy_from_slice(b"acsp");
+    for (place, number) in [0xf6d6_u32, 0x1_0000, 0xd32d].into_iter().enumerate() {
+        profile[68 + place * 4..72 + place * 4].copy_from_slice(&number.to_be_bytes());
+    }
+    profile.extend(1_u32.to_be_bytes());
+    profile.extend(b"A2B0");
+    profile.extend(144_u32.to_be_bytes());
+    profile.extend((table.len() as u32).to_be_bytes());
+    profile.extend(table);
+    let length = profile.len() as u32;
+    profile[..4].copy_from_slice(&length.to_be_bytes());
+    profile
+}

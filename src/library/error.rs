@@ -1,0 +1,107 @@
+//! What can go wrong in the library, in cases that a caller can act on.
+
+use crate::{db, storage};
+
+/// Why the library could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such bucket.
+    #[error("there is no such bucket")]
+    NoSuchBucket,
+    /// There is no bucket at all yet.
+    #[error("there is no bucket yet")]
+    NoBucket,
+    /// There is no such media.
+    #[error("there is no such photograph or file")]
+    NoSuchMedia,
+    /// The media has no such version.
+    #[error("there is no such version")]
+    NoSuchVersion,
+    /// The media has no such rendition.
+    #[error("there is no such rendition")]
+    NoSuchRendition,
+    /// A name that can't be stored.
+    #[error("the name “{name}” can't be used: {why}")]
+    BadName {
+        /// The name, without what makes it dangerous to show.
+        name: String,
+        /// A sentence.
+        why: &'static str,
+    },
+    /// A slug that can't be one.
+    #[error("a bucket's address has 3 to 63 of a-z, 0-9 and -, and no - at its ends")]
+    BadSlug,
+    /// A bucket's name that is empty or too long.
+    #[error("a bucket's name has 1 to 100 characters that can be seen")]
+    BadBucketName,
+    /// A filter or an order that does not exist.
+    #[error("{field} may be {allowed}")]
+    BadFilter {
+        /// Which parameter.
+        field: &'static str,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// Something else has the name.
+    #[error("the name “{name}” is taken")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// Another bucket has the slug.
+    #[error("another bucket has this address")]
+    SlugTaken,
+    /// The bucket still holds something.
+    #[error("the bucket is not empty: it holds {media} media and {trashed} in the trash")]
+    BucketNotEmpty {
+        /// Media that are not in the trash.
+        media: u64,
+        /// Media in the trash.
+        trashed: u64,
+    },
+    /// What lies in the trash can't be changed.
+    #[error("this lies in the trash: take it back first")]
+    InTrash,
+    /// Only what lies in the trash can be removed for good.
+    #[error("only what lies in the trash can be removed for good")]
+    NotInTrash,
+    /// The sender paused for too long.
+    #[error("the upload stalled: nothing came for {} s", .after.as_secs())]
+    Stalled {
+        /// How long nothing came.
+        after: std::time::Duration,
+    },
+    /// The bytes ended before they were complete, or came broken.
+    #[error("the bytes could not be read to their end")]
+    Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Variants exist of pictures only.
+    #[error("this is not a picture that can be shown")]
+    NotAPicture,
+    /// The picture has too many pixels to be shown.
+    #[error("the picture has more pixels than are allowed, or needs more memory than there is")]
+    PictureTooLarge,
+    /// The picture is damaged or cut off.
+    #[error("the picture is damaged: {reason}")]
+    PictureDamaged {
+        /// What was found.
+        reason: String,
+    },
+    /// A picture could not be rendered, for a reason that lies with us.
+    #[error("a picture could not be rendered")]
+    Render(#[source] std::sync::Arc<dyn std::error::Error + Send + Sync>),
+    /// The blobs could not.
+    #[error("the bytes could not be stored or read")]
+    Storage(#[from] storage::Error),
+    /// The database could not.
+    #[error("the library could not be read or written")]
+    Db(#[from] db::Error),
+    /// A task on the blocking pool died.
+    #[error("a task stopped unexpectedly")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(error.into())
+    }
+}

@@ -1,0 +1,201 @@
+//! Work in the background: place-holders, the trash, the blob sweeper.
+//!
+//! A blob that nothing refers to is condemned in the transaction that took the last reference, and unlinked
+//! [`GRACE`] later, under the store's lock, after asking again. Whoever stores the same bytes meanwhile pardons it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::VersionId;
+use super::{Error, What, emit, purge_in, store};
+use crate::app::App;
+use crate::audit::Actor;
+use crate::db::{self, Tx};
+use crate::imaging::{self, Limits};
+use crate::jobs::{Ending, Failure, Job, JobId, Running};
+use crate::storage::{self, BlobId, Listed, Removal};
+
+/// How long a blob without references stays on disk: longer than any backup or upload that still wants it takes.
+pub const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a media stays in the trash before it is removed for good.
+pub const TRASH_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Rows that one transaction of a sweep handles, so that nobody waits for it.
+const BATCH: usize = 100;
+
+/// The longest side of the picture that a place-holder is computed from.
+const THUMBHASH_SIDE: u32 = 100;
+
+/// Removes what a crash has left half-uploaded; once at the start of a server. Returns how many files that were. Blocks.
+///
+/// # Errors
+/// When the folder can't be read or written.
+pub fn clean_up(app: &App) -> Result<u64, storage::Error> {
+    app.storage.clean_incoming(app.clock.now())
+}
+
+/// Computes the place-holder of a picture.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Describe {
+    /// The version whose bytes are looked at.
+    pub version: VersionId,
+}
+
+impl Job for Describe {
+    const KIND: &'static str = "library.describe";
+    const MAX_ATTEMPTS: u32 = 3;
+    type Context = App;
+    type Output = Option<Vec<u8>>;
+
+    async fn run(&self, app: &App, _: &Running) -> Result<Option<Vec<u8>>, Failure> {
+        let version = self.version;
+        let blob =
+            app.db.read(move |conn| store::version_blob(conn, version)).await.map_err(Failure::retry)?;
+        let Some(blob) = blob else { return Ok(None) };
+        let app = app.clone();
+        tokio::task::spawn_blocking(move || thumbhash(&app, blob)).await.map_err(Failure::retry)?
+    }
+
+    fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Option<Vec<u8>>>) -> db::Result<()> {
+        let Ending::Succeeded(Some(thumbhash)) = ending else { return Ok(()) };
+        let Some(media) = store::set_thumbhash(tx, self.version, &thumbhash)? else { return Ok(()) };
+        match store::find_media(tx, media)? {
+            Some(media) => emit(tx, &media, What::Updated),
+            None => Ok(()),
+        }
+    }
+}
+
+/// None for a picture that can't be decoded: trying again would not help, and nothing is wrong with us.
+fn thumbhash(app: &App, blob: BlobId) -> Result<Option<Vec<u8>>, Failure> {
+    let mut reader = match app.storage.reader(blob) {
+        Err(storage::Error::NotFound(_)) => return Ok(None),
+        reader => reader.map_err(Failure::retry)?,
+    };
+    let limits = Limits { max_pixels: app.config.limits.max_pixels };
+    let small = imaging::thumbnail(&mut reader, THUMBHASH_SIDE, &limits, &app.budget);
+    match small.and_then(|small| imaging::thumbhash(&small)) {
+        Ok(hash) => Ok(Some(hash)),
+        Err(e @ imaging::Error::Read(_)) => Err(Failure::retry(e)),
+        Err(e) => {
+            tracing::debug!(error = %e, "a picture has no place-holder");
+            Ok(None)
+        }
+    }
+}
+
+/// Empties what has lain in the trash for long, and unlinks blobs that have been condemned for long.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sweep {}
+
+impl Job for Sweep {
+    const KIND: &'static str = "library.sweep";
+    const CONCURRENCY: usize = 1;
+    type Context = App;
+    type Output = ();
+
+    async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
+        empty_trash(app, running).await?;
+        sweep(app, running).await
+    }
+}
+
+async fn empty_trash(app: &App, running: &Running) -> Result<(), Failure> {
+    let before = app.clock.now() - TRASH_KEPT;
+    loop {
+        if running.cancelled().is_cancelled() {
+            return Err(Failure::Interrupted);
+        }
+        let purged = app
+            .db
+            .write(move |tx| {
+                let old = store::trashed_before(tx, before, BATCH)?;
+                for id in &old {
+                    purge_in(tx, &Actor::system(), *id)?;
+                }
+                Ok::<_, Error>(old.len())
+            })
+            .await
+            .map_err(Failure::retry)?;
+        if purged < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn sweep(app: &App, running: &Running) -> Result<(), Failure> {
+    let before = app.clock.now() - GRACE;
+    let condemned = app
+        .db
+        .read(move |conn| store::blobs::condemned_before(conn, before, 100 * BATCH))
+        .await
+        .map_err(Failure::retry)?;
+    for blob in condemned {
+        if running.cancelled().is_cancelled() {
+            return Err(Failure::Interrupted);
+        }
+        let db = app.db.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let forget = move || {
+            let forgotten = runtime.block_on(db.write(move |tx| store::blobs::forget(tx, blob, before)));
+            forgotten.unwrap_or_else(|e| {
+                tracing::error!(error = %e, "a condemned blob could not be taken off the records");
+                false
+            })
+        };
+        match app.storage.remove(blob, forget).await.map_err(Failure::retry)? {
+            Removal::Removed => tracing::debug!(%blob, "a blob that nothing refers to was removed"),
+            // Its file is gone already: only the row is left.
+            Removal::Missing => {
+                app.db
+                    .write(move |tx| store::blobs::forget(tx, blob, before))
+                    .await
+                    .map_err(Failure::retry)?;
+            }
+            Removal::Held | Removal::Wanted => {}
+        }
+    }
+    Ok(())
+}
+
+/// Looks for blobs on disk that no row knows, which a crash between storing and committing leaves, and condemns them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindOrphans {}
+
+impl Job for FindOrphans {
+    const KIND: &'static str = "library.find_orphans";
+    const CONCURRENCY: usize = 1;
+    type Context = App;
+    type Output = ();
+
+    async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
+        let mut files = app.storage.list();
+        loop {
+            if running.cancelled().is_cancelled() {
+                return Err(Failure::Interrupted);
+            }
+            let read = tokio::task::spawn_blocking(move || {
+                let batch = files.by_ref().take(10 * BATCH).collect::<storage::Result<Vec<Listed>>>();
+                (files, batch)
+            });
+            let (rest, batch) = read.await.map_err(Failure::retry)?;
+            files = rest;
+            let batch = batch.map_err(Failure::retry)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let found =
+                app.db.read(move |conn| store::blobs::unknown(conn, &batch)).await.map_err(Failure::retry)?;
+            if !found.is_empty() {
+                tracing::info!(count = found.len(), "blobs without a row were found");
+                app.db.write(move |tx| condemn_found(tx, &found)).await.map_err(Failure::retry)?;
+            }
+        }
+    }
+}
+
+fn condemn_found(tx: &Tx<'_>, found: &[Listed]) -> db::Result<()> {
+    found.iter().try_for_each(|found| store::blobs::condemn_found(tx, *found))
+}

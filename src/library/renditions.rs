@@ -1,0 +1,112 @@
+//! Use cases around renditions.
+
+use super::intake::Arrived;
+use super::model::{Media, MediaId, Rendition, RenditionId, RestorationId, VersionId};
+use super::store::NewRow;
+use super::{Error, Result, What, emit, get_in, names, store};
+use crate::app::App;
+use crate::audit::{self, Actor, Target};
+use crate::db::Tx;
+
+/// A picture that was made from a version and whose bytes are stored.
+#[derive(Debug)]
+pub struct NewRendition<'a> {
+    /// The media that it belongs to.
+    pub media: MediaId,
+    /// The version that it was made from.
+    pub version: VersionId,
+    /// Its bytes, which must be a readable picture.
+    pub arrived: &'a Arrived,
+    /// The restoration that made it.
+    pub restoration: Option<RestorationId>,
+    /// The name under which it is downloaded.
+    pub name: &'a str,
+    /// Whether an engine drew what the camera did not see.
+    pub ai_generated: bool,
+    /// Engine, preset, and steps with what each has done.
+    pub provenance: &'a serde_json::Value,
+}
+
+/// Adds a rendition in the transaction that ends the work which made it. Keep `arrived` until that is committed, or
+/// move it into the closure.
+///
+/// # Errors
+/// [`Error::NoSuchMedia`], [`Error::NoSuchVersion`] when they have gone meanwhile, [`Error::NotAPicture`],
+/// [`Error::BadName`], [`Error::Db`].
+pub fn add_rendition_in(tx: &Tx<'_>, actor: &Actor, new: &NewRendition<'_>) -> Result<Rendition> {
+    let media = get_in(tx, new.media)?;
+    store::find_version(tx, media.seq, new.version)?.ok_or(Error::NoSuchVersion)?;
+    let facts = new.arrived.facts();
+    let (Some(width), Some(height)) = (facts.width, facts.height) else { return Err(Error::NotAPicture) };
+    let name = names::file_name(new.name)?;
+    store::blobs::pardon(tx, new.arrived.kept())?;
+    let row = NewRow {
+        media: media.seq,
+        version: new.version,
+        blob: new.arrived.blob(),
+        restoration: new.restoration,
+        name: &name,
+        content_type: &facts.content_type,
+        width,
+        height,
+        ai_generated: new.ai_generated,
+        provenance: new.provenance,
+        created_by: actor.user_id(),
+    };
+    let id = store::insert_rendition(tx, &row)?;
+    store::touch_media(tx, media.seq)?;
+    let details = serde_json::json!({ "bucket": media.bucket, "rendition": id });
+    let target = Target::new("media", media.id).named(&media.key);
+    audit::record(tx, actor, "rendition.add", target, &details)?;
+    emit(tx, &media, What::Updated)?;
+    store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)
+}
+
+/// Finds a media and one of its renditions.
+///
+/// # Errors
+/// [`Error::NoSuchMedia`], [`Error::NoSuchRendition`], [`Error::Db`].
+pub async fn get_rendition(app: &App, media: MediaId, id: RenditionId) -> Result<(Media, Rendition)> {
+    app.db
+        .read(move |conn| {
+            let media = get_in(conn, media)?;
+            let rendition = store::find_rendition(conn, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
+            Ok((media, rendition))
+        })
+        .await
+}
+
+/// The renditions of a media, newest first, at most `rows`, those before an id.
+///
+/// # Errors
+/// [`Error::NoSuchMedia`], [`Error::Db`].
+pub async fn list_renditions(
+    app: &App,
+    media: MediaId,
+    before: Option<RenditionId>,
+    rows: usize,
+) -> Result<Vec<Rendition>> {
+    app.db.read(move |conn| Ok(store::list_renditions(conn, get_in(conn, media)?.seq, before, rows)?)).await
+}
+
+/// Removes a rendition for good.
+///
+/// # Errors
+/// [`Error::NoSuchMedia`], [`Error::NoSuchRendition`], [`Error::Db`].
+pub async fn remove_rendition(app: &App, actor: &Actor, media: MediaId, id: RenditionId) -> Result<()> {
+    let actor = actor.clone();
+    app.db
+        .write(move |tx| {
+            let media = get_in(tx, media)?;
+            let rendition = store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
+            store::delete_rendition(tx, id)?;
+            store::blobs::condemn_if_unused(tx, rendition.sha256)?;
+            store::touch_media(tx, media.seq)?;
+            let details =
+                serde_json::json!({ "bucket": media.bucket, "rendition": id, "name": rendition.name });
+            let target = Target::new("media", media.id).named(&media.key);
+            audit::record(tx, &actor, "rendition.remove", target, &details)?;
+            Ok(emit(tx, &media, What::Updated)?)
+        })
+        .await
+}

@@ -1,0 +1,447 @@
+//! From the bytes of a picture to the bytes of the restored one: decode, let an engine work, encode. The one way that
+//! the jobs and the command line share; knows no database and no route.
+
+use std::io::{Read, Seek};
+use std::num::NonZeroUsize;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{
+    self, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
+};
+use crate::imaging::{
+    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit,
+    Probe, Samples,
+};
+
+/// What the built-in engine keeps beside the picture while it works, in bytes per pixel: planes of brightness and
+/// colour in full resolution.
+const WORKING_BYTES_PER_PIXEL: u64 = 12;
+
+/// Why no restored picture came out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The picture could not be read or written.
+    #[error(transparent)]
+    Picture(#[from] imaging::Error),
+    /// It has many frames, and a restored one would have one.
+    #[error("this is an animation of {frames} frames: only still pictures can be restored")]
+    Animated {
+        /// Frames in the file.
+        frames: u32,
+    },
+    /// The mask is no picture of its own right.
+    #[error("the mask can't be read")]
+    Mask(#[source] imaging::Error),
+    /// The mask belongs to another picture.
+    #[error("the mask is {mask_width} x {mask_height} pixels but the picture is {width} x {height}")]
+    MaskSize {
+        /// Width of the mask in pixels.
+        mask_width: u32,
+        /// Height of the mask in pixels.
+        mask_height: u32,
+        /// Width of the picture in pixels as displayed.
+        width: u32,
+        /// Height of the picture in pixels as displayed.
+        height: u32,
+    },
+    /// The engine could not.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// A decoder or encoder gave up in a way that it should not.
+    #[error("the picture could not be worked on: {0}")]
+    Panicked(String),
+    /// Somebody asked for it to stop.
+    #[error("the restoration was cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// A stable name that programs may depend on.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Picture(imaging::Error::NotAPicture { .. }) => "not-a-picture",
+            Self::Picture(imaging::Error::Unsupported { .. }) => "unsupported",
+            Self::Picture(imaging::Error::Truncated { .. }) => "truncated",
+            Self::Picture(imaging::Error::TooLarge { .. } | imaging::Error::Budget { .. }) => "too-large",
+            Self::Picture(imaging::Error::Broken { .. }) => "broken",
+            Self::Picture(imaging::Error::Encode { .. }) => "not-written",
+            Self::Picture(imaging::Error::Read(_)) => "not-read",
+            Self::Animated { .. } => "animated",
+            Self::Mask(_) | Self::MaskSize { .. } | Self::Engine(engine::Error::MaskSize { .. }) => {
+                "bad-mask"
+            }
+            Self::Engine(engine::Error::UnknownEngine(_)) => "unknown-engine",
+            Self::Engine(engine::Error::UnsupportedStep { .. }) => "unknown-step",
+            Self::Engine(engine::Error::Cancelled) | Self::Cancelled => "cancelled",
+            Self::Engine(_) | Self::Panicked(_) => "engine-failed",
+        }
+    }
+
+    /// Whether trying again may help: the bytes could not be fetched, though they may be fine.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Picture(imaging::Error::Read(_)))
+    }
+
+    /// Whether it was asked for.
+    pub const fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Engine(engine::Error::Cancelled))
+    }
+}
+
+/// Says an error and what is behind it in one sentence for a person.
+pub fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}
+
+/// What a restoration works with, whoever asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Workshop<'a> {
+    /// Who restores.
+    pub engines: &'a Engines,
+    /// Whose memory is used.
+    pub budget: &'a Budget,
+    /// What a picture may be at most.
+    pub limits: Limits,
+}
+
+/// What is to be done to a picture.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// Name of the engine; the built-in one if there is none.
+    pub engine: Option<String>,
+    /// The steps, whose strengths are 0 to 1.
+    pub steps: Vec<StepRequest>,
+    /// A picture file of the size that the picture has when displayed: where it is bright and opaque the picture is
+    /// damaged.
+    pub mask: Option<Vec<u8>>,
+    /// The format to write; the picture's own if there is none.
+    pub format: Option<Format>,
+    /// Threads to compute with; one per core if there is none.
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// What has become of a picture.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// One entry per step that was asked for.
+    pub report: Vec<StepReport>,
+    /// Whether any step was applied.
+    pub outcome: Outcome,
+    /// The format of the picture that came in.
+    pub source: Format,
+    /// Width in pixels as displayed.
+    pub width: u32,
+    /// Height in pixels as displayed.
+    pub height: u32,
+    /// The picture that came out; none if it would be what came in.
+    pub file: Option<File>,
+}
+
+/// A picture as a file in memory.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Its format.
+    pub format: Format,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The format in which a picture that came in one format goes out.
+pub const fn kept_format(source: Format) -> Format {
+    match source {
+        // 256 colours can't hold a photograph.
+        Format::Gif => Format::Png,
+        other => other,
+    }
+}
+
+/// The format that a file name's extension stands for.
+pub fn format_of_extension(extension: &str) -> Option<Format> {
+    match extension.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
+        "png" => Some(Format::Png),
+        "webp" => Some(Format::Webp),
+        "gif" => Some(Format::Gif),
+        "tif" | "tiff" => Some(Format::Tiff),
+        _ => None,
+    }
+}
+
+/// The extension for a picture of a format that comes from a file with this name: its own if it fits.
+pub fn extension(name: &str, format: Format) -> &str {
+    match name.rsplit_once('.') {
+        Some((_, own)) if format_of_extension(own) == Some(format) => own,
+        _ => format.extension(),
+    }
+}
+
+/// Restores one picture. Size, bit depth, profile, EXIF and orientation stay; inks become sRGB.
+///
+/// The memory for everything is taken from the budget beforehand. When `cancel` fires this returns within some ten
+/// milliseconds; a decoder or encoder that can't be stopped gives its memory back when it is through.
+///
+/// # Errors
+/// What is wrong with the picture, the mask or the order, and [`Error::Cancelled`].
+pub async fn restore<R>(
+    mut source: R,
+    order: Order,
+    workshop: Workshop<'_>,
+    progress: Progress,
+    cancel: &CancellationToken,
+) -> Result<Made, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let limits = workshop.limits;
+    let engine = workshop.engines.get(order.engine.as_deref())?;
+    let (mut source, probe) = off_thread(cancel, move || {
+        let probe = imaging::probe(&mut source)?;
+        limits.check(probe.width, probe.height)?;
+        Ok((source, probe))
+    })
+    .await?;
+    // The pages of a TIFF are pictures of their own; the first one is what everybody shows.
+    if probe.frames > 1 && probe.format != Format::Tiff {
+        return Err(Error::Animated { frames: probe.frames });
+    }
+    let permit = tokio::select! {
+        permit = workshop.budget.acquire(needed_bytes(&probe)) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let displayed = probe.displayed_size();
+    let orientation = probe.orientation;
+    let format = probe.format;
+    let jpeg = tables(&probe);
+    let mask = order.mask;
+    let opened = off_thread(cancel, move || {
+        // First, because it is small and says early that it is wrong.
+        let mask = mask.map(|mask| read_mask(&mask, displayed, orientation)).transpose()?;
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        Ok(Opened { image: decoded.image, mask, icc: decoded.icc, exif: decoded.exif, permit })
+    })
+    .await?;
+    let Opened { image, mask, icc, exif, permit } = opened;
+    let work = Work { image, jpeg, mask, steps: order.steps };
+    let context = engine::Context { progress, cancel: cancel.clone(), threads: order.threads };
+    let restored = engine.restore(work, context).await?;
+    let target = order.format.unwrap_or(kept_format(format));
+    let as_it_came =
+        restored.outcome == Outcome::Unchanged && order.format.is_none_or(|wanted| wanted == format);
+    let image = restored.image;
+    let file = if as_it_came {
+        None
+    } else {
+        let file = off_thread(cancel, move || {
+            let bytes = write(image, target, icc, exif)?;
+            drop(permit);
+            Ok(File { format: target, bytes })
+        });
+        Some(file.await?)
+    };
+    let (width, height) = displayed;
+    Ok(Made { report: restored.report, outcome: restored.outcome, source: format, width, height, file })
+}
+
+/// A picture on the table, and the memory it lies in.
+struct Opened {
+    image: Image,
+    mask: Option<Mask>,
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+    permit: Permit,
+}
+
+/// Runs work that blocks; a panic in a decoder is the picture's fault and not the end of the program.
+async fn off_thread<T: Send + 'static>(
+    cancel: &CancellationToken,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::Cancelled),
+        done = tokio::task::spawn_blocking(work) => {
+            done.unwrap_or_else(|stopped| Err(Error::Panicked(stopped.to_string())))
+        }
+    }
+}
+
+/// Bytes at the worst moment: the picture, and then the decoder's, the engine's or the encoder's own.
+fn needed_bytes(probe: &Probe) -> u64 {
+    let image = probe.image_bytes();
+    let mask = probe.pixels();
+    let working = image + mask + probe.pixels() * WORKING_BYTES_PER_PIXEL;
+    let encoding = image * 3;
+    mask + probe.decode_bytes().max(working).max(encoding)
+}
+
+/// The quantisation of a JPEG, if its pixels are the ones that were quantised: inks are converted on the way.
+fn tables(probe: &Probe) -> Option<JpegTables> {
+    let jpeg = probe.jpeg.as_ref()?;
+    if matches!(probe.colour, Colour::Cmyk | Colour::CmykAlpha) {
+        return None;
+    }
+    let luma = *jpeg.luma_table()?;
+    Some(JpegTables { luma, chroma: jpeg.chroma_table().copied(), chroma_scale: jpeg.chroma_subsampling() })
+}
+
+/// Checks that a mask can be read and has the size that a picture has when displayed.
+///
+/// # Errors
+/// [`Error::Mask`], [`Error::MaskSize`].
+pub fn check_mask(mask: &[u8], displayed: (u32, u32)) -> Result<(), Error> {
+    read_mask(mask, displayed, Orientation::Normal).map(drop)
+}
+
+/// Reads a mask and turns it to where the stored pixels lie.
+fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
+    let probe = imaging::probe_bytes(file).map_err(Error::Mask)?;
+    let (mask_width, mask_height) = probe.displayed_size();
+    if (mask_width, mask_height) != displayed {
+        let (width, height) = displayed;
+        return Err(Error::MaskSize { mask_width, mask_height, width, height });
+    }
+    let limits = Limits { max_pixels: u64::MAX };
+    let decoded = imaging::decode_bytes(file, &Options::held(limits)).map_err(Error::Mask)?;
+    let upright = imaging::orient(damage(&decoded.image), decoded.orientation);
+    let stored = imaging::orient(upright, inverse(orientation));
+    let Samples::U8(samples) = stored.samples else {
+        return Err(Error::Panicked("a mask has 8 bits".into()));
+    };
+    Ok(Mask { width: stored.width, height: stored.height, samples })
+}
+
+/// How bright and opaque each pixel is: people paint masks in white on black, and in any bright colour on nothing.
+fn damage(image: &Image) -> Image {
+    let channels = image.channels;
+    let rate = |pixel: &[u32], full: u32| -> u8 {
+        let brightest = pixel[..channels.colour_count()].iter().copied().max().unwrap_or(0);
+        let alpha = if channels.has_alpha() { pixel[channels.count() - 1] } else { full };
+        let rated = u64::from(brightest) * u64::from(alpha) * 255 / (u64::from(full) * u64::from(full));
+        u8::try_from(rated).unwrap_or(u8::MAX)
+    };
+    let samples = match &image.samples {
+        Samples::U8(samples) => rate_all(samples, channels, |pixel| rate(pixel, 255)),
+        Samples::U16(samples) => rate_all(samples, channels, |pixel| rate(pixel, 65_535)),
+    };
+    Image {
+        width: image.width,
+        height: image.height,
+        channels: Channels::Gray,
+        samples: Samples::U8(samples),
+    }
+}
+
+fn rate_all<T: Copy + Into<u32>>(samples: &[T], channels: Channels, rate: impl Fn(&[u32]) -> u8) -> Vec<u8> {
+    let count = channels.count();
+    let mut pixel = [0_u32; 4];
+    samples
+        .chunks_exact(count)
+        .map(|samples| {
+            for (sample, from) in pixel.iter_mut().zip(samples) {
+                *sample = (*from).into();
+            }
+            rate(&pixel[..count])
+        })
+        .collect()
+}
+
+/// The turn that undoes another.
+const fn inverse(orientation: Orientation) -> Orientation {
+    match orientation {
+        Orientation::Rotate90 => Orientation::Rotate270,
+        Orientation::Rotate270 => Orientation::Rotate90,
+        other => other,
+    }
+}
+
+fn write(
+    image: Image,
+    format: Format,
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+) -> Result<Vec<u8>, Error> {
+    // Written as three channels, gray would no longer fit its profile.
+    let becomes_colour = match format {
+        Format::Webp => image.channels.colour_count() == 1,
+        Format::Tiff => image.channels == Channels::GrayAlpha,
+        _ => false,
+    };
+    let (image, icc) = if becomes_colour && icc.is_some() {
+        (imaging::to_srgb(image, icc.as_deref()).0, None)
+    } else {
+        (image, icc)
+    };
+    Ok(imaging::encode(&image, &EncodeOptions { icc, exif, ..EncodeOptions::new(format) })?)
+}
+
+/// The steps of a preset with some set by hand, without those that are switched off. Whoever gives a mask wants the
+/// damage filled, so that step comes with it unless it was switched off.
+pub fn plan(preset: Option<Preset>, by_hand: &[StepRequest], masked: bool) -> Vec<StepRequest> {
+    let mut steps = engine::plan(preset, by_hand);
+    if masked && steps.iter().all(|request| request.step != Step::Inpaint) {
+        steps.push(StepRequest { step: Step::Inpaint, strength: 1.0 });
+    }
+    steps.retain(|request| request.strength > 0.0);
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_become_sentences() {
+        let error = Error::Mask(imaging::Error::Truncated { format: "PNG" });
+        assert_eq!(sentence(&error), "The mask can't be read: the PNG file is cut off: its end is missing.");
+        assert_eq!(error.code(), "bad-mask");
+    }
+
+    #[test]
+    fn what_is_bright_and_opaque_is_damaged() {
+        let image = Image {
+            width: 5,
+            height: 1,
+            channels: Channels::Rgba,
+            samples: Samples::U8(vec![
+                255, 255, 255, 255, // white
+                255, 40, 40, 255, // a red brush
+                255, 40, 40, 60, // hardly there
+                0, 0, 0, 255, // black
+                255, 255, 255, 0, // nothing
+            ]),
+        };
+        let Samples::U8(rated) = damage(&image).samples else { panic!("8 bits") };
+        assert_eq!(
+            rated.iter().map(|sample| *sample >= 128).collect::<Vec<_>>(),
+            [true, true, false, false, false]
+        );
+    }
+
+    #[test]
+    fn a_mask_is_turned_to_where_the_pixels_lie() {
+        // Displayed 2 x 3, stored 3 x 2: what stands at the top left of the display is stored at the bottom left.
+        let mask = Image {
+            width: 2,
+            height: 3,
+            channels: Channels::Gray,
+            samples: Samples::U8(vec![255, 0, 0, 0, 0, 0]),
+        };
+        let file = imaging::encode(&mask, &EncodeOptions::new(Format::Png)).unwrap();
+        let turned = read_mask(&file, (2, 3), Orientation::Rotate90).unwrap();
+        assert_eq!((turned.width, turned.height), (3, 2));
+        assert_eq!(turned.samples, [0, 0, 0, 255, 0, 0]);
+        assert!(matches!(check_mask(&file, (3, 2)), Err(Error::MaskSize { mask_width: 2, .. })));
+    }
+}

@@ -1,0 +1,110 @@
+//! The top: all routers in one, the layers around them, the kinds of jobs, and the accept loop.
+
+mod health;
+mod listen;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::middleware;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::Predicate;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::jobs::Runner;
+use crate::{accounts, admin, api, library, notify, restore, web};
+
+pub use listen::{Listening, SHUTDOWN_GRACE, serve};
+
+/// Sent with every answer, so that nothing which people upload can act as a page of ours.
+const SECURITY_HEADERS: [(&str, &str); 6] = [
+    (
+        "content-security-policy",
+        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Safelight",
+    description = "A home for photographs and files on one small server.",
+    license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+))]
+struct Document;
+
+fn api_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi()).nest(
+        "/api/v1",
+        OpenApiRouter::new()
+            .merge(accounts::router())
+            .merge(library::router())
+            .merge(restore::router())
+            .merge(notify::router())
+            .merge(admin::router()),
+    )
+}
+
+/// The OpenAPI document of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api_routes().split_for_parts().1
+}
+
+/// Everything that answers HTTP.
+pub fn router(app: App) -> Router {
+    let (api, document) = api_routes().merge(health::router()).split_for_parts();
+    let document = document.to_json().unwrap_or_default();
+    let mut router = api
+        .merge(admin::documentation(document))
+        .fallback(web::serve)
+        .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
+        .layer(CompressionLayer::new().compress_when(IsJson))
+        .with_state(app);
+    for (name, value) in SECURITY_HEADERS {
+        router = router.layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        ));
+    }
+    router.layer(middleware::from_fn(api::trace_requests))
+}
+
+/// Answers of the API gain by compression; files and pictures are sent as they are, with their length and ranges.
+#[derive(Clone, Copy)]
+struct IsJson;
+
+impl Predicate for IsJson {
+    fn should_compress<B>(&self, response: &Response<B>) -> bool
+    where
+        B: http_body::Body,
+    {
+        if response.headers().contains_key(header::ACCEPT_RANGES) {
+            return false;
+        }
+        let json = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        json.is_some_and(|t| t.starts_with("application/json") || t.starts_with("application/problem+json"))
+            && response.body().size_hint().exact().is_none_or(|bytes| bytes > 1024)
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// All kinds of jobs, for the one server of a data directory.
+pub fn runner(app: &App) -> Runner<App> {
+    let workers = app.config.jobs.workers.get();
+    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+        .register::<restore::RestoreJob>()
+        .register::<library::Describe>()
+        .every(HOUR, library::Sweep {})
+        .every(24 * HOUR, library::FindOrphans {})
+        .every(HOUR, admin::Prune {})
+        .observe(notify::job_changed)
+}

@@ -1,0 +1,45 @@
+import { api } from './base';
+import { errorOf, unreachable } from './problem';
+
+type Query = Record<string, string | number | boolean | null | undefined>;
+type Options = { query?: Query; body?: unknown; signal?: AbortSignal };
+
+const listeners = { ended: () => {}, reached: (_: boolean) => {} };
+
+/** Names who wants to hear that the session is over, and whether the server could be reached. */
+export function onSend(handlers: Partial<typeof listeners>) {
+  Object.assign(listeners, handlers);
+}
+
+export function address(path: string, query: Query = {}): string {
+  const pairs = Object.entries(query).flatMap(([key, value]) => (value === null || value === undefined ? [] : [[key, String(value)]]));
+  const text = new URLSearchParams(pairs).toString();
+  return api + path + (text ? `?${text}` : '');
+}
+
+/**
+ * Sends one request to the API and returns the answer's JSON (`undefined` for 204).
+ *
+ * Throws an `ApiError` with a readable message, or the `AbortError` of `signal`.
+ */
+export async function send<T = void>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(address(path, query), {
+      method,
+      signal,
+      headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    listeners.reached(false);
+    throw unreachable();
+  }
+  listeners.reached(true);
+  const json: unknown = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
+  if (answer.ok) return json as T;
+  const error = errorOf(answer.status, json, answer.headers.get('retry-after'));
+  if (error.code === 'not-signed-in') listeners.ended();
+  throw error;
+}

@@ -1,0 +1,19 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vite';
+
+// Everything the build emits has to pass `Content-Security-Policy: default-src 'self'`: no data: URLs
+// (assetsInlineLimit 0) and no inline script (no modulepreload polyfill; boot.js is a file of its own).
+// The base is relative, so that one build serves under any path: the server sets <base href>.
+export default defineConfig({
+  base: './',
+  plugins: [svelte()],
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    manifest: 'manifest.json',
+    sourcemap: false,
+    reportCompressedSize: false,
+  },
+  server: { proxy: { '/api': 'http://127.0.0.1:8080', '/health': 'http://127.0.0.1:8080' } },
+});
