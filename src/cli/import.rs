@@ -112,7 +112,8 @@ pub async fn run(args: &ImportArgs, app: &App) -> anyhow::Result<ExitCode> {
 async fn import(app: &App, args: &ImportArgs, bucket: &Slug, file: &Path) -> anyhow::Result<Option<Media>> {
     let relative = file.strip_prefix(&args.dir).context("a file lies outside of the folder")?;
     let name = relative.file_name().and_then(|name| name.to_str()).context("its name is not UTF-8")?;
-    let inner = relative.parent().unwrap_or(Path::new("")).to_str().context("its folder's name is not UTF-8")?;
+    let inner =
+        relative.parent().unwrap_or(Path::new("")).to_str().context("its folder's name is not UTF-8")?;
     let folder = library::folder(&format!("{}/{inner}", args.folder))?;
     let key = library::key(&folder, &library::file_name(name)?)?;
     if let Some(existing) = library::find_by_key(app, bucket, &key).await?
@@ -186,8 +187,11 @@ fn walk(dir: &Path, hidden: bool) -> (Vec<PathBuf>, Vec<(PathBuf, String)>) {
 }
 
 fn progress(files: u64) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(files), target);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} files, {eta} to go");
     bar.with_style(style.expect("the template is right"))
@@ -205,7 +209,10 @@ impl Summary {
                 "added": added, "added_bytes": added_bytes, "unchanged": unchanged, "failed": failed
             }));
         }
-        eprintln!("{added} files added ({added_bytes} bytes), {unchanged} there already, {} failed.", failed.len());
+        eprintln!(
+            "{added} files added ({added_bytes} bytes), {unchanged} there already, {} failed.",
+            failed.len()
+        );
         Ok(())
     }
 }

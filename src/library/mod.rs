@@ -29,8 +29,8 @@ use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Storage};
 
 pub use buckets::{
-    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket,
-    get_bucket, list_buckets, list_folders, remove_bucket,
+    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, get_bucket, list_buckets,
+    list_folders, remove_bucket,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
 pub use error::Error;

@@ -3,8 +3,15 @@
 
 mod architecture;
 mod database;
+mod delivery;
+#[path = "../../benches/fill.rs"]
+mod fill;
 mod jobs;
+mod library;
+mod listing;
 mod mounts;
+mod pictures;
 mod power_loss;
 mod storage;
 mod support;
+mod uploads;
