@@ -90,7 +90,8 @@ async fn setup_state(State(app): State<App>) -> Result<Json<SetupState>, Problem
 /// Logs in
 ///
 /// The answer sets the session cookie. A wrong password, an unknown and a disabled account are answered alike.
-#[utoipa::path(post, path = "/auth/login", tag = "accounts", responses((status = 200, body = Me), (status = 401), (status = 429)))]
+#[utoipa::path(post, path = "/auth/login", tag = "accounts",
+    responses((status = 200, body = Me), (status = 401), (status = 429)))]
 async fn log_in(
     State(app): State<App>,
     visitor: Visitor,
@@ -117,7 +118,8 @@ async fn log_out(
 }
 
 /// Who is logged in
-#[utoipa::path(get, path = "/auth/me", tag = "accounts", responses((status = 200, body = Me), (status = 401)))]
+#[utoipa::path(get, path = "/auth/me", tag = "accounts",
+    responses((status = 200, body = Me), (status = 401)))]
 async fn me(current: CurrentUser) -> Json<Me> {
     Json(current.user.into())
 }
@@ -125,7 +127,8 @@ async fn me(current: CurrentUser) -> Json<Me> {
 /// Changes the own password
 ///
 /// All other sessions end.
-#[utoipa::path(post, path = "/auth/password", tag = "accounts", responses((status = 204), (status = 401), (status = 422), (status = 429)))]
+#[utoipa::path(post, path = "/auth/password", tag = "accounts",
+    responses((status = 204), (status = 401), (status = 422), (status = 429)))]
 async fn change_password(
     State(app): State<App>,
     current: CurrentUser,
@@ -136,7 +139,8 @@ async fn change_password(
 }
 
 /// The own sessions, the newest login first
-#[utoipa::path(get, path = "/auth/sessions", tag = "accounts", responses((status = 200, body = Page<Session>), (status = 401)))]
+#[utoipa::path(get, path = "/auth/sessions", tag = "accounts",
+    responses((status = 200, body = Page<Session>), (status = 401)))]
 async fn sessions(State(app): State<App>, current: CurrentUser) -> Result<Json<Page<Session>>, Problem> {
     Ok(Json(Page::whole(login::list_sessions(&app, &current).await?)))
 }
@@ -161,7 +165,8 @@ async fn end_session(
 }
 
 /// Users in the order in which they were added
-#[utoipa::path(get, path = "/users", tag = "accounts", params(PageQuery), responses((status = 200, body = Page<User>), (status = 401), (status = 403)))]
+#[utoipa::path(get, path = "/users", tag = "accounts", params(PageQuery),
+    responses((status = 200, body = Page<User>), (status = 401), (status = 403)))]
 async fn list_users(
     State(app): State<App>,
     _: Allowed<may::UsersManage>,
@@ -172,7 +177,8 @@ async fn list_users(
 }
 
 /// Adds a user
-#[utoipa::path(post, path = "/users", tag = "accounts", responses((status = 201, body = User), (status = 401), (status = 403), (status = 409), (status = 422)))]
+#[utoipa::path(post, path = "/users", tag = "accounts",
+    responses((status = 201, body = User), (status = 401), (status = 403), (status = 409), (status = 422)))]
 async fn add_user(
     State(app): State<App>,
     current: Allowed<may::UsersManage>,
@@ -212,7 +218,8 @@ async fn set_password(
 }
 
 /// The roles and what each may do
-#[utoipa::path(get, path = "/roles", tag = "accounts", responses((status = 200, body = Page<RoleView>), (status = 401)))]
+#[utoipa::path(get, path = "/roles", tag = "accounts",
+    responses((status = 200, body = Page<RoleView>), (status = 401)))]
 async fn roles(_: CurrentUser) -> Json<Page<RoleView>> {
     let view = |name: Role| RoleView { name, permissions: name.permissions() };
     Json(Page::whole(Vec::from(Role::ALL.map(view))))

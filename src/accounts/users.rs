@@ -18,7 +18,7 @@ pub async fn list(db: &Db, after: Option<UserId>, limit: usize) -> Result<Vec<Us
     db.read(move |conn| Ok(store::list_users(conn, after, limit)?)).await
 }
 
-/// How many people have an account that is not disabled.
+/// How many people have an account, disabled ones too.
 ///
 /// # Errors
 /// When the database can't be read.

@@ -1,7 +1,9 @@
 //! The integration tests: one binary, one module per feature.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accounts;
 mod architecture;
+mod cli_restore;
 mod database;
 mod delivery;
 #[path = "../../benches/fill.rs"]
@@ -11,7 +13,9 @@ mod library;
 mod listing;
 mod mounts;
 mod pictures;
+mod photographs;
 mod power_loss;
+mod restore;
 mod storage;
 mod support;
 mod uploads;
