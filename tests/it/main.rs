@@ -5,10 +5,17 @@ mod accounts;
 mod architecture;
 mod cli_restore;
 mod database;
+mod delivery;
+#[path = "../../benches/fill.rs"]
+mod fill;
 mod jobs;
+mod library;
+mod listing;
 mod mounts;
+mod pictures;
 mod photographs;
 mod power_loss;
 mod restore;
 mod storage;
 mod support;
+mod uploads;
