@@ -127,6 +127,14 @@ CREATE INDEX renditions_media ON renditions (media_seq, id);
 CREATE INDEX renditions_version ON renditions (version_id);
 CREATE INDEX renditions_blob ON renditions (sha256);
 
+-- Blobs that other features need for a media, such as the mask of a restoration; they stay as long as it does.
+CREATE TABLE attachments (
+    media_seq INTEGER NOT NULL REFERENCES media (seq) ON DELETE CASCADE,
+    sha256 BLOB NOT NULL REFERENCES blobs (sha256),
+    PRIMARY KEY (media_seq, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attachments_blob ON attachments (sha256);
+
 -- Which names contain three characters in a row; the rest of a search is compared with the names themselves.
 CREATE VIRTUAL TABLE media_names USING fts5 (
     name_folded, content = '', contentless_delete = 1, tokenize = 'trigram case_sensitive 1', detail = none

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, admin, api, library, notify, web};
+use crate::{accounts, admin, api, library, notify, restore, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -47,6 +47,7 @@ fn api_routes() -> OpenApiRouter<App> {
         OpenApiRouter::new()
             .merge(accounts::router())
             .merge(library::router())
+            .merge(restore::router())
             .merge(notify::router())
             .merge(admin::router()),
     )
@@ -85,6 +86,9 @@ impl Predicate for IsJson {
     where
         B: http_body::Body,
     {
+        if response.headers().contains_key(header::ACCEPT_RANGES) {
+            return false;
+        }
         let json = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         json.is_some_and(|t| t.starts_with("application/json") || t.starts_with("application/problem+json"))
             && response.body().size_hint().exact().is_none_or(|bytes| bytes > 1024)
@@ -97,6 +101,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+        .register::<restore::RestoreJob>()
         .register::<library::Describe>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})

@@ -3,7 +3,7 @@
 mod docs;
 mod routes;
 
-pub use routes::{documentation, first_bucket, router};
+pub use routes::{documentation, first_bucket, router, sample};
 
 use serde::{Deserialize, Serialize};
 

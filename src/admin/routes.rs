@@ -2,7 +2,7 @@
 
 mod setup;
 
-pub use setup::first_bucket;
+pub use setup::{first_bucket, sample};
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use rusqlite::Connection;
 use rusqlite::types::{FromSqlError, FromSqlResult, ValueRef};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
@@ -26,7 +26,7 @@ crate::typed_id!(
 );
 
 /// The way by which somebody reached the appliance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Door {
     /// The browser, or a program that speaks the same HTTP.
@@ -58,8 +58,8 @@ impl rusqlite::types::FromSql for Door {
     }
 }
 
-/// Who acts, through which door, from which address.
-#[derive(Debug, Clone)]
+/// Who acts, through which door, from which address. It can be stored with work that is done later.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Actor {
     user: Option<(UserId, String)>,
     door: Door,
@@ -85,6 +85,12 @@ impl Actor {
     /// The appliance itself.
     pub const fn system() -> Self {
         Self { user: None, door: Door::System, address: None }
+    }
+
+    /// The same person, when the appliance does later what was asked for: nobody comes through a door then.
+    #[must_use]
+    pub fn later(self) -> Self {
+        Self { user: self.user, door: Door::System, address: None }
     }
 
     /// The user who acts, where it is one.

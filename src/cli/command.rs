@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{GlobalArgs, config, generated, migrate, openapi, restore, serve, settings, user};
+use super::{GlobalArgs, config, generated, import, migrate, openapi, restore, serve, settings, user};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::db::{Db, Role};
@@ -35,6 +35,8 @@ enum Command {
     /// Manages people, also when nobody can log in
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Takes a folder of files into the library
+    Import(import::ImportArgs),
     /// Checks, shows and documents the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -79,6 +81,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, &global, &environment),
         Command::Restore(args) => restore::run(&args),
         Command::User(command) => manage_people(&command, &global, &environment),
+        Command::Import(args) => import_folder(&args, &global, &environment),
         Command::Config(command) => config::run(&command, &global, &environment),
         Command::Migrate(command) => migrate::run(&command, &global, &environment),
         Command::Openapi => openapi::run(),
@@ -102,6 +105,20 @@ fn manage_people(
     runtime.block_on(user::run(command, &db))?;
     db.close();
     Ok(ExitCode::SUCCESS)
+}
+
+fn import_folder(
+    args: &import::ImportArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> anyhow::Result<ExitCode> {
+    let config = settings(&global.flags(), environment)?;
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = serve::open(config, &data_dir, Role::Guest).await?;
+        import::run(args, &app).await
+    })
 }
 
 #[cfg(test)]

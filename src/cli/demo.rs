@@ -11,7 +11,9 @@ use crate::accounts::{self, Editor, NewUser, Password, Role, Token};
 use crate::admin;
 use crate::app::App;
 use crate::audit::Actor;
+use crate::engine::Preset;
 use crate::library::{self, Destination, OnConflict};
+use crate::restore;
 
 #[derive(RustEmbed)]
 #[folder = "assets/sample/demo"]
@@ -23,9 +25,6 @@ const PEOPLE: [(&str, &str, Role); 3] = [
     ("Matti", "matti@demo.example", Role::Editor),
     ("Grandma Ruth", "ruth@demo.example", Role::Viewer),
 ];
-
-/// Pictures whose names begin so are restored at once.
-const AGED: &str = "aged-";
 
 /// A data directory that is removed with this value.
 pub(super) struct Folder(PathBuf);
@@ -50,6 +49,15 @@ impl Drop for Folder {
     }
 }
 
+fn pictures() -> impl Iterator<Item = (String, Bytes)> {
+    let more = Pictures::iter().filter_map(|file| {
+        let data = Pictures::get(&file)?.data;
+        Some((file.into_owned(), Bytes::from(data.into_owned())))
+    });
+    let (name, bytes) = admin::sample();
+    std::iter::once((name.to_owned(), bytes)).chain(more)
+}
+
 /// Puts people, pictures and restorations into an empty instance and prints how to log in.
 pub(super) async fn fill(app: &App, url: &str) -> anyhow::Result<()> {
     let password = Token::random().expose();
@@ -67,19 +75,22 @@ pub(super) async fn fill(app: &App, url: &str) -> anyhow::Result<()> {
         .write(move |tx| library::add_bucket_in(tx, &adder, &admin::first_bucket()))
         .await
         .context("can't make the bucket")?;
-    for file in Pictures::iter() {
-        let Some(picture) = Pictures::get(&file) else { continue };
+    for (file, bytes) in pictures() {
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", &file));
-        let bytes = Bytes::from(picture.data.into_owned());
         let to = Destination {
             bucket: None,
             folder: folder.into(),
-            name: name.trim_start_matches(AGED).into(),
+            name: name.into(),
             on_conflict: OnConflict::Rename,
         };
-        library::add(app, &actor, to, stream::iter([Ok(bytes)]))
+        let media = library::add(app, &actor, to, stream::iter([Ok(bytes)]))
             .await
             .with_context(|| format!("can't put {file} in"))?;
+        // Those that need nothing show how that looks.
+        let wish = restore::Request { preset: Some(Preset::Auto), ..restore::Request::default() };
+        restore::request(app, &actor, media.id, wish)
+            .await
+            .with_context(|| format!("can't restore {file}"))?;
     }
     println!(
         "A demonstration runs at {url} and is gone when it stops. Log in with the password {password} as:"

@@ -6,6 +6,7 @@ mod command;
 pub mod config;
 mod demo;
 pub mod generated;
+pub mod import;
 pub mod migrate;
 mod openapi;
 pub mod restore;

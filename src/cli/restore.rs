@@ -64,7 +64,7 @@ fn presets() -> impl TypedValueParser<Value = Preset> {
 
 fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(["jpeg", "png", "webp", "tiff"])
-        .map(|name| named_format(OsStr::new(&name)).expect("each of these names a format"))
+        .map(|name| pipeline::format_of_extension(&name).expect("each of these names a format"))
 }
 
 /// Reads `denoise=0.5`.
@@ -333,14 +333,7 @@ fn format_of(path: &Path) -> io::Result<Option<Format>> {
 
 /// The format that an extension stands for.
 fn named_format(extension: &OsStr) -> Option<Format> {
-    match extension.to_str()?.to_ascii_lowercase().as_str() {
-        "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
-        "png" => Some(Format::Png),
-        "webp" => Some(Format::Webp),
-        "gif" => Some(Format::Gif),
-        "tif" | "tiff" => Some(Format::Tiff),
-        _ => None,
-    }
+    pipeline::format_of_extension(extension.to_str()?)
 }
 
 /// No result may take the place of something that was given: under whatever name, it is the same file.

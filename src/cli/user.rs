@@ -35,7 +35,7 @@ pub enum UserCommand {
 pub struct AddArgs {
     /// Address to log in with
     email: String,
-    /// Name that others see [default: what stands before the @]
+    /// Name that others see [default: the first part of the address]
     #[arg(long)]
     name: Option<String>,
     /// What the person may do: owner, admin, editor or viewer

@@ -11,7 +11,7 @@ const MAX_SIDE: u32 = 100;
 /// Computes the ThumbHash of an upright sRGB picture of any size.
 ///
 /// # Errors
-/// Those of [`super::resize`].
+/// Those of [`super::resize()`].
 pub fn thumbhash(image: &Image) -> Result<Vec<u8>, Error> {
     let longest = image.width.max(image.height);
     let small = if longest > MAX_SIDE {

@@ -115,7 +115,7 @@ pub struct Variant {
 /// Renders a picture file for delivery. It waits for memory, so never on an async thread.
 ///
 /// # Errors
-/// Those of [`super::decode`], and [`Error::Unsupported`] for formats that are not delivered.
+/// Those of [`super::decode()`], and [`Error::Unsupported`] for formats that are not delivered.
 pub fn variant<R: Read + Seek>(
     source: &mut R,
     spec: &VariantSpec,
@@ -138,10 +138,10 @@ pub fn variant_bytes(
     variant_input(&mut Input::Bytes(bytes), spec, limits, budget)
 }
 
-/// Gives the upright sRGB picture, not larger than the box needs, for [`super::thumbhash`] and the like.
+/// Gives the upright sRGB picture, not larger than the box needs, for [`super::thumbhash()`] and the like.
 ///
 /// # Errors
-/// Those of [`super::decode`].
+/// Those of [`super::decode()`].
 pub fn thumbnail<R: Read + Seek>(
     source: &mut R,
     max_side: u32,

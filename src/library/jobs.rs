@@ -28,7 +28,7 @@ const BATCH: usize = 100;
 /// The longest side of the picture that a place-holder is computed from.
 const THUMBHASH_SIDE: u32 = 100;
 
-/// Removes what a crash has left half-uploaded; once at the start of a server. Blocks.
+/// Removes what a crash has left half-uploaded; once at the start of a server. Returns how many files that were. Blocks.
 ///
 /// # Errors
 /// When the folder can't be read or written.

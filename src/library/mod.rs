@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::db::{self, Tx};
 use crate::imaging::{self, MetadataEntry};
-use crate::storage::{BlobReader, Storage};
+use crate::storage::{BlobReader, Kept, Storage};
 
 pub use buckets::{
     BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, get_bucket, list_buckets,
@@ -273,6 +273,14 @@ pub fn open_version(storage: &Storage, version: &Version) -> Result<BlobReader> 
     Ok(storage.reader(version.sha256)?)
 }
 
+/// Keeps a blob that another feature needs for a media, such as the mask of a restoration, as long as the media is there.
+///
+/// # Errors
+/// [`Error::NoSuchMedia`], [`Error::Db`].
+pub fn attach_in(tx: &Tx<'_>, media: MediaId, kept: &Kept) -> Result<()> {
+    Ok(store::blobs::attach(tx, get_in(tx, media)?.seq, kept)?)
+}
+
 /// One line of what is known about a media, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Fact {
@@ -396,7 +404,7 @@ fn free_place(tx: &Tx<'_>, bucket: Seq, folder: &str, name: &str) -> Result<Free
 /// # Errors
 /// When the database can't be read.
 pub async fn has_blobs(db: &db::Db) -> db::Result<bool> {
-    db.read(store::blobs::any).await
+    db.read(store::blobs::exist).await
 }
 
 /// How much there is.

@@ -258,7 +258,8 @@ pub(super) fn untrash_media(tx: &Tx<'_>, media: Seq, place: Place<'_>) -> Result
 pub(super) fn delete_media(tx: &Tx<'_>, media: Seq) -> Result<Vec<BlobId>> {
     let blobs = tx
         .prepare_cached(
-            "SELECT sha256 FROM versions WHERE media_seq = ?1 UNION SELECT sha256 FROM renditions WHERE media_seq = ?1",
+            "SELECT sha256 FROM versions WHERE media_seq = ?1 UNION SELECT sha256 FROM renditions WHERE media_seq = ?1
+             UNION SELECT sha256 FROM attachments WHERE media_seq = ?1",
         )?
         .query_map([media], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;

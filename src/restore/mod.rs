@@ -1,2 +1,220 @@
-//! Restoring pictures: requests, the job that carries them out, and the results as renditions.
+//! Restoring pictures: somebody asks, a job carries it out, the result is a rendition that tells how it was made.
+//!
+//! The original is never touched. A restoration that has nothing to do says so and makes no rendition. The room knows
+//! nothing of how pictures are improved: that is an engine's; [`pipeline`] brings pictures to it and back.
+
+mod jobs;
+mod model;
 pub mod pipeline;
+mod routes;
+mod store;
+
+use bytes::Bytes;
+
+use crate::accounts::Permission;
+use crate::api::events::{self, Audience};
+use crate::app::App;
+use crate::audit::{self, Actor, Target};
+use crate::db::{self, Tx};
+use crate::engine::Step;
+use crate::jobs::{JobState, Options};
+use crate::library::{self, MediaId, State};
+use crate::storage;
+
+pub use jobs::{Output, RestoreJob};
+pub use model::{AskedStep, Complaint, Filter, Request, Restoration, RestorationId};
+pub use routes::router;
+
+/// Somebody waits for a restoration, so it goes before what nobody waits for.
+const PRIORITY: i32 = 10;
+
+/// What a mask takes while it is looked at, in bytes per pixel: up to four samples, and the one that counts.
+const MASK_BYTES_PER_PIXEL: u64 = 5;
+
+/// Why a restoration could not be asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such restoration.
+    #[error("there is no such restoration")]
+    NoSuchRestoration,
+    /// Only pictures can be restored.
+    #[error("this is not a picture that can be restored")]
+    NotAPicture,
+    /// The engine does not know a step.
+    #[error("there is no step {name:?}: there are {known}")]
+    UnknownStep {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A strength is not a number from 0 to 1.
+    #[error("the strength of {step} must be a number from 0 to 1")]
+    BadStrength {
+        /// The step.
+        step: Step,
+    },
+    /// A step has no such parameter.
+    #[error("the step {step} has no parameter {name:?}")]
+    UnknownParameter {
+        /// The step.
+        step: Step,
+        /// What was given.
+        name: String,
+    },
+    /// There is no such engine or model.
+    #[error("there is no engine {name:?}")]
+    UnknownEngine {
+        /// What was asked for.
+        name: String,
+    },
+    /// One picture can't be worked on by two engines in one go.
+    #[error("all steps of a restoration need the same engine, but these name {one:?} and {other:?}")]
+    SeveralEngines {
+        /// One of them.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// The mask can't be read or does not fit.
+    #[error(transparent)]
+    BadMask(pipeline::Error),
+    /// The library could not.
+    #[error(transparent)]
+    Library(#[from] library::Error),
+    /// The mask could not be stored.
+    #[error("the mask could not be stored")]
+    Storage(#[from] storage::Error),
+    /// The database could not.
+    #[error("restorations could not be read or written")]
+    Db(#[from] db::Error),
+}
+
+/// What restore functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Asks for a picture to be restored. Everything that can be known to be wrong is told here and not by the job.
+///
+/// # Errors
+/// What is wrong with the request; [`library::Error::NoSuchMedia`], [`library::Error::NoSuchVersion`] and
+/// [`library::Error::InTrash`] inside [`Error::Library`].
+pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request) -> Result<Restoration> {
+    let settled = model::settle(&app.engines, &request)?;
+    let (found, version) = library::get_version(app, media, request.version).await?;
+    if found.state == State::Trashed {
+        return Err(library::Error::InTrash.into());
+    }
+    let (Some(width), Some(height)) = (version.width, version.height) else { return Err(Error::NotAPicture) };
+    let mask = match request.mask {
+        None => None,
+        Some(mask) => {
+            check_mask(app, mask.clone(), (width, height)).await?;
+            Some(app.storage.put_bytes(mask).await?)
+        }
+    };
+    let actor = actor.clone();
+    // The mask's hold goes into the transaction and comes back after it, so that nobody sweeps it away in between.
+    let (restoration, _mask) = app
+        .db
+        .write(move |tx| {
+            let (media, version) = library::get_version_in(tx, media, Some(version.id))?;
+            if let Some(mask) = &mask {
+                library::attach_in(tx, media.id, mask)?;
+            }
+            let id = RestorationId::new();
+            let options = Options { priority: PRIORITY, ..Options::default() };
+            let row = store::NewRow {
+                id,
+                media: media.id,
+                version: version.id,
+                job: crate::jobs::enqueue(tx, &RestoreJob::new(id, &actor), options)?,
+                engine: settled.engine,
+                preset: settled.preset,
+                steps: &settled.steps,
+                mask: mask.as_ref().map(storage::Kept::blob),
+                requested_by: actor.user_id(),
+            };
+            store::insert(tx, &row)?;
+            let details = serde_json::json!({
+                "restoration": id, "engine": settled.engine, "preset": settled.preset, "steps": settled.steps,
+            });
+            let target = Target::new("media", media.id).named(&media.key);
+            audit::record(tx, &actor, "restoration.request", target, &details)?;
+            emit(tx, id)?;
+            Ok::<_, Error>((store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?, mask))
+        })
+        .await?;
+    Ok(restoration)
+}
+
+/// Looks at a mask with memory from the budget, off the async threads.
+async fn check_mask(app: &App, mask: Bytes, displayed: (u32, u32)) -> Result<()> {
+    let pixels = u64::from(displayed.0) * u64::from(displayed.1);
+    let permit = app.budget.acquire(pixels * MASK_BYTES_PER_PIXEL).await;
+    let permit = permit.map_err(|error| Error::BadMask(error.into()))?;
+    let checked = tokio::task::spawn_blocking(move || {
+        let checked = pipeline::check_mask(&mask, displayed);
+        drop(permit);
+        checked
+    });
+    let checked = checked.await.unwrap_or_else(|stopped| Err(pipeline::Error::Panicked(stopped.to_string())));
+    checked.map_err(Error::BadMask)
+}
+
+/// Finds a restoration.
+///
+/// # Errors
+/// [`Error::NoSuchRestoration`], [`Error::Db`].
+pub async fn get(app: &App, id: RestorationId) -> Result<Restoration> {
+    app.db.read(move |conn| store::find(conn, id)?.ok_or(Error::NoSuchRestoration)).await
+}
+
+/// Restorations that fit a filter, newest first, at most `rows`, those before an id.
+///
+/// # Errors
+/// [`Error::Db`].
+pub async fn list(
+    app: &App,
+    filter: Filter,
+    before: Option<RestorationId>,
+    rows: usize,
+) -> Result<Vec<Restoration>> {
+    app.db.read(move |conn| Ok(store::list(conn, filter, before, rows)?)).await
+}
+
+/// Asks for a restoration to stop: one that waits has ended when this returns, one that runs ends soon. One that has
+/// ended stays as it is.
+///
+/// # Errors
+/// [`Error::NoSuchRestoration`], [`Error::Db`].
+pub async fn cancel(app: &App, actor: &Actor, id: RestorationId) -> Result<Restoration> {
+    let actor = actor.clone();
+    app.db
+        .write(move |tx| {
+            let restoration = store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?;
+            if !crate::jobs::cancel(tx, restoration.job)? {
+                return Ok(restoration);
+            }
+            let details = serde_json::json!({ "restoration": id });
+            let name = library::get_in(tx, restoration.media_id)?.key;
+            let target = Target::new("media", restoration.media_id).named(&name);
+            audit::record(tx, &actor, "restoration.cancel", target, &details)?;
+            // No process has claimed it, and none will run it any more: nobody has to wait for the queue to say so.
+            let waits =
+                crate::jobs::find(tx, restoration.job)?.is_some_and(|job| job.state == JobState::Queued);
+            if waits && store::cancel(tx, id)? {
+                emit(tx, id)?;
+            }
+            store::find(tx, id)?.ok_or(Error::NoSuchRestoration)
+        })
+        .await
+}
+
+/// Tells those who watch how a restoration stands.
+fn emit(tx: &Tx<'_>, id: RestorationId) -> db::Result<()> {
+    if let Some(restoration) = store::find(tx, id)? {
+        let audience = Audience::Permission(Permission::LibraryRead.as_str());
+        events::emit(tx, "restoration", &audience, &restoration)?;
+    }
+    Ok(())
+}

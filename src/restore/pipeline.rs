@@ -166,6 +166,26 @@ pub const fn kept_format(source: Format) -> Format {
     }
 }
 
+/// The format that a file name's extension stands for.
+pub fn format_of_extension(extension: &str) -> Option<Format> {
+    match extension.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
+        "png" => Some(Format::Png),
+        "webp" => Some(Format::Webp),
+        "gif" => Some(Format::Gif),
+        "tif" | "tiff" => Some(Format::Tiff),
+        _ => None,
+    }
+}
+
+/// The extension for a picture of a format that comes from a file with this name: its own if it fits.
+pub fn extension(name: &str, format: Format) -> &str {
+    match name.rsplit_once('.') {
+        Some((_, own)) if format_of_extension(own) == Some(format) => own,
+        _ => format.extension(),
+    }
+}
+
 /// Restores one picture. Size, bit depth, profile, EXIF and orientation stay; inks become sRGB.
 ///
 /// The memory for everything is taken from the budget beforehand. When `cancel` fires this returns within some ten

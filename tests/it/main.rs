@@ -3,9 +3,12 @@
 
 mod accounts;
 mod architecture;
+mod cli_restore;
 mod database;
 mod jobs;
 mod mounts;
+mod photographs;
 mod power_loss;
+mod restore;
 mod storage;
 mod support;

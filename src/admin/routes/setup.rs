@@ -23,6 +23,11 @@ static SAMPLE: &[u8] = include_bytes!("../../../assets/sample/boathouse-1974.jpg
 
 const SAMPLE_NAME: &str = "The boathouse, 1974.jpg";
 
+/// The name and the bytes of the sample picture.
+pub fn sample() -> (&'static str, Bytes) {
+    (SAMPLE_NAME, Bytes::from_static(SAMPLE))
+}
+
 /// Makes the first owner
 ///
 /// The token is in the link that the server printed; it works once.

@@ -125,7 +125,7 @@ impl<T: Sample> Canvas<'_, T> {
         make_scratch: impl Fn() -> S + Send + Sync,
         work: impl Fn(&mut S, &mut Strip<'_, T>) -> Result<(), Error> + Send + Sync,
     ) -> Result<(), Error> {
-        let rows = ticker.strip_rows.unwrap_or_else(|| strip_rows(self.width, self.height)).max(1);
+        let rows = ticker.strip_rows.unwrap_or_else(|| strip_rows(self.width, self.height).max(halo)).max(1);
         let (row_len, height) = (self.row_len(), self.height);
         let strips = height.div_ceil(rows);
         // Around the boundary above strip i: the halo of the strip above it and of the strip below it.

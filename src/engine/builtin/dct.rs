@@ -79,6 +79,23 @@ pub(super) fn forward_blocks(blocks: &mut Blocks) {
     }
 }
 
+/// Frequencies to samples, in both directions, for each lane.
+#[inline(always)]
+pub(super) fn inverse_blocks(blocks: &mut Blocks) {
+    let mut out = [[0.0; LANES]; 8];
+    for u in 0..8 {
+        let column = std::array::from_fn(|v| blocks[v][u]);
+        inverse(&column, &mut out);
+        for v in 0..8 {
+            blocks[v][u] = out[v];
+        }
+    }
+    for row in blocks.iter_mut() {
+        inverse(row, &mut out);
+        *row = out;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ const VISIBLE: f32 = 2.5;
 /// Less confidence than this is not worth touching the picture for.
 const MIN_CONFIDENCE: f32 = 0.1;
 /// First pass: coefficients below this many standard deviations are cut off.
-const CUT: f32 = 2.5;
+const CUT: f32 = 2.7;
 
 pub(super) fn run<T: Sample>(
     canvas: &mut Canvas<'_, T>,
@@ -64,7 +64,7 @@ fn confidence(spectrum: &Spectrum, plane: usize, floor: f32) -> f32 {
 }
 
 fn plane_filter(spectrum: &Spectrum, strength: f32, plane: usize, confidence: f32) -> PlaneFilter {
-    let amount = strength * 1.25 * if plane == 0 { 1.0 } else { 1.25 };
+    let amount = if plane == 0 { strength } else { 1.125 * strength };
     let grain = if plane == 0 { 0.25 * (1.0 - strength) } else { 0.0 };
     PlaneFilter {
         threshold: spectrum.sigma.map(|s| CUT * s * amount),

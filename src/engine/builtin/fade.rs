@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::canvas::{Canvas, Sample, Ticker, luma_of};
+use super::sliding::Space;
 use super::{Known, Verdict};
 use crate::engine::Error;
 
@@ -14,8 +15,8 @@ use crate::engine::Error;
 const TAIL: f64 = 0.0002;
 /// A stretched channel keeps at least this range, or noise would be all that is seen.
 const MIN_RANGE: f32 = 60.0;
-/// Share of its hue that a fully faded print of one hue loses: most of that is the paper's yellowing.
-const TONE_LOST: f32 = 0.67;
+/// Share of its hue that a fully faded print of one hue keeps: the rest is the paper's yellowing.
+const TONE_KEPT: f32 = 0.3;
 /// Less evidence than this is not worth touching the picture for.
 const MIN_EVIDENCE: f32 = 0.05;
 
@@ -26,55 +27,51 @@ struct Ends {
     high: f32,
 }
 
-/// What tells a faded picture from a good one.
+/// What tells a faded picture from a good one, each 0..=1.
 #[derive(Debug, Clone, Copy)]
 struct Evidence {
+    /// Even the darkest channel does not reach black.
     blacks: f32,
-    whites: f32,
+    /// No channel has much of a range.
     range: f32,
 }
 
 impl Evidence {
     fn of(ends: &[Ends]) -> Self {
         let low = ends.iter().map(|e| e.low).fold(f32::INFINITY, f32::min);
-        let high = ends.iter().map(|e| e.high).fold(0.0, f32::max);
         let range = ends.iter().map(|e| e.high - e.low).fold(0.0, f32::max);
-        Self {
-            blacks: ((low - 6.0) / 14.0).clamp(0.0, 1.0),
-            whites: ((246.0 - high) / 16.0).clamp(0.0, 1.0),
-            range: ((225.0 - range) / 25.0).clamp(0.0, 1.0),
-        }
+        Self { blacks: ((low - 14.0) / 6.0).clamp(0.0, 1.0), range: ((208.0 - range) / 20.0).clamp(0.0, 1.0) }
     }
 
-    fn strongest(self) -> f32 {
-        self.blacks.max(self.whites).max(self.range)
+    /// Fading takes from both ends. Dull whites beside full blacks are a dark scene, and thin blacks beside full whites
+    /// a hazy one.
+    fn amount(self) -> f32 {
+        self.blacks * self.range
     }
 }
 
 /// How much a picture has faded, 0..=1; other steps ask because a stretch will amplify what they leave.
 pub(super) fn evidence<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
-    Evidence::of(&channel_ends(canvas)).strongest()
+    Evidence::of(&robust_ends(canvas)).amount()
 }
 
 pub(super) fn run<T: Sample>(
     canvas: &mut Canvas<'_, T>,
     strength: f32,
-    _known: &Known<'_>,
+    known: &Known<'_>,
     ticker: &Ticker<'_>,
 ) -> Result<Verdict, Error> {
     let colour = canvas.has_colour();
-    let channels = channel_ends(canvas);
+    let channels = channel_ends(canvas, known.mask.is_some());
     ticker.check()?;
-    let hue_spread = if colour { hue_spread(canvas) } else { 0.0 };
+    let hue = if colour { hue(canvas) } else { Hue { spread: 0.0, toned: 0.0 } };
+    let hue_spread = hue.spread;
     let monochrome = hue_spread < 2.0;
     let ends = if monochrome { vec![luma_ends(canvas)] } else { channels };
-    let evidence = Evidence::of(&ends);
-    let amount = evidence.strongest();
+    let evidence = Evidence::of(&robust_ends(canvas));
+    let amount = evidence.amount();
     let report = |mut verdict: Verdict| {
-        verdict = verdict
-            .with("blacks", f64::from(evidence.blacks))
-            .with("whites", f64::from(evidence.whites))
-            .with("range", f64::from(evidence.range));
+        verdict = verdict.with("blacks", f64::from(evidence.blacks)).with("range", f64::from(evidence.range));
         let names: &[&str] = if ends.len() == 3 { &["red", "green", "blue"] } else { &["luma"] };
         for (name, ends) in names.iter().zip(&ends) {
             verdict = verdict
@@ -94,7 +91,7 @@ pub(super) fn run<T: Sample>(
     let amount = amount * strength;
     let curves: Vec<Vec<f32>> = ends.iter().map(|&ends| curve::<T>(ends, amount)).collect();
     if monochrome && colour {
-        stretch_brightness(canvas, &curves[0], 1.0 - TONE_LOST * amount, ticker)?;
+        stretch_brightness(canvas, &curves[0], 1.0 - amount * (1.0 - TONE_KEPT * hue.toned), ticker)?;
     } else {
         stretch_channels(canvas, &curves, ticker)?;
     }
@@ -175,26 +172,46 @@ fn inner(len: usize) -> std::ops::Range<usize> {
     border..len - border
 }
 
-fn channel_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Vec<Ends> {
+/// The ends that the evidence rests on: of the medians of blocks of about a fiftieth of the picture.
+fn robust_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Vec<Ends> {
+    let side = (canvas.width.min(canvas.height) / 48).max(8);
+    block_ends(canvas, side, side / 4, 0.002)
+}
+
+/// The ends of the medians of blocks: what scratches, dust and grain can't reach.
+fn block_ends<T: Sample>(canvas: &Canvas<'_, T>, side: usize, step: usize, tail: f64) -> Vec<Ends> {
     let colours = canvas.channels.colour_count();
-    let columns = inner(canvas.width);
-    let histograms = inner(canvas.height)
+    let (columns, rows) = (inner(canvas.width), inner(canvas.height));
+    let ys: Vec<usize> = rows.clone().step_by(side).filter(|y| y + side <= rows.end).collect();
+    let histograms = ys
         .into_par_iter()
-        .with_min_len(64)
         .fold(
-            || vec![vec![0u32; T::MAX + 1]; colours],
+            || vec![vec![0u32; 1024]; colours],
             |mut histograms, y| {
-                let row = &canvas.samples[y * canvas.row_len()..(y + 1) * canvas.row_len()];
-                for pixel in row.chunks_exact(canvas.pixel_len()).take(columns.end).skip(columns.start) {
-                    for (histogram, sample) in histograms.iter_mut().zip(pixel) {
-                        histogram[sample.index()] += 1;
+                let mut values = Vec::with_capacity(side * side);
+                for x in columns.clone().step_by(side).filter(|x| x + side <= columns.end) {
+                    for (channel, histogram) in histograms.iter_mut().enumerate() {
+                        values.clear();
+                        for v in (y..y + side).step_by(step) {
+                            for u in (x..x + side).step_by(step) {
+                                values.push(canvas.pixel(u, v)[channel].index());
+                            }
+                        }
+                        let middle = values.len() / 2;
+                        let (_, median, _) = values.select_nth_unstable(middle);
+                        histogram[*median * 1023 / T::MAX] += 1;
                     }
                 }
                 histograms
             },
         )
-        .reduce(|| vec![vec![0u32; T::MAX + 1]; colours], merge);
-    histograms.iter().map(|histogram| ends_of(histogram, 255.0 / T::MAX as f32)).collect()
+        .reduce(|| vec![vec![0u32; 1024]; colours], merge);
+    histograms.iter().map(|histogram| ends_of(histogram, 255.0 / 1023.0, tail)).collect()
+}
+
+/// The ends that a channel is stretched between. Where damage was filled, single pixels of it may be left at the rim.
+fn channel_ends<T: Sample>(canvas: &Canvas<'_, T>, damaged: bool) -> Vec<Ends> {
+    if damaged { block_ends(canvas, 4, 1, 0.0005) } else { block_ends(canvas, 1, 1, TAIL) }
 }
 
 fn luma_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Ends {
@@ -214,7 +231,7 @@ fn luma_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Ends {
             },
         )
         .reduce(|| vec![vec![0u32; BINS]], merge);
-    ends_of(&histograms[0], 255.0 / (BINS - 1) as f32)
+    ends_of(&histograms[0], 255.0 / (BINS - 1) as f32, TAIL)
 }
 
 fn merge(mut into: Vec<Vec<u32>>, other: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
@@ -226,9 +243,9 @@ fn merge(mut into: Vec<Vec<u32>>, other: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
     into
 }
 
-fn ends_of(histogram: &[u32], scale: f32) -> Ends {
+fn ends_of(histogram: &[u32], scale: f32, tail: f64) -> Ends {
     let total: u64 = histogram.iter().map(|&count| u64::from(count)).sum();
-    let tail = (total as f64 * TAIL) as u64;
+    let tail = (total as f64 * tail) as u64;
     let end = |bins: &mut dyn Iterator<Item = (usize, &u32)>| {
         let mut seen = 0;
         for (index, &count) in bins {
@@ -242,16 +259,24 @@ fn ends_of(histogram: &[u32], scale: f32) -> Ends {
     Ends { low: end(&mut histogram.iter().enumerate()), high: end(&mut histogram.iter().enumerate().rev()) }
 }
 
-/// How far the hue of pixels of equal brightness differs (root mean square of Cb and Cr around their mean per
-/// brightness): near 0 in a picture of one hue.
-fn hue_spread<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
+/// What the colours of a picture have in common.
+struct Hue {
+    /// How far the colours of pixels of equal brightness differ (root mean square of Cb and Cr around their mean per
+    /// brightness): near 0 in a picture of one hue.
+    spread: f32,
+    /// Whether the mean hue is one that prints are toned in, 0..=1: with green between red and blue it is brown, sepia
+    /// or the blue of a cyanotype, else the magenta or green of dyes that failed.
+    toned: f32,
+}
+
+fn hue<T: Sample>(canvas: &Canvas<'_, T>) -> Hue {
     const BINS: usize = 64;
     let step = (((canvas.width * canvas.height) as f32 / 500_000.0).sqrt() as usize).max(1);
     // Per bin of brightness: count, sums and sums of squares of both.
     let mut bins = [[0.0f64; 5]; BINS];
     for y in inner(canvas.height).step_by(step) {
         for x in inner(canvas.width).step_by(step) {
-            let [luma, blue, red] = super::sliding::Space::YCbCr.split(canvas.pixel(x, y));
+            let [luma, blue, red] = Space::YCbCr.split(canvas.pixel(x, y));
             let bin = &mut bins[((luma / 4.0) as usize).min(BINS - 1)];
             let (blue, red) = (f64::from(blue), f64::from(red));
             for (sum, value) in bin.iter_mut().zip([1.0, blue, red, blue * blue, red * red]) {
@@ -259,12 +284,19 @@ fn hue_spread<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
             }
         }
     }
-    let (mut count, mut variance) = (0.0, 0.0);
+    let (mut count, mut variance, mut cb, mut cr) = (0.0, 0.0, 0.0, 0.0);
     for [n, blue, red, blue_square, red_square] in bins {
         if n > 0.0 {
             count += n;
+            cb += blue;
+            cr += red;
             variance += (blue_square - blue * blue / n).max(0.0) + (red_square - red * red / n).max(0.0);
         }
     }
-    if count == 0.0 { 0.0 } else { (variance / (2.0 * count)).sqrt() as f32 }
+    let (red, green, blue) = (1.402 * cr, -0.344 * cb - 0.714 * cr, 1.772 * cb);
+    let between = if (red - blue).abs() > 0.0 { (green - blue) / (red - blue) } else { 0.0 };
+    Hue {
+        spread: (variance / (2.0 * f64::max(count, 1.0))).sqrt() as f32,
+        toned: (between.min(1.0 - between) / 0.25).clamp(0.0, 1.0) as f32,
+    }
 }

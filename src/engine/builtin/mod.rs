@@ -133,6 +133,8 @@ impl Verdict {
 /// What a step may know besides the pixels.
 struct Known<'a> {
     jpeg: Option<&'a JpegTables>,
+    /// Quality of the JPEG file that the picture comes from, once a step has found that there was one.
+    jpeg_quality: Option<f32>,
     mask: Option<&'a Mask>,
 }
 
@@ -200,7 +202,11 @@ fn check(work: &Work) -> Result<(), Error> {
 
 fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Restored, Error> {
     let Work { mut image, jpeg, mask, steps } = work;
-    let known = Known { jpeg: jpeg.as_ref(), mask: mask.as_ref() };
+    let mut known = Known {
+        jpeg: jpeg.as_ref(),
+        jpeg_quality: jpeg.as_ref().map(|tables| quantisation::quality(&tables.luma)),
+        mask: mask.as_ref(),
+    };
     let total: f32 = steps.iter().map(|request| cost(request.step)).sum();
     let mut done = 0.0;
     let mut report = Vec::with_capacity(steps.len());
@@ -209,7 +215,7 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
         let ticker = Ticker::new(context, request.step, done, share, strip_rows);
         ticker.check()?;
         let started = Instant::now();
-        let verdict = run_step(&mut image, request, &known, &ticker)?;
+        let verdict = run_step(&mut image, request, &mut known, &ticker)?;
         ticker.finish();
         done += share;
         report.push(StepReport {
@@ -242,7 +248,7 @@ fn cost(step: Step) -> f32 {
 fn run_step(
     image: &mut Image,
     request: StepRequest,
-    known: &Known,
+    known: &mut Known<'_>,
     ticker: &Ticker,
 ) -> Result<Verdict, Error> {
     if request.strength == 0.0 {
@@ -262,7 +268,7 @@ fn run_step(
 fn dispatch<T: Sample>(
     canvas: &mut Canvas<'_, T>,
     request: StepRequest,
-    known: &Known,
+    known: &mut Known<'_>,
     ticker: &Ticker,
 ) -> Result<Verdict, Error> {
     let strength = request.strength;

@@ -258,6 +258,26 @@ fn inks_become_srgb() {
 }
 
 #[test]
+fn inks_become_srgb_by_their_own_profile() {
+    let icc = samples::ink_profile().into_iter().map(u32::from).collect::<Vec<_>>();
+    for bits in [8, 16] {
+        let mut with_profile = tags(3, 1, bits, 5, 4);
+        with_profile.push((0x8773, 7, icc.clone()));
+        let inks: Vec<u8> = [[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 255]].concat();
+        let strip = inks.into_iter().flat_map(|ink| vec![ink; bits as usize / 8]).collect();
+        let tiff = samples::tiff(&with_profile, &[strip], false, false);
+        let back = decode_bytes(&tiff, &free()).expect("it is one");
+        assert!(back.source.has_icc);
+        assert_eq!(back.icc, None, "the pixels are not in that space any more");
+        let rgb = to_8_bits(back.image);
+        let [paper, cyan, black] = samples8(&rgb).as_chunks::<3>().0 else { panic!("three pixels") };
+        assert!(paper.iter().all(|sample| *sample > 245), "{paper:?}");
+        assert!(cyan[0] > 180 && cyan[1] < 80 && cyan[2] < 80, "{cyan:?}");
+        assert!(black.iter().all(|sample| *sample < 10), "{black:?}");
+    }
+}
+
+#[test]
 fn animations_show_their_first_frame_on_their_canvas() {
     let gif = decode_bytes(&samples::animated_gif(), &free()).expect("it is one");
     assert_eq!((gif.source.frames, gif.image.width, gif.image.height), (3, 20, 10));

@@ -334,3 +334,41 @@ pub(super) fn zoo() -> Vec<(&'static str, Vec<u8>)> {
 pub(super) fn display_p3() -> Vec<u8> {
     moxcms::ColorProfile::new_display_p3().encode().expect("it can be written")
 }
+
+/// A profile of inks in which paper is white, black is black and, unlike in any real one, cyan is red.
+pub(super) fn ink_profile() -> Vec<u8> {
+    let mut table = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
+    for index in 0..9 {
+        table.extend(if index % 4 == 0 { 0x0001_0000_u32 } else { 0 }.to_be_bytes());
+    }
+    let straight: Vec<u8> = (0..=255).collect();
+    table.extend(straight.repeat(4));
+    for node in 0..16 {
+        // L from 0 to 255, a and b around 128; the first ink counts most.
+        let (cyan, black) = (node & 8 != 0, node & 1 != 0);
+        table.extend(match (cyan, black) {
+            (_, true) => [0, 128, 128],
+            (true, false) => [128, 198, 178],
+            (false, false) => [255, 128, 128],
+        });
+    }
+    table.extend(straight.repeat(3));
+    let mut profile = vec![0; 128];
+    profile[8..12].copy_from_slice(&0x0240_0000_u32.to_be_bytes());
+    profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+    for (place, number) in [2020_u16, 1, 1, 0, 0, 0].into_iter().enumerate() {
+        profile[24 + place * 2..26 + place * 2].copy_from_slice(&number.to_be_bytes());
+    }
+    profile[36..40].copy_from_slice(b"acsp");
+    for (place, number) in [0xf6d6_u32, 0x1_0000, 0xd32d].into_iter().enumerate() {
+        profile[68 + place * 4..72 + place * 4].copy_from_slice(&number.to_be_bytes());
+    }
+    profile.extend(1_u32.to_be_bytes());
+    profile.extend(b"A2B0");
+    profile.extend(144_u32.to_be_bytes());
+    profile.extend((table.len() as u32).to_be_bytes());
+    profile.extend(table);
+    let length = profile.len() as u32;
+    profile[..4].copy_from_slice(&length.to_be_bytes());
+    profile
+}

@@ -1,15 +1,17 @@
-//! The SQL of `blobs`. A blob is in use while a version or a rendition names it.
+//! The SQL of `blobs`. A blob is in use while a version, a rendition or an attachment names it.
 
 use rusqlite::{Connection, params};
 
 use super::{limit, signed};
 use crate::clock::Timestamp;
 use crate::db::{Result, Tx};
+use crate::library::model::Seq;
 use crate::storage::{BlobId, Kept, Listed};
 
 /// True where nothing refers to the blob of the row.
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM versions WHERE versions.sha256 = blobs.sha256)
-                      AND NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.sha256 = blobs.sha256)";
+                      AND NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.sha256 = blobs.sha256)
+                      AND NOT EXISTS (SELECT 1 FROM attachments WHERE attachments.sha256 = blobs.sha256)";
 
 /// Writes down that a blob is there and wanted; one that was condemned is pardoned.
 pub(in crate::library) fn pardon(tx: &Tx<'_>, kept: &Kept) -> Result<()> {
@@ -21,8 +23,16 @@ pub(in crate::library) fn pardon(tx: &Tx<'_>, kept: &Kept) -> Result<()> {
     Ok(())
 }
 
+/// Ties a blob to a media.
+pub(in crate::library) fn attach(tx: &Tx<'_>, media: Seq, kept: &Kept) -> Result<()> {
+    pardon(tx, kept)?;
+    tx.prepare_cached("INSERT INTO attachments (media_seq, sha256) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![media, kept.blob()])?;
+    Ok(())
+}
+
 /// Whether any blob is on record.
-pub(in crate::library) fn any(conn: &Connection) -> Result<bool> {
+pub(in crate::library) fn exist(conn: &Connection) -> Result<bool> {
     Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM blobs)", [], |row| row.get(0))?)
 }
 

@@ -84,7 +84,7 @@ pub(in crate::library) fn count(conn: &Connection, bucket: Seq) -> Result<(u64, 
     Ok(statement.query_row([bucket], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?)
 }
 
-/// Media of all buckets that are not in the trash, and the bytes of their current versions.
+/// Media and bytes of all buckets.
 pub(in crate::library) fn totals(conn: &Connection) -> Result<(u64, u64)> {
     let mut statement = conn
         .prepare_cached("SELECT coalesce(sum(media_count), 0), coalesce(sum(size_bytes), 0) FROM buckets")?;

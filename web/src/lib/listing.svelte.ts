@@ -89,6 +89,18 @@ class Listing {
     this.more = page.next_cursor !== null;
   }
 
+  /** Reads the beginning again and keeps what was loaded beyond it, so that nobody loses the place. */
+  async refresh(): Promise<void> {
+    if (this.items.length <= size) return this.reload();
+    const key = this.key;
+    const page = await send<Page<Media>>('GET', '/media', { query: { ...this.query, limit: size } }).catch(() => null);
+    if (!page || key !== this.key) return;
+    if (page.next_cursor === null) return this.take(page, true);
+    const fresh = new Set(page.items.map((item) => item.id));
+    const last = this.items.findIndex((item) => item.id === page.items.at(-1)?.id);
+    this.items = [...page.items, ...this.items.slice(last + 1).filter((item) => !fresh.has(item.id))];
+  }
+
   /** Puts in or replaces what belongs into the present list, and takes out what no longer does. */
   put(changed: Media[]) {
     if (this.state !== 'ready') return;
@@ -98,12 +110,17 @@ class Listing {
       const at = items.findIndex((item) => item.id === media.id);
       if (!this.belongs(media)) items = at < 0 ? items : items.toSpliced(at, 1);
       else if (at >= 0) items = items.with(at, media);
-      else if (!this.query.sort && !this.query.q) items = [media, ...items];
-      else unsure = true;
+      else if (this.query.sort) unsure = true;
+      else {
+        // Newest first; what is older than all that is loaded comes with its page.
+        const place = items.findIndex((item) => item.created_at < media.created_at);
+        if (place >= 0) items = items.toSpliced(place, 0, media);
+        else if (!this.more) items = [...items, media];
+      }
     }
     this.items = items;
     // Sorted otherwise, only the server knows the place.
-    if (unsure) void this.reload();
+    if (unsure) void this.refresh();
   }
 
   remove(ids: Iterable<string>) {
@@ -142,7 +159,7 @@ class Listing {
   private async catchUp() {
     const ids = [...this.waiting.keys()];
     this.waiting.clear();
-    if (ids.length > 20) return this.reload();
+    if (ids.length > 20) return this.refresh();
     const found = await Promise.allSettled(ids.map((id) => send<Media>('GET', `/media/${id}`)));
     this.put(found.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : [])));
   }
@@ -150,4 +167,4 @@ class Listing {
 
 export const listing = new Listing();
 on('media', ({ id, bucket, change }) => listing.heard(id, bucket, change));
-onReopen(() => listing.state === 'ready' && void listing.reload());
+onReopen(() => listing.state === 'ready' && void listing.refresh());

@@ -16,6 +16,8 @@ let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
 let grace: ReturnType<typeof setTimeout> | undefined;
 let wait = 1000;
+/** Something may have happened unheard. */
+let gap = false;
 
 /** Hears one kind of event until the returned function is called. */
 export function on<K extends keyof Events>(kind: K, handler: (data: Events[K]) => void): () => void {
@@ -33,6 +35,7 @@ export function onReopen(handler: () => void): () => void {
 
 function missing() {
   live.open = false;
+  gap = true;
   grace ??= setTimeout(() => (live.lost = true), 4000);
 }
 
@@ -41,13 +44,13 @@ export function connect() {
   clearTimeout(retry);
   const stream = (source = new EventSource(address('/events')));
   stream.onopen = () => {
-    const gap = live.lost;
     clearTimeout(grace);
     grace = undefined;
     wait = 1000;
     live.open = true;
     live.lost = false;
     if (gap) for (const handler of reopened) handler();
+    gap = false;
   };
   stream.onerror = () => {
     missing();
@@ -84,6 +87,15 @@ async function reconnect() {
   }
 }
 
+/** Closes the stream for a while. */
+function rest() {
+  if (!source) return;
+  source.close();
+  source = null;
+  gap = true;
+  live.open = false;
+}
+
 let wanted = false;
 export function watch() {
   wanted = true;
@@ -97,6 +109,7 @@ export function disconnect() {
   clearTimeout(retry);
   clearTimeout(grace);
   grace = undefined;
+  gap = false;
   Object.assign(live, { open: false, lost: false });
 }
 
@@ -106,13 +119,15 @@ if (typeof addEventListener === 'function') {
     if (wanted && !source) void reconnect();
   });
   addEventListener('offline', () => (live.offline = true));
-  // Otherwise a page kept for the back button holds its stream.
-  addEventListener('pagehide', () => source?.close());
-  addEventListener('pageshow', (event) => {
-    if (event.persisted && wanted) {
-      source = null;
-      connect();
-    }
+  // Over HTTP/1.1 a browser has six connections to a server, for all its tabs: one that nobody looks at gives its up.
+  let hidden: ReturnType<typeof setTimeout> | undefined;
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(hidden);
+    if (document.hidden) hidden = setTimeout(rest, 60_000);
+    else if (wanted) connect();
   });
+  // The same for a page that is kept for the back button.
+  addEventListener('pagehide', rest);
+  addEventListener('pageshow', () => wanted && connect());
 }
 onSend({ reached: (yes) => (yes ? (live.offline = !navigator.onLine) : missing()) });

@@ -1,10 +1,12 @@
 import { fit, placed, settle, zoomAbout, type Size, type View } from './compare';
 
 type Handlers = {
-  /** One finger or the mouse at a place of the frame while the picture is shown whole. Returns true if it was of use. */
+  /** One finger or the mouse at a place of the frame while the picture is shown whole. */
   slide?: (x: number) => void;
   /** A quick sideways movement of a finger over the whole picture: -1 to the previous, 1 to the next. */
   swipe?: (way: -1 | 1) => void;
+  /** Takes one finger or the mouse for drawing. `undo`: a second finger came, so the first did not mean to draw. */
+  paint?: (at: { x: number; y: number }, phase: 'start' | 'move' | 'end' | 'undo') => void;
 };
 
 /** Looking around in a picture. Panes that share one look at the same place. */
@@ -60,7 +62,7 @@ export class PanZoom {
   }
 
   /** Binds wheel, mouse and fingers of a frame. */
-  attach({ slide, swipe }: Handlers = {}) {
+  attach({ slide, swipe, paint }: Handlers = {}) {
     return (node: HTMLElement) => {
       const fingers = new Map<number, { x: number; y: number }>();
       let start = { x: 0, y: 0, at: 0 };
@@ -89,8 +91,12 @@ export class PanZoom {
         if (fingers.size === 1) {
           start = { ...p, at: event.timeStamp };
           pinched = false;
-          if (this.whole && event.pointerType === 'mouse') slide?.(p.x);
-        } else pinched = true;
+          if (paint) paint(p, 'start');
+          else if (this.whole && event.pointerType === 'mouse') slide?.(p.x);
+        } else {
+          if (!pinched) paint?.(p, 'undo');
+          pinched = true;
+        }
         this.moving = true;
       };
       const move = (event: PointerEvent) => {
@@ -103,6 +109,8 @@ export class PanZoom {
           const is = Math.hypot(p.x - other.x, p.y - other.y);
           if (was > 0) this.zoom(is / was, (p.x + other.x) / 2, (p.y + other.y) / 2);
           this.pan((p.x - before.x) / 2, (p.y - before.y) / 2);
+        } else if (paint) {
+          if (!pinched) paint(p, 'move');
         } else if (!this.whole) this.pan(p.x - before.x, p.y - before.y);
         else if (!pinched) slide?.(p.x);
         fingers.set(event.pointerId, p);
@@ -111,13 +119,14 @@ export class PanZoom {
         const p = fingers.get(event.pointerId);
         fingers.delete(event.pointerId);
         this.moving = fingers.size > 0;
+        if (paint && p && !pinched) return paint(p, 'end');
         if (!p || pinched || !this.whole || event.type === 'pointercancel' || fingers.size) return;
         const dx = p.x - start.x;
         if (event.pointerType !== 'mouse' && Math.abs(dx) > 50 && Math.abs(dx) > 1.5 * Math.abs(p.y - start.y) && event.timeStamp - start.at < 600) swipe?.(dx < 0 ? 1 : -1);
         else if (event.pointerType !== 'mouse' && Math.abs(dx) < 8) slide?.(p.x);
       };
       const twice = (event: MouseEvent) => {
-        if ((event.target as Element).closest('button, a')) return;
+        if (paint || (event.target as Element).closest('button, a')) return;
         const { x, y } = place(event);
         this.actual(x, y);
       };

@@ -1,0 +1,299 @@
+//! The job that carries a restoration out.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::model::{Complaint, Restoration, RestorationId, rendition_name};
+use super::pipeline::{self, Order, Workshop, sentence};
+use super::{emit, store};
+use crate::app::App;
+use crate::audit::{self, Actor, Target};
+use crate::db::{self, Tx};
+use crate::engine::{Outcome, Progress, Step, StepReport};
+use crate::imaging::{Format, Limits};
+use crate::jobs::{Ending, Failure, Job, JobId, Running};
+use crate::library::{self, Arrived, Media, NewRendition, Version};
+use crate::storage::{self, BlobId, Storage};
+
+/// How far a restoration is when the picture has been read.
+const READ: f32 = 0.03;
+
+/// How far it is when the engine is through; what is left is writing.
+const ENGINE_DONE: f32 = 0.93;
+
+/// Restores one picture. The engine uses all cores, so that two at once would only take each other's memory.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RestoreJob {
+    restoration: RestorationId,
+    /// Who asked for it, and whose the result therefore is.
+    actor: Actor,
+}
+
+impl RestoreJob {
+    pub(super) fn new(restoration: RestorationId, actor: &Actor) -> Self {
+        Self { restoration, actor: actor.clone().later() }
+    }
+}
+
+/// What has become of a picture.
+#[derive(Debug)]
+pub struct Output(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// The media has been removed meanwhile, or an earlier run has done everything.
+    Nothing,
+    /// No step had anything to do.
+    Unchanged { report: Vec<StepReport> },
+    /// There is a restored picture.
+    Restored { report: Vec<StepReport>, arrived: Arrived, format: Format, recreated: bool },
+}
+
+impl Job for RestoreJob {
+    const KIND: &'static str = "restore";
+    const CONCURRENCY: usize = 1;
+    const MAX_ATTEMPTS: u32 = 4;
+    type Context = App;
+    type Output = Output;
+
+    async fn run(&self, app: &App, running: &Running) -> Result<Output, Failure> {
+        let id = self.restoration;
+        let begun = app.db.write(move |tx| begin(tx, id)).await.map_err(Failure::retry)?;
+        let Some((restoration, media, version)) = begun else { return Ok(Output(Kind::Nothing)) };
+        tracing::info!(media.id = %media.id, engine.name = %restoration.engine, "restoring");
+        match restore(app, running, &restoration, &media, version).await {
+            Ok(output) => Ok(output),
+            Err(Trouble::Cancelled) => Err(Failure::Interrupted),
+            Err(trouble) => {
+                let (complaint, failure) = trouble.told();
+                app.db.write(move |tx| store::set_error(tx, id, &complaint)).await.map_err(Failure::retry)?;
+                Err(failure)
+            }
+        }
+    }
+
+    fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Output>) -> db::Result<()> {
+        let id = self.restoration;
+        let changed = match ending {
+            Ending::Succeeded(Output(Kind::Nothing)) => false,
+            Ending::Succeeded(Output(Kind::Unchanged { report })) => {
+                store::succeed(tx, id, Outcome::Unchanged, None, &report)?
+                    && self.record(tx, "restoration.finish")?
+            }
+            Ending::Succeeded(Output(Kind::Restored { report, arrived, format, recreated })) => {
+                self.keep(tx, &report, &arrived, format, recreated)?
+            }
+            Ending::Retrying(_) | Ending::Returned => store::requeue(tx, id)?,
+            Ending::Failed(_) => {
+                let otherwise = Complaint {
+                    code: "failed".into(),
+                    detail:
+                        "The restoration failed for a reason that lies with the server; its log says more."
+                            .into(),
+                };
+                store::fail(tx, id, &otherwise)? && self.record(tx, "restoration.fail")?
+            }
+            Ending::Cancelled => store::cancel(tx, id)?,
+        };
+        if changed { emit(tx, id) } else { Ok(()) }
+    }
+
+    fn progressed(&self, tx: &Tx<'_>, _: JobId, progress: f32, note: &str) -> db::Result<()> {
+        let running = store::set_progress(tx, self.restoration, progress, note.parse::<Step>().ok())?;
+        if running { emit(tx, self.restoration) } else { Ok(()) }
+    }
+}
+
+impl RestoreJob {
+    /// Adds the picture to its media. False if there is nothing to add it to any more, or if it was added before.
+    fn keep(
+        &self,
+        tx: &Tx<'_>,
+        report: &[StepReport],
+        arrived: &Arrived,
+        format: Format,
+        recreated: bool,
+    ) -> db::Result<bool> {
+        let id = self.restoration;
+        let Some(restoration) = store::find(tx, id)? else { return Ok(false) };
+        if restoration.outcome.is_some() {
+            return Ok(false);
+        }
+        match self.add_rendition(tx, &restoration, report, arrived, format, recreated) {
+            Ok(rendition) => {
+                store::succeed(tx, id, Outcome::Restored, Some(rendition), report)?;
+                self.record(tx, "restoration.finish")
+            }
+            Err(library::Error::Db(error)) => Err(error),
+            Err(error) => {
+                let complaint = Complaint { code: "not-kept".into(), detail: sentence(&error) };
+                Ok(store::fail(tx, id, &complaint)? && self.record(tx, "restoration.fail")?)
+            }
+        }
+    }
+
+    fn add_rendition(
+        &self,
+        tx: &Tx<'_>,
+        restoration: &Restoration,
+        report: &[StepReport],
+        arrived: &Arrived,
+        format: Format,
+        recreated: bool,
+    ) -> library::Result<library::RenditionId> {
+        let media = library::get_in(tx, restoration.media_id)?;
+        let number = store::count_restored(tx, media.id)? + 1;
+        let provenance = serde_json::json!({
+            "engine": restoration.engine,
+            "preset": restoration.preset,
+            "steps": report,
+            "program": concat!("Safelight ", env!("CARGO_PKG_VERSION")),
+        });
+        let rendition = NewRendition {
+            media: media.id,
+            version: restoration.version_id,
+            arrived,
+            restoration: Some(restoration.id),
+            name: &rendition_name(&media.name, pipeline::extension(&media.name, format), number),
+            ai_generated: recreated,
+            provenance: &provenance,
+        };
+        Ok(library::add_rendition_in(tx, &self.actor, &rendition)?.id)
+    }
+
+    /// Writes into the audit how it ended; always true, to stand behind what has changed.
+    fn record(&self, tx: &Tx<'_>, action: &'static str) -> db::Result<bool> {
+        if let Some(restoration) = store::find(tx, self.restoration)? {
+            let details = serde_json::json!({
+                "restoration": restoration.id, "outcome": restoration.outcome, "rendition": restoration.rendition_id,
+                "error": restoration.error.map(|error| error.code),
+            });
+            let name = library::get_in(tx, restoration.media_id).map(|media| media.key).unwrap_or_default();
+            let target = Target::new("media", restoration.media_id).named(&name);
+            audit::record(tx, &self.actor, action, target, &details)?;
+        }
+        Ok(true)
+    }
+}
+
+fn begin(tx: &Tx<'_>, id: RestorationId) -> db::Result<Option<(Restoration, Media, Version)>> {
+    if !store::begin(tx, id)? {
+        return Ok(None);
+    }
+    let Some(restoration) = store::find(tx, id)? else { return Ok(None) };
+    match library::get_version_in(tx, restoration.media_id, Some(restoration.version_id)) {
+        Ok((media, version)) => {
+            emit(tx, id)?;
+            Ok(Some((restoration, media, version)))
+        }
+        Err(library::Error::Db(error)) => Err(error),
+        // The row would have gone with them.
+        Err(_) => Ok(None),
+    }
+}
+
+/// Why an attempt did not succeed.
+enum Trouble {
+    Cancelled,
+    Picture(pipeline::Error),
+    /// The original or the mask could not be fetched.
+    Read(storage::Error),
+    /// The result could not be stored.
+    Keep(library::Error),
+}
+
+impl Trouble {
+    /// What the person reads, and what the queue does.
+    fn told(self) -> (Complaint, Failure) {
+        let complaint = |code: &str, detail: String| Complaint { code: code.to_owned(), detail };
+        match self {
+            Self::Cancelled => (complaint("cancelled", "It was cancelled.".into()), Failure::Interrupted),
+            Self::Picture(error) => {
+                let complaint = complaint(error.code(), sentence(&error));
+                let may_pass = error.may_pass();
+                (complaint, if may_pass { Failure::retry(error) } else { Failure::permanent(error) })
+            }
+            Self::Read(error @ storage::Error::NotFound(_)) => {
+                let detail = "The picture's file is missing from the server's disk.";
+                (complaint("missing", detail.into()), Failure::permanent(error))
+            }
+            Self::Read(error) => (
+                complaint("not-read", "The picture's file can't be read at the moment.".into()),
+                Failure::retry(error),
+            ),
+            Self::Keep(error @ library::Error::Storage(storage::Error::Full)) => {
+                let detail = "The server's disk is full. The result could not be kept.";
+                (complaint("disk-full", detail.into()), Failure::retry(error))
+            }
+            Self::Keep(error @ library::Error::Storage(storage::Error::TooLarge { .. })) => {
+                let detail = "The result is larger than the server allows a file to be.";
+                (complaint("too-large", detail.into()), Failure::permanent(error))
+            }
+            Self::Keep(error) => {
+                (complaint("not-kept", "The result could not be kept.".into()), Failure::retry(error))
+            }
+        }
+    }
+}
+
+async fn restore(
+    app: &App,
+    running: &Running,
+    restoration: &Restoration,
+    media: &Media,
+    version: Version,
+) -> Result<Output, Trouble> {
+    let cancelled = running.cancelled();
+    let storage = app.storage.clone();
+    let mask = restoration.mask;
+    let opening = tokio::task::spawn_blocking(move || {
+        let mask = mask.map(|mask| read(&storage, mask)).transpose()?;
+        Ok((library::open_version(&storage, &version)?, mask))
+    });
+    let (source, mask) = match opening.await {
+        Ok(opened) => opened.map_err(|error: library::Error| match error {
+            library::Error::Storage(error) => Trouble::Read(error),
+            other => Trouble::Keep(other),
+        })?,
+        Err(stopped) => return Err(Trouble::Picture(pipeline::Error::Panicked(stopped.to_string()))),
+    };
+    let order = Order {
+        engine: Some(restoration.engine.clone()),
+        steps: restoration.steps.clone(),
+        mask,
+        format: None,
+        threads: None,
+    };
+    let workshop = Workshop {
+        engines: &app.engines,
+        budget: &app.budget,
+        limits: Limits { max_pixels: app.config.limits.max_pixels },
+    };
+    let progress = Progress::new({
+        let running = running.clone();
+        move |fraction, step| running.progress(READ + fraction * (ENGINE_DONE - READ), step.as_str())
+    });
+    let made = pipeline::restore(source, order, workshop, progress, cancelled)
+        .await
+        .map_err(|error| if error.is_cancelled() { Trouble::Cancelled } else { Trouble::Picture(error) })?;
+    running.progress(ENGINE_DONE, "");
+    let Some(file) = made.file else { return Ok(Output(Kind::Unchanged { report: made.report })) };
+    let arrived = tokio::select! {
+        arrived = library::receive_bytes(app, &media.name, Bytes::from(file.bytes)) => arrived.map_err(Trouble::Keep)?,
+        () = cancelled.cancelled() => return Err(Trouble::Cancelled),
+    };
+    let recreated = app.engines.find(&restoration.engine).is_some_and(|engine| engine.recreates());
+    Ok(Output(Kind::Restored { report: made.report, arrived, format: file.format, recreated }))
+}
+
+fn read(storage: &Storage, blob: BlobId) -> Result<Vec<u8>, storage::Error> {
+    let mut bytes = Vec::new();
+    storage.reader(blob)?.read_to_end(&mut bytes).map_err(|source| storage::Error::Io {
+        action: "read",
+        path: "a mask".into(),
+        source,
+    })?;
+    Ok(bytes)
+}

@@ -1,0 +1,196 @@
+//! Restorations over HTTP.
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderName, StatusCode, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{AskedStep, Error, Filter, Request, Restoration, RestorationId, pipeline};
+use crate::accounts::{Allowed, may};
+use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
+use crate::app::App;
+use crate::engine::{Preset, StepInfo, StepRequest};
+use crate::jobs::JobState;
+use crate::library::{MediaId, VersionId};
+
+/// The largest request: a mask of some 100 megapixels that somebody has really painted.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// The routes of this room, below `/api/v1`.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(post_restoration))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .routes(routes!(get_restorations))
+        .routes(routes!(get_restoration))
+        .routes(routes!(cancel_restoration))
+        .routes(routes!(get_presets))
+        .routes(routes!(get_models))
+}
+
+/// What to restore, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+struct RestorationRequest {
+    /// A named list of steps; `auto` if neither it nor steps are given.
+    preset: Option<Preset>,
+    /// Steps that change the preset, or that are all.
+    #[serde(default)]
+    steps: Vec<AskedStep>,
+    /// Which version; the current one where it is not said.
+    version_id: Option<VersionId>,
+    /// A PNG in base64, of the size that the picture has when displayed: white, or any bright colour on transparent
+    /// ground, where the picture is damaged.
+    mask: Option<String>,
+}
+
+#[utoipa::path(post, path = "/media/{id}/restorations", tag = "restorations", request_body = RestorationRequest,
+    params(("id" = MediaId, Path)), responses(
+        (status = 202, body = Restoration, headers(("Location" = String))),
+        (status = 422, body = ProblemBody)
+    ))]
+async fn post_restoration(
+    State(app): State<App>,
+    user: Allowed<may::Restore>,
+    Path(media): Path<MediaId>,
+    Json(wanted): Json<RestorationRequest>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Restoration>), Problem> {
+    let mask = wanted.mask.as_deref().map(decode_mask).transpose()?;
+    let request = Request { version: wanted.version_id, preset: wanted.preset, steps: wanted.steps, mask };
+    let restoration = super::request(&app, &user.actor(), media, request).await?;
+    let location = format!("/api/v1/restorations/{}", restoration.id);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(restoration)))
+}
+
+fn decode_mask(text: &str) -> Result<Bytes, Problem> {
+    // Browsers hand out canvases as data URLs.
+    let text = text.strip_prefix("data:image/png;base64,").unwrap_or(text);
+    let bytes = BASE64_STANDARD.decode(text).map_err(|_| bad_mask("The mask is not valid base64."))?;
+    Ok(bytes.into())
+}
+
+/// Which restorations are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RestorationQuery {
+    /// Those of this media.
+    media_id: Option<MediaId>,
+    /// Those in this state.
+    state: Option<JobState>,
+}
+
+#[utoipa::path(get, path = "/restorations", tag = "restorations", params(RestorationQuery, PageQuery),
+    responses((status = 200, body = Page<Restoration>)))]
+async fn get_restorations(
+    State(app): State<App>,
+    _: Allowed<may::LibraryRead>,
+    Query(wanted): Query<RestorationQuery>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Restoration>>, Problem> {
+    let filter = Filter { media: wanted.media_id, state: wanted.state };
+    let rows = super::list(&app, filter, page.after()?, page.limit() + 1).await?;
+    Ok(Json(Page::of(rows, page.limit(), |restoration| restoration.id)))
+}
+
+#[utoipa::path(get, path = "/restorations/{id}", tag = "restorations", params(("id" = RestorationId, Path)),
+    responses((status = 200, body = Restoration), (status = 404, body = ProblemBody)))]
+async fn get_restoration(
+    State(app): State<App>,
+    _: Allowed<may::LibraryRead>,
+    Path(id): Path<RestorationId>,
+) -> Result<Json<Restoration>, Problem> {
+    Ok(Json(super::get(&app, id).await?))
+}
+
+#[utoipa::path(post, path = "/restorations/{id}/cancel", tag = "restorations", params(("id" = RestorationId, Path)),
+    responses((status = 200, body = Restoration), (status = 404, body = ProblemBody)))]
+async fn cancel_restoration(
+    State(app): State<App>,
+    user: Allowed<may::Restore>,
+    Path(id): Path<RestorationId>,
+) -> Result<Json<Restoration>, Problem> {
+    Ok(Json(super::cancel(&app, &user.actor(), id).await?))
+}
+
+/// A named list of steps.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Preset)]
+struct PresetView {
+    /// The name to ask for.
+    name: Preset,
+    /// What a person calls it.
+    title: &'static str,
+    /// What it does, in a sentence.
+    description: &'static str,
+    /// Its steps.
+    steps: Vec<StepRequest>,
+}
+
+#[utoipa::path(get, path = "/presets", tag = "restorations", responses((status = 200, body = Page<PresetView>)))]
+async fn get_presets(_: Allowed<may::LibraryRead>) -> Json<Page<PresetView>> {
+    let view = |preset: Preset| PresetView {
+        name: preset,
+        title: preset.title(),
+        description: preset.description(),
+        steps: preset.steps(),
+    };
+    Json(Page::whole(Preset::ALL.map(view).into()))
+}
+
+/// Something that restores pictures.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Model)]
+struct ModelView {
+    /// The name to ask for.
+    id: &'static str,
+    /// What a person calls it.
+    name: &'static str,
+    /// The engine that runs it.
+    engine: &'static str,
+    /// What it can do, in the order in which it does it.
+    steps: &'static [StepInfo],
+    /// Whether its results may show what the photograph never did.
+    recreates: bool,
+}
+
+#[utoipa::path(get, path = "/models", tag = "restorations", responses((status = 200, body = Page<ModelView>)))]
+async fn get_models(State(app): State<App>, _: Allowed<may::LibraryRead>) -> Json<Page<ModelView>> {
+    let models = app.engines.all().map(|engine| ModelView {
+        id: engine.name(),
+        name: engine.title(),
+        engine: engine.name(),
+        steps: engine.steps(),
+        recreates: engine.recreates(),
+    });
+    Json(Page::whole(models.collect()))
+}
+
+fn bad_mask(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-mask", detail)
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let unprocessable = |code, error: &Error| {
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, pipeline::sentence(error))
+        };
+        match error {
+            Error::NoSuchRestoration => Self::not_found("restoration"),
+            Error::NotAPicture => unprocessable("not-a-picture", &error),
+            Error::UnknownStep { .. } => unprocessable("unknown-step", &error),
+            Error::UnknownEngine { .. } => unprocessable("unknown-engine", &error),
+            Error::BadStrength { .. } | Error::UnknownParameter { .. } | Error::SeveralEngines { .. } => {
+                let detail = pipeline::sentence(&error);
+                Self::validation(detail.clone()).field("steps", detail)
+            }
+            Error::BadMask(_) => bad_mask(pipeline::sentence(&error)),
+            Error::Library(error) => error.into(),
+            Error::Storage(error) => error.into(),
+            Error::Db(error) => error.into(),
+        }
+    }
+}
