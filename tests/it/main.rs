@@ -8,6 +8,7 @@ mod database;
 mod delivery;
 #[path = "../../benches/fill.rs"]
 mod fill;
+mod import;
 mod jobs;
 mod library;
 mod listing;
