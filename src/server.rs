@@ -14,6 +14,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::Problem;
 use crate::app::App;
 use crate::jobs::Runner;
 use crate::{accounts, admin, api, library, notify, restore, web};
@@ -67,7 +68,15 @@ pub fn router(app: App) -> Router {
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
-        .with_state(app);
+        .with_state(app.clone());
+    let base_path = &app.config.server.base_path;
+    if !base_path.is_empty() {
+        // Whoever watches the process asks it directly and knows nothing of the proxy's subpath.
+        router = Router::new()
+            .nest(base_path, router)
+            .merge(Router::from(health::router()).with_state(app.clone()))
+            .fallback(|| async { Problem::not_found("address") });
+    }
     for (name, value) in SECURITY_HEADERS {
         router = router.layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static(name),

@@ -41,6 +41,8 @@ pub fn router() -> OpenApiRouter<App> {
 struct SetupState {
     /// True while there is no owner.
     needed: bool,
+    /// Whether this browser is logged in.
+    signed_in: bool,
 }
 
 /// Whoever is logged in.
@@ -83,8 +85,8 @@ struct RoleView {
 
 /// Whether the first owner is still to be made
 #[utoipa::path(get, path = "/setup", tag = "accounts", responses((status = 200, body = SetupState)))]
-async fn setup_state(State(app): State<App>) -> Result<Json<SetupState>, Problem> {
-    Ok(Json(SetupState { needed: setup::needs_setup(&app.db).await? }))
+async fn setup_state(State(app): State<App>, user: Option<CurrentUser>) -> Result<Json<SetupState>, Problem> {
+    Ok(Json(SetupState { needed: setup::needs_setup(&app.db).await?, signed_in: user.is_some() }))
 }
 
 /// Logs in

@@ -63,12 +63,9 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         .await?
         .context("can't clean up after the last run")?;
 
-    let url = app
-        .config
-        .server
-        .public_url
-        .as_ref()
-        .map_or_else(|| format!("http://{}", listening.address()), ToString::to_string);
+    let public_url = app.config.server.public_url.as_ref().map(ToString::to_string);
+    let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))
+        + &app.config.server.base_path;
     if demo {
         demo::fill(&app, &url).await?;
     } else if let Some(token) = accounts::setup_token(&app).await? {

@@ -62,7 +62,7 @@ async fn post_restoration(
     let mask = wanted.mask.as_deref().map(decode_mask).transpose()?;
     let request = Request { version: wanted.version_id, preset: wanted.preset, steps: wanted.steps, mask };
     let restoration = super::request(&app, &user.actor(), media, request).await?;
-    let location = format!("/api/v1/restorations/{}", restoration.id);
+    let location = format!("{}/api/v1/restorations/{}", app.config.server.base_path, restoration.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(restoration)))
 }
 

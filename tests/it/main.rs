@@ -5,10 +5,18 @@ mod accounts;
 mod architecture;
 mod cli_restore;
 mod database;
+mod delivery;
+#[path = "../../benches/fill.rs"]
+mod fill;
 mod jobs;
+mod library;
+mod listing;
 mod mounts;
 mod photographs;
+mod pictures;
 mod power_loss;
 mod restore;
 mod storage;
 mod support;
+mod uploads;
+mod web;

@@ -15,6 +15,8 @@ use crate::engine::Error;
 const TAIL: f64 = 0.0002;
 /// A stretched channel keeps at least this range, or noise would be all that is seen.
 const MIN_RANGE: f32 = 60.0;
+/// A picture whose hues spread less than this has only one.
+const ONE_HUE: f32 = 2.5;
 /// Share of its hue that a fully faded print of one hue keeps: the rest is the paper's yellowing.
 const TONE_KEPT: f32 = 0.3;
 /// Less evidence than this is not worth touching the picture for.
@@ -66,7 +68,7 @@ pub(super) fn run<T: Sample>(
     ticker.check()?;
     let hue = if colour { hue(canvas) } else { Hue { spread: 0.0, toned: 0.0 } };
     let hue_spread = hue.spread;
-    let monochrome = hue_spread < 2.0;
+    let monochrome = hue_spread < ONE_HUE;
     let ends = if monochrome { vec![luma_ends(canvas)] } else { channels };
     let evidence = Evidence::of(&robust_ends(canvas));
     let amount = evidence.amount();
@@ -261,42 +263,80 @@ fn ends_of(histogram: &[u32], scale: f32, tail: f64) -> Ends {
 
 /// What the colours of a picture have in common.
 struct Hue {
-    /// How far the colours of pixels of equal brightness differ (root mean square of Cb and Cr around their mean per
-    /// brightness): near 0 in a picture of one hue.
+    /// How far the picture is from having a single hue, as a root mean square in Cb and Cr: pixels of equal brightness
+    /// that differ, hues across the principal one, and hues opposite to it. Near 0 in a toned or grey picture.
     spread: f32,
     /// Whether the mean hue is one that prints are toned in, 0..=1: with green between red and blue it is brown, sepia
     /// or the blue of a cyanotype, else the magenta or green of dyes that failed.
     toned: f32,
 }
 
+/// Sums over the pixels of like brightness.
+#[derive(Clone, Copy, Default)]
+struct Tint {
+    count: f64,
+    blue: f64,
+    red: f64,
+    blue_blue: f64,
+    red_red: f64,
+    blue_red: f64,
+}
+
+impl Tint {
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.blue += other.blue;
+        self.red += other.red;
+        self.blue_blue += other.blue_blue;
+        self.red_red += other.red_red;
+        self.blue_red += other.blue_red;
+    }
+
+    /// Sum of squares around the mean.
+    fn scatter(&self) -> f64 {
+        self.blue_blue + self.red_red - (self.blue * self.blue + self.red * self.red) / self.count.max(1.0)
+    }
+}
+
 fn hue<T: Sample>(canvas: &Canvas<'_, T>) -> Hue {
     const BINS: usize = 64;
     let step = (((canvas.width * canvas.height) as f32 / 500_000.0).sqrt() as usize).max(1);
-    // Per bin of brightness: count, sums and sums of squares of both.
-    let mut bins = [[0.0f64; 5]; BINS];
+    let mut bins = [Tint::default(); BINS];
     for y in inner(canvas.height).step_by(step) {
         for x in inner(canvas.width).step_by(step) {
             let [luma, blue, red] = Space::YCbCr.split(canvas.pixel(x, y));
-            let bin = &mut bins[((luma / 4.0) as usize).min(BINS - 1)];
             let (blue, red) = (f64::from(blue), f64::from(red));
-            for (sum, value) in bin.iter_mut().zip([1.0, blue, red, blue * blue, red * red]) {
-                *sum += value;
-            }
+            bins[((luma / 4.0) as usize).min(BINS - 1)].add(&Tint {
+                count: 1.0,
+                blue,
+                red,
+                blue_blue: blue * blue,
+                red_red: red * red,
+                blue_red: blue * red,
+            });
         }
     }
-    let (mut count, mut variance, mut cb, mut cr) = (0.0, 0.0, 0.0, 0.0);
-    for [n, blue, red, blue_square, red_square] in bins {
-        if n > 0.0 {
-            count += n;
-            cb += blue;
-            cr += red;
-            variance += (blue_square - blue * blue / n).max(0.0) + (red_square - red * red / n).max(0.0);
-        }
+    let mut all = Tint::default();
+    for bin in &bins {
+        all.add(bin);
     }
-    let (red, green, blue) = (1.402 * cr, -0.344 * cb - 0.714 * cr, 1.772 * cb);
+    let count = all.count.max(1.0);
+    let within: f64 = bins.iter().map(Tint::scatter).sum::<f64>().max(0.0) / (2.0 * count);
+    // The principal hue is the main axis of all colours around grey.
+    let (half, difference) = ((all.blue_blue + all.red_red) / 2.0, (all.blue_blue - all.red_red) / 2.0);
+    let root = difference.hypot(all.blue_red);
+    let across = (half - root).max(0.0) / count;
+    let angle = 0.5 * all.blue_red.atan2(difference);
+    let (mut one_way, mut other_way) = (0.0, 0.0);
+    for bin in bins.iter().filter(|bin| bin.count > 0.0) {
+        let along = (bin.blue * angle.cos() + bin.red * angle.sin()) / bin.count;
+        *(if along > 0.0 { &mut one_way } else { &mut other_way }) += bin.count * along * along;
+    }
+    let opposite = f64::min(one_way, other_way) / count;
+    let (red, green, blue) = (1.402 * all.red, -0.344 * all.blue - 0.714 * all.red, 1.772 * all.blue);
     let between = if (red - blue).abs() > 0.0 { (green - blue) / (red - blue) } else { 0.0 };
     Hue {
-        spread: (variance / (2.0 * f64::max(count, 1.0))).sqrt() as f32,
+        spread: (within + across + opposite).sqrt() as f32,
         toned: (between.min(1.0 - between) / 0.25).clamp(0.0, 1.0) as f32,
     }
 }

@@ -16,6 +16,8 @@ mod local_contrast;
 mod noise;
 mod quantisation;
 mod sliding;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

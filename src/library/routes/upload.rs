@@ -78,7 +78,7 @@ pub(super) async fn upload(
 ) -> Result<Response, Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length: u64 = length.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
-    let mut form = Form::new(app, request, idle).await?;
+    let mut form = Form::new(request, idle).await?;
     let mut outcome = Outcome { app, actor, taken: Vec::new(), refused: Vec::new() };
     // What can't fit is refused before it is read.
     let ended = match app.storage.ensure_room(length) {
@@ -241,14 +241,14 @@ struct Form {
 }
 
 impl Form {
-    async fn new(app: &App, request: Request, idle: Duration) -> Result<Self, Problem> {
+    async fn new(request: Request, idle: Duration) -> Result<Self, Problem> {
         let unclaimed = Arc::new(AtomicU64::new(0));
         let guard = Arc::clone(&unclaimed);
         let mut request =
             request.map(|body| Body::from_stream(Guarded::new(body.into_data_stream(), idle, guard)));
         // Files are counted against our own limit while they stream.
         DefaultBodyLimit::disable().apply(&mut request);
-        let multipart = Multipart::from_request(request, app).await.map_err(|e| malformed(e.body_text()))?;
+        let multipart = Multipart::from_request(request, &()).await.map_err(|e| malformed(e.body_text()))?;
         Ok(Self { multipart, unclaimed })
     }
 
@@ -413,5 +413,68 @@ impl Stream for Guarded {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    const PART: &str = "--XX\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+
+    fn request(body: impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static) -> Request {
+        let content_type = "multipart/form-data; boundary=XX";
+        Request::builder().header(header::CONTENT_TYPE, content_type).body(Body::from_stream(body)).unwrap()
+    }
+
+    fn chunk(text: impl Into<Bytes>) -> Result<Bytes, std::io::Error> {
+        Ok(text.into())
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_pauses_for_too_long_is_told_so() {
+        let idle = Duration::from_millis(20);
+        let body = stream::iter([chunk(PART), chunk("beginning")]).chain(stream::pending());
+        let mut form = Form::new(request(body), idle).await.unwrap();
+        let mut part = form.next().await.unwrap().unwrap();
+        let chunks: Vec<_> = part.stream().collect().await;
+        assert!(chunks[..chunks.len() - 1].iter().all(Result::is_ok));
+        let problem = Problem::from(chunks.into_iter().next_back().unwrap().unwrap_err());
+        assert_eq!((problem.status().as_u16(), problem.code()), (408, "upload-stalled"));
+        drop(part);
+        // What is left is not waited for a second time.
+        form.drain().await;
+
+        let mut silent = Form::new(request(stream::pending()), idle).await.unwrap();
+        let problem = silent.next().await.map(|_| ()).unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (408, "upload-stalled"));
+    }
+
+    #[tokio::test]
+    async fn what_belongs_to_no_part_is_not_collected() {
+        let endless = stream::iter((0..).map(|_| chunk(vec![b'a'; 100_000])));
+        let mut form =
+            Form::new(request(stream::iter([chunk("--XX\r\n")]).chain(endless)), IDLE).await.unwrap();
+        let problem = form.next().await.map(|_| ()).unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (400, "bad-multipart"));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_any_length_is_part_of_the_form() {
+        let chunks = (0..100).map(|_| chunk(vec![b'a'; 100_000]));
+        let body = stream::iter([chunk(PART)])
+            .chain(stream::iter(chunks))
+            .chain(stream::iter([chunk("\r\n--XX--\r\n")]));
+        let mut form = Form::new(request(body), IDLE).await.unwrap();
+        let mut part = form.next().await.unwrap().unwrap();
+        let mut size = 0;
+        while let Some(chunk) = part.chunk().await.unwrap() {
+            size += chunk.len();
+        }
+        assert_eq!(size, 10_000_000);
+        drop(part);
+        assert!(form.next().await.unwrap().is_none());
     }
 }

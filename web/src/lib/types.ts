@@ -150,7 +150,7 @@ export type AuditEntry = {
   target_name: string | null;
   address: string | null;
   door: 'web' | 'cli' | 'system';
-  details: Record<string, unknown>;
+  details: Record<string, unknown> | null;
 };
 
 export type Dashboard = {
