@@ -16,7 +16,7 @@ const test = base.extend<{ app: Safelight }>({
   },
 });
 
-const sample = 'boathouse-1974.jpg';
+const sample = 'The boathouse, 1974.jpg';
 
 test('a newcomer brings a photograph in, restores it, compares and saves it', async ({ app, page, hasTouch }) => {
   const photo = oldPhotograph();
@@ -40,7 +40,7 @@ test('a newcomer brings a photograph in, restores it, compares and saves it', as
   await expect(page.getByRole('heading', { name: '1 file uploaded' })).toBeVisible();
   await expectPainted(inGrid(page, photo.name).locator('img'));
   await expectAccessible(page);
-  await press(page.getByRole('button', { name: 'Close uploads' }));
+  await press(page.getByRole('button', { name: 'Close the list' }));
 
   await press(inGrid(page, photo.name));
   await expect(page.getByRole('heading', { level: 1, name: photo.name })).toBeVisible();
@@ -105,7 +105,7 @@ test('the same by keyboard alone @desktop', async ({ app, page }) => {
   await tabTo(page, page.getByRole('button', { name: 'Upload', exact: true }));
   await choose(page, () => keys.press('Enter'), photo.path);
   await expect(page.getByRole('heading', { name: '1 file uploaded' })).toBeVisible();
-  await tabTo(page, page.getByRole('button', { name: 'Close uploads' }));
+  await tabTo(page, page.getByRole('button', { name: 'Close the list' }));
   await keys.press('Enter');
 
   // The grid is one stop; the arrows walk in it.

@@ -6,7 +6,7 @@ import { safelight } from './support/safelight.ts';
 import { expect, test } from './support/test.ts';
 
 const app = safelight({ setUp: true, sample: true });
-const sample = 'boathouse-1974.jpg';
+const sample = 'The boathouse, 1974.jpg';
 
 test.beforeEach(({ context }) => app.signIn(context));
 

@@ -67,7 +67,7 @@ test('a dropped folder keeps its structure', async ({ page }) => {
   await dropFiles(page, [album], () => expect(veil).toBeVisible());
   await expect(veil).toBeHidden();
   await expect(tray(page).getByRole('heading', { name: '2 files uploaded' })).toBeVisible();
-  await page.getByRole('button', { name: 'Close uploads' }).click();
+  await page.getByRole('button', { name: 'Close the list' }).click();
   await page.getByRole('list', { name: 'Folders' }).getByRole('link', { name: /^Summer 1974/ }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Summer 1974' })).toBeVisible();
   await expect(inGrid(page, 'pier.png')).toBeVisible();
