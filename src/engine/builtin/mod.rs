@@ -11,6 +11,7 @@ mod deblock;
 mod deblur;
 mod denoise;
 mod fade;
+mod frames;
 mod inpaint;
 mod local_contrast;
 mod noise;
