@@ -3,11 +3,14 @@
 mod health;
 mod listen;
 
+use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::middleware;
+use axum::response::IntoResponse;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -83,7 +86,17 @@ pub fn router(app: App) -> Router {
             HeaderValue::from_static(value),
         ));
     }
-    router.layer(middleware::from_fn(api::trace_requests))
+    router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(api::trace_requests))
+}
+
+/// A handler that panics is our fault; the caller gets an answer all the same.
+fn panicked(panic: Box<dyn Any + Send>) -> axum::response::Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Problem::internal(std::io::Error::other(format!("a handler panicked: {text}"))).into_response()
 }
 
 /// Answers of the API gain by compression; files and pictures are sent as they are, with their length and ranges.

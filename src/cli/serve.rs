@@ -43,6 +43,7 @@ pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> 
         folder.path().clone_into(&mut config.data_dir);
     }
     start_log(&config.log)?;
+    super::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start")?;
     runtime.block_on(serve(config, args.demo))?;
     // A blocking call that hangs must not keep the process alive.
@@ -76,20 +77,32 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         println!("Safelight is at {url}");
     }
 
-    let runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
-    let http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
+    let mut runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
+    let mut http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    stop_signal().await?;
+    // Neither ends before it is told to: if one does, whoever restarts services should hear of it.
+    let died = tokio::select! {
+        signal = stop_signal() => signal.err(),
+        ended = &mut runner => Some(anyhow::anyhow!("the job runner has stopped: {ended:?}")),
+        ended = &mut http => Some(anyhow::anyhow!("the listener has stopped: {ended:?}")),
+    };
     tracing::info!("stopping");
     app.stopping.cancel();
+    let drained = async {
+        for task in [runner, http] {
+            if !task.is_finished() {
+                let _ = task.await;
+            }
+        }
+    };
     // A second signal ends the waiting.
     tokio::select! {
-        _ = async { (http.await, runner.await) } => {}
+        () = drained => {}
         _ = stop_signal() => tracing::warn!("stopping at once"),
     }
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.context("can't close the database")?;
-    Ok(())
+    died.map_or(Ok(()), Err)
 }
 
 /// Opens what a process on a data directory works with.
