@@ -74,9 +74,9 @@ test('a finger swipes to the next picture', async ({ page, hasTouch }) => {
   const title = page.getByRole('heading', { level: 1 });
   await expect(title).toHaveText('first.jpg');
   await expectPainted(page.getByRole('img', { name: 'first.jpg' }));
-  await swipe(page, { x: 320, y: 400 }, { x: 80, y: 400 }, 3);
+  await swipe(page, { x: 320, y: 400 }, { x: 80, y: 400 });
   await expect(title).toHaveText('market-street.jpg');
-  await swipe(page, { x: 80, y: 400 }, { x: 320, y: 400 }, 3);
+  await swipe(page, { x: 80, y: 400 }, { x: 320, y: 400 });
   await expect(title).toHaveText('first.jpg');
 });
 
