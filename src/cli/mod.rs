@@ -72,6 +72,11 @@ pub(crate) fn put_json(value: &serde_json::Value) -> anyhow::Result<()> {
     put(format!("{value:#}\n").as_bytes())
 }
 
+/// The checked configuration of a command. What it says when something is wrong names every mistake.
+pub(crate) fn settings(flags: &Flags, environment: &Environment) -> anyhow::Result<Config> {
+    Ok(settings_room::load(flags, environment)?.config)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,9 +124,4 @@ mod tests {
         assert_eq!(flags.config, Some("f".into()));
         assert_eq!(flags.log_level.as_deref(), Some("loud"), "checked later, with everything else");
     }
-}
-
-/// The checked configuration of a command. What it says when something is wrong names every mistake.
-pub(crate) fn settings(flags: &Flags, environment: &Environment) -> anyhow::Result<Config> {
-    Ok(settings_room::load(flags, environment)?.config)
 }
