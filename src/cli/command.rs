@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{GlobalArgs, config, generated, import, migrate, openapi, restore, serve, settings, user};
+use super::{
+    GlobalArgs, allocator, config, generated, import, migrate, openapi, restore, serve, settings, user,
+};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::db::{Db, Role};
@@ -57,6 +59,7 @@ enum Command {
 ///
 /// Exit codes: 0 fine, 1 it failed, 2 wrong usage.
 pub fn main() -> ExitCode {
+    allocator::return_large_buffers();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(e) => {

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 it failed, 2 wrong usage.
 
+mod allocator;
 mod command;
 pub mod config;
 mod demo;
