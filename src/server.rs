@@ -6,7 +6,7 @@ mod listen;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
@@ -14,6 +14,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::Problem;
 use crate::app::App;
 use crate::jobs::Runner;
 use crate::{accounts, admin, api, library, notify, restore, web};
@@ -64,6 +65,7 @@ pub fn router(app: App) -> Router {
     let document = document.to_json().unwrap_or_default();
     let mut router = api
         .merge(admin::documentation(document))
+        .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
@@ -75,6 +77,12 @@ pub fn router(app: App) -> Router {
         ));
     }
     router.layer(middleware::from_fn(api::trace_requests))
+}
+
+/// The answer to a method that an address of the API does not have; which ones it has is added by the router.
+fn method_not_allowed() -> Problem {
+    let detail = "This address can't be used in this way.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }
 
 /// Answers of the API gain by compression; files and pictures are sent as they are, with their length and ranges.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -51,6 +52,8 @@ pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> 
 }
 
 async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
+    // Before anything is there that would have to be put away: until somebody listens, a signal ends the process.
+    let mut signals = Signals::listen()?;
     let data_dir = DataDir::create(&config.data_dir)?;
     let _lock = data_dir.lock_for_server()?;
     let address = config.server.listen;
@@ -70,7 +73,10 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         .as_ref()
         .map_or_else(|| format!("http://{}", listening.address()), ToString::to_string);
     if demo {
-        demo::fill(&app, &url).await?;
+        tokio::select! {
+            filled = demo::fill(&app, &url) => filled?,
+            () = signals.next() => return Ok(()),
+        }
     } else if let Some(token) = accounts::setup_token(&app).await? {
         println!(
             "Open {url}/setup?token={token} to create the owner's account (valid for 30 minutes, once)."
@@ -82,13 +88,13 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     let runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
     let http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    stop_signal().await?;
+    signals.next().await;
     tracing::info!("stopping");
     app.stopping.cancel();
     // A second signal ends the waiting.
     tokio::select! {
         _ = async { (http.await, runner.await) } => {}
-        _ = stop_signal() => tracing::warn!("stopping at once"),
+        () = signals.next() => tracing::warn!("stopping at once"),
     }
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.context("can't close the database")?;
@@ -120,15 +126,24 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
     })
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("can't wait for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask the process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("can't wait for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn start_log(log: &Log) -> anyhow::Result<()> {

@@ -78,7 +78,7 @@ pub(super) async fn upload(
 ) -> Result<Response, Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length: u64 = length.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
-    let mut form = Form::new(app, request, idle).await?;
+    let mut form = Form::new(request, idle).await?;
     let mut outcome = Outcome { app, actor, taken: Vec::new(), refused: Vec::new() };
     // What can't fit is refused before it is read.
     let ended = match app.storage.ensure_room(length) {
@@ -241,14 +241,14 @@ struct Form {
 }
 
 impl Form {
-    async fn new(app: &App, request: Request, idle: Duration) -> Result<Self, Problem> {
+    async fn new(request: Request, idle: Duration) -> Result<Self, Problem> {
         let unclaimed = Arc::new(AtomicU64::new(0));
         let guard = Arc::clone(&unclaimed);
         let mut request =
             request.map(|body| Body::from_stream(Guarded::new(body.into_data_stream(), idle, guard)));
         // Files are counted against our own limit while they stream.
         DefaultBodyLimit::disable().apply(&mut request);
-        let multipart = Multipart::from_request(request, app).await.map_err(|e| malformed(e.body_text()))?;
+        let multipart = Multipart::from_request(request, &()).await.map_err(|e| malformed(e.body_text()))?;
         Ok(Self { multipart, unclaimed })
     }
 
@@ -412,6 +412,52 @@ impl Stream for Guarded {
                     Poll::Pending => Poll::Pending,
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(20);
+
+    /// A form whose sender stops after this text and keeps the connection.
+    async fn form(text: &'static str) -> Form {
+        let sent = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(text.as_bytes()))]);
+        let body = Body::from_stream(sent.chain(futures_util::stream::pending()));
+        let request =
+            Request::builder().header(header::CONTENT_TYPE, "multipart/form-data; boundary=line").body(body);
+        Form::new(request.unwrap(), IDLE).await.unwrap()
+    }
+
+    fn is_stalled(problem: &Problem) -> bool {
+        problem.status() == StatusCode::REQUEST_TIMEOUT && problem.code() == "upload-stalled"
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_pauses_for_too_long_is_told_so() {
+        let head =
+            "--line\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nhalf of it";
+        let mut stalled = form(head).await;
+        let mut part = stalled.next().await.unwrap().unwrap();
+        let mut taken = Vec::new();
+        let mut stream = std::pin::pin!(part.stream());
+        let error = loop {
+            match stream.next().await.expect("it does not just end") {
+                Ok(chunk) => taken.extend_from_slice(&chunk),
+                Err(error) => break error,
+            }
+        };
+        assert!(b"half of it".starts_with(&taken[..]));
+        assert!(is_stalled(&error.into()));
+    }
+
+    #[tokio::test]
+    async fn it_is_the_same_between_the_files() {
+        for text in ["", "--line", "--line\r\nContent-Disposition: form-data; name=\"fi"] {
+            let problem = form(text).await.next().await.err().expect("there is no part");
+            assert!(is_stalled(&problem), "{text:?}: {problem:?}");
         }
     }
 }
