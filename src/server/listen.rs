@@ -34,6 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+    header_timeout: Duration,
 }
 
 impl Listening {
@@ -44,7 +45,13 @@ impl Listening {
     pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, header_timeout: HEADER_TIMEOUT })
+    }
+
+    /// Gives callers another time to send the head of a request; 30 s where it is not said.
+    #[must_use]
+    pub fn with_header_timeout(self, header_timeout: Duration) -> Self {
+        Self { header_timeout, ..self }
     }
 
     /// The address, with the port that was really taken.
@@ -57,7 +64,8 @@ impl Listening {
 /// [`SHUTDOWN_GRACE`].
 pub async fn serve(listening: Listening, router: Router, stopping: CancellationToken) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let header_timeout = listening.header_timeout;
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -80,9 +88,14 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
+        // The time limits above begin when it is known which HTTP the caller speaks: who says nothing at all, or only
+        // the beginning of HTTP/2's greeting, would be waited for without end.
+        let arrived = CancellationToken::new();
+        let first_request = arrived.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            first_request.cancel();
             let router = router.clone();
             async move {
                 Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
@@ -90,20 +103,21 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
         });
         let builder = builder.clone();
         let watcher = graceful.watcher();
-        let stop = stopping.clone();
         tokio::spawn(async move {
             let _place = place;
-            // The library's own timer starts with the first byte.
-            tokio::select! {
-                spoke = tokio::time::timeout(HEADER_TIMEOUT, stream.readable()) => {
-                    if !matches!(spoke, Ok(Ok(()))) { return; }
-                }
-                () = stop.cancelled() => return,
-            }
             let connection =
                 builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-            if let Err(e) = watcher.watch(connection).await {
-                tracing::debug!(error = %e, "a connection ended early");
+            let connection = watcher.watch(connection);
+            let silent = async {
+                if tokio::time::timeout(header_timeout, arrived.cancelled()).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                ended = connection => if let Err(e) = ended {
+                    tracing::debug!(error = %e, "a connection ended early");
+                },
+                () = silent => tracing::debug!("a connection brought no request in time"),
             }
         });
     }
