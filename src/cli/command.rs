@@ -102,6 +102,7 @@ fn manage_people(
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
     let config = settings(&global.flags(), environment)?;
+    super::keep_files_private();
     let data_dir = DataDir::create(&config.data_dir)?;
     let db = Db::open(&data_dir.database(), Role::Guest, Clock::system())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -116,6 +117,7 @@ fn import_folder(
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
     let config = settings(&global.flags(), environment)?;
+    super::keep_files_private();
     let data_dir = DataDir::open(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -118,7 +118,7 @@ async fn cancel_restoration(
 
 /// A named list of steps.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Preset)]
+#[schema(as = PresetInfo)]
 struct PresetView {
     /// The name to ask for.
     name: Preset,

@@ -97,8 +97,9 @@ test('jobs and the audit tell what happened, by whom and from where', async ({ p
   await expectAccessible(page);
 });
 
-test('a bucket is made, used, and deleted only when it is empty', async ({ page, complaints }) => {
+test('a bucket is made, used, and deleted only when it is empty', async ({ page, context, complaints }) => {
   complaints.allowStatus(409);
+  await app.upload(context, 'resident.png', gradient(200, 200, 6), 'image/png');
   await page.goto(`${app.url}/admin/buckets`);
   await page.getByRole('button', { name: 'New bucket' }).click();
   const dialog = page.getByRole('dialog', { name: 'New bucket' });

@@ -1,7 +1,7 @@
 /** What a newcomer does with a fresh instance, from the printed link to the downloaded result. */
 import { readFileSync } from 'node:fs';
 import { expectAccessible } from './support/axe.ts';
-import { choose, dropFiles, expectPainted, inGrid, saved, swipe, tabTo, watchRestoring } from './support/hands.ts';
+import { choose, dragByFinger, dropFiles, expectPainted, inGrid, saved, tabTo, watchRestoring } from './support/hands.ts';
 import { jpegSize, oldPhotograph } from './support/pictures.ts';
 import { owner, Safelight } from './support/safelight.ts';
 import { expect, test as base } from './support/test.ts';
@@ -69,7 +69,7 @@ test('a newcomer brings a photograph in, restores it, compares and saves it', as
   await expect(slider).toHaveValue('50');
   const shown = (await page.getByRole('group', { name: photo.name }).locator('img').first().boundingBox())!;
   const quarter = shown.x + shown.width / 4;
-  if (hasTouch) await swipe(page, { x: middle, y }, { x: quarter, y });
+  if (hasTouch) await dragByFinger(page, { x: middle, y }, { x: quarter, y });
   else {
     await page.mouse.move(middle, y);
     await page.mouse.down();

@@ -30,17 +30,29 @@ export async function dropFiles(page: Page, files: string[], before?: () => Prom
   await session.detach();
 }
 
-/** Moves one finger over the screen, in `steps`, taking at least `ms`. */
-export async function swipe(page: Page, from: { x: number; y: number }, to: { x: number; y: number }, steps = 6) {
+type Point = { x: number; y: number };
+
+/**
+ * Moves one finger over the screen in so many milliseconds, which are written on the events and not waited for. A
+ * finger that drags rests before it is lifted; after one that is still moving the browser takes the next touch for the
+ * end of a fling.
+ */
+async function finger(page: Page, from: Point, to: Point, ms: number, rests: boolean) {
   const session = await page.context().newCDPSession(page);
-  await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [from] });
-  for (let i = 1; i <= steps; i++) {
-    const share = i / steps;
-    await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share }] });
-  }
-  await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  const path = [1, 2, 3, 4, 5, 6].map((step) => ({ x: from.x + ((to.x - from.x) * step) / 6, y: from.y + ((to.y - from.y) * step) / 6 }));
+  if (rests) path.push(to, to);
+  const began = Date.now() - ms;
+  const timestamp = (step: number) => (began + (ms * step) / path.length) / 1000;
+  await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [from], timestamp: timestamp(0) });
+  for (const [i, at] of path.entries()) await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [at], timestamp: timestamp(i + 1) });
+  await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [], timestamp: timestamp(path.length) });
   await session.detach();
 }
+
+/** A quick movement of one finger, as through a pile of prints. */
+export const swipe = (page: Page, from: Point, to: Point) => finger(page, from, to, 120, false);
+/** Takes something with one finger and puts it elsewhere. */
+export const dragByFinger = (page: Page, from: Point, to: Point) => finger(page, from, to, 900, true);
 
 /** Gives files to whatever opens a file dialog. */
 export async function choose(page: Page, open: () => Promise<unknown>, files: Parameters<Awaited<ReturnType<Page['waitForEvent']>>['setFiles']>[0] | string | string[]) {
