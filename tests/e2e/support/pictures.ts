@@ -28,6 +28,15 @@ function chunk(name: string, data: Buffer): Buffer {
   return out;
 }
 
+const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+const header = (width: number, height: number, kind: number) => {
+  const data = Buffer.alloc(13);
+  data.writeUInt32BE(width, 0);
+  data.writeUInt32BE(height, 4);
+  data.set([8, kind, 0, 0, 0], 8);
+  return chunk('IHDR', data);
+};
+
 function png(width: number, height: number, colour: (x: number, y: number) => [number, number, number]): Buffer {
   const rows = Buffer.alloc(height * (1 + 3 * width));
   let at = 0;
@@ -35,12 +44,49 @@ function png(width: number, height: number, colour: (x: number, y: number) => [n
     rows[at++] = 0;
     for (let x = 0; x < width; x++) for (const value of colour(x, y)) rows[at++] = value;
   }
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header.set([8, 2, 0, 0, 0], 8);
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([signature, header(width, height, 2), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))]);
+}
+
+type Box = { cells: number[]; pixels: number; widest: number; width: number };
+
+/** A PNG of 256 colours, chosen by median cut, from RGBA pixels: what a page of text and photographs weighs a third of. */
+export function pngOf256Colours(rgba: Uint8Array, width: number, height: number): Buffer {
+  const count = new Uint32Array(32_768);
+  const sums = [0, 1, 2].map(() => new Float64Array(32_768));
+  const cellAt = (at: number) => ((rgba[at]! >> 3) << 10) | ((rgba[at + 1]! >> 3) << 5) | (rgba[at + 2]! >> 3);
+  for (let at = 0; at < rgba.length; at += 4) {
+    const cell = cellAt(at);
+    count[cell]!++;
+    for (const channel of [0, 1, 2]) sums[channel]![cell]! += rgba[at + channel]!;
+  }
+  const part = (cell: number, channel: number) => (cell >> (10 - 5 * channel)) & 31;
+  const boxOf = (cells: number[]): Box => {
+    const widths = [0, 1, 2].map((channel) => {
+      const values = cells.map((cell) => part(cell, channel));
+      return Math.max(...values) - Math.min(...values);
+    });
+    const width = Math.max(...widths);
+    return { cells, pixels: cells.reduce((sum, cell) => sum + count[cell]!, 0), widest: widths.indexOf(width), width };
+  };
+  const boxes = [boxOf([...count.keys()].filter((cell) => count[cell]! > 0))];
+  while (boxes.length < 256) {
+    const largest = boxes.reduce((a, b) => (a.width * Math.sqrt(a.pixels) >= b.width * Math.sqrt(b.pixels) ? a : b));
+    if (largest.cells.length < 2) break;
+    const cells = largest.cells.toSorted((a, b) => part(a, largest.widest) - part(b, largest.widest));
+    let half = 0;
+    for (let seen = 0; half < cells.length - 1 && seen < largest.pixels / 2; half++) seen += count[cells[half]!]!;
+    half = Math.max(1, half);
+    boxes.splice(boxes.indexOf(largest), 1, boxOf(cells.slice(0, half)), boxOf(cells.slice(half)));
+  }
+  const colourOf = new Uint8Array(32_768);
+  const palette = Buffer.alloc(boxes.length * 3);
+  boxes.forEach(({ cells, pixels }, index) => {
+    for (const cell of cells) colourOf[cell] = index;
+    for (const channel of [0, 1, 2]) palette[3 * index + channel] = Math.round(cells.reduce((sum, cell) => sum + sums[channel]![cell]!, 0) / pixels);
+  });
+  const rows = Buffer.alloc(height * (1 + width));
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) rows[y * (1 + width) + 1 + x] = colourOf[cellAt(4 * (y * width + x))]!;
+  return Buffer.concat([signature, header(width, height, 3), chunk('PLTE', palette), chunk('IDAT', deflateSync(rows, { level: 9 })), chunk('IEND', Buffer.alloc(0))]);
 }
 
 /** A picture of two colours that run into each other. Another `tint` makes other bytes. */
