@@ -363,14 +363,23 @@ fn has_end(bytes: &[u8], first_scan_at: u64) -> bool {
     false
 }
 
-/// Decodes a JPEG stream that is part of another file: no profile, no reduction.
+/// Decodes a JPEG stream that is part of another file: no profile, no reduction. What it says of itself is compared with
+/// what the file says before anything is allocated.
 ///
 /// # Errors
-/// When the stream's size is not the expected one, or it is damaged.
-pub(super) fn decode_part(bytes: &[u8], max_width: u32, max_height: u32) -> Result<Image, Error> {
+/// When the stream is larger than its place or has more components, or it is damaged.
+pub(super) fn decode_part(
+    bytes: &[u8],
+    max_width: u32,
+    max_height: u32,
+    max_components: u64,
+) -> Result<Image, Error> {
     let head = header(&mut std::io::Cursor::new(bytes))?;
     if head.header.width > max_width || head.header.height > max_height {
         return Err(Error::broken(NAME, "a part is larger than its place"));
+    }
+    if head.info.components.len() as u64 > max_components {
+        return Err(Error::broken(NAME, "a part has more colours than its place"));
     }
     Ok(decode(bytes, &head, 1)?.image)
 }

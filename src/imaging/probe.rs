@@ -77,6 +77,7 @@ pub struct Probe {
     /// How a JPEG was compressed.
     pub jpeg: Option<JpegInfo>,
     extra_bytes_per_pixel: u64,
+    extra_bytes: u64,
     loads_whole_file: bool,
     file_bytes: u64,
 }
@@ -107,7 +108,7 @@ impl Probe {
         let reduction = u64::from(reduction.max(1));
         let file = if self.loads_whole_file { self.file_bytes } else { 0 };
         // Small change for tables, rows and libraries.
-        let fixed = (1 << 20) + u64::from(self.width) * 64;
+        let fixed = (1 << 20) + u64::from(self.width) * 64 + self.extra_bytes;
         self.image_bytes() / (reduction * reduction)
             + self.pixels() * self.extra_bytes_per_pixel
             + file
@@ -126,6 +127,8 @@ pub(super) struct Header {
     pub(super) exif: Option<Vec<u8>>,
     /// What decoding needs beside the picture itself.
     pub(super) extra_bytes_per_pixel: u64,
+    /// What it needs whatever the picture's size.
+    pub(super) extra_bytes: u64,
     /// Whether decoding needs the file in memory.
     pub(super) loads_whole_file: bool,
 }
@@ -141,6 +144,7 @@ impl Header {
             has_icc: false,
             exif: None,
             extra_bytes_per_pixel: 0,
+            extra_bytes: 0,
             loads_whole_file: false,
         }
     }
@@ -197,6 +201,7 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             exif: header.exif,
             jpeg: jpeg_info,
             extra_bytes_per_pixel: header.extra_bytes_per_pixel,
+            extra_bytes: header.extra_bytes,
             loads_whole_file: header.loads_whole_file,
             file_bytes,
         })

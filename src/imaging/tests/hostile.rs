@@ -77,6 +77,46 @@ fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
     }
 }
 
+/// A TIFF of 16 x 16 pixels in one JPEG tile.
+fn tiled_jpeg_tiff(tile_width: u32, tile_height: u32, tile: Vec<u8>) -> Vec<u8> {
+    let mut tags = tags(16, 16, 8, 6, 3);
+    tags.retain(|(tag, ..)| *tag != 0x0116);
+    tags[3].2 = vec![7];
+    tags.extend([(0x0142, 4, vec![tile_width]), (0x0143, 4, vec![tile_height])]);
+    samples::tiff(&tags, &[tile], true, false)
+}
+
+#[test]
+fn a_tile_is_not_larger_than_its_picture_needs() {
+    let huge = jpeg_claiming(8000, 8000);
+    for (width, height) in [(8000, 8000), (16, 8000), (8000, 16)] {
+        let error = probe_bytes(&tiled_jpeg_tiff(width, height, huge.clone())).expect_err("too large a tile");
+        assert!(matches!(error, Error::Broken { format: "TIFF", .. }), "{error}");
+    }
+    // The same for what is not JPEG.
+    let mut plain = tags(16, 16, 8, 2, 3);
+    plain.extend([(0x0142, 4, vec![1 << 30]), (0x0143, 4, vec![16])]);
+    assert!(probe_bytes(&samples::tiff(&plain, &[vec![0; 64]], true, false)).is_err());
+    // A tile that claims to be small in the directory and is not.
+    let error = decode_bytes(&tiled_jpeg_tiff(16, 16, huge), &free()).expect_err("it does not fit");
+    assert!(matches!(error, Error::Broken { format: "JPEG", .. }), "{error}");
+    let inks = samples::cmyk_jpeg(16, 16, [1, 2, 3, 4]);
+    let error = decode_bytes(&tiled_jpeg_tiff(16, 16, inks), &free()).expect_err("a fourth colour");
+    assert!(matches!(error, Error::Broken { format: "JPEG", .. }), "{error}");
+}
+
+#[test]
+fn a_tile_around_a_small_picture_is_paid_for() {
+    let tile = rgb(1024, 512);
+    let bytes = tiled_jpeg_tiff(1024, 512, encoded(&tile, Format::Jpeg));
+    let probe = probe_bytes(&bytes).expect("tiles may be larger than the picture");
+    assert!(probe.decode_bytes() > 1024 * 512 * 3 * 3, "{}", probe.decode_bytes());
+    let image = decode_bytes(&bytes, &free()).expect("it is one").image;
+    assert_eq!((image.width, image.height), (16, 16));
+    let error = decode_bytes(&bytes, &Options::new(Limits::default(), &Budget::new(4 << 20)));
+    assert!(matches!(error, Err(Error::Budget { .. })));
+}
+
 #[test]
 fn a_picture_of_1_x_65535_is_fine() {
     for (width, height) in [(1, 65_535), (65_535, 1)] {
