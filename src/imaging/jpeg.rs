@@ -157,7 +157,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
             essential.extend(&body);
         }
     };
-    let Frame { width, height, bit_depth, components, progressive } =
+    let Frame { width, height, bit_depth, components, progressive, lossless } =
         frame.ok_or_else(|| Error::broken(NAME, "it does not say how big the picture is"))?;
     let colour = match components.len() {
         1 => Colour::Gray,
@@ -174,6 +174,8 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     header.has_icc = icc.is_some();
     header.exif = exif;
     header.extra_bytes_per_pixel = if several_scans { 2 * components.len() as u64 } else { 0 };
+    // What is kept without loss has no frequencies of which some could be left out.
+    header.reduces = !lossless;
     header.loads_whole_file = true;
     let info = JpegInfo { quant_tables, components, progressive };
     Ok(JpegHeader { header, icc, info, inverted_inks: adobe, essential, first_scan_at })
@@ -185,6 +187,7 @@ struct Frame {
     bit_depth: u8,
     components: Vec<JpegComponent>,
     progressive: bool,
+    lossless: bool,
 }
 
 fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, Error> {
@@ -216,6 +219,7 @@ fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, Error> {
         bit_depth: *bit_depth,
         components,
         progressive: matches!(marker, 0xc2 | 0xc6 | 0xca | 0xce),
+        lossless: matches!(marker, 0xc3 | 0xc7 | 0xcb | 0xcf),
     })
 }
 

@@ -39,6 +39,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<Header, Error> {
     let mut header = Header::new(width, height, bit_depth, colour);
     // Interlaced rows arrive in seven passes, and 16 bits need a second buffer then.
     header.extra_bytes_per_pixel = if interlaced != 0 && bit_depth == 16 { 8 } else { 0 };
+    header.reduces = interlaced == 0;
     let mut pixels_found = false;
     // A file that is cut off behind its header still has one.
     while let (Ok(length), Ok(kind)) = (scan.u32_be(), scan.array::<4>()) {

@@ -76,6 +76,8 @@ pub struct Probe {
     pub exif: Option<Vec<u8>>,
     /// How a JPEG was compressed.
     pub jpeg: Option<JpegInfo>,
+    /// Whether the decoder can reduce the sides while decoding.
+    pub(super) reduces: bool,
     extra_bytes_per_pixel: u64,
     extra_bytes: u64,
     loads_whole_file: bool,
@@ -125,6 +127,8 @@ pub(super) struct Header {
     pub(super) frames: u32,
     pub(super) has_icc: bool,
     pub(super) exif: Option<Vec<u8>>,
+    /// Whether the decoder can reduce the sides while decoding.
+    pub(super) reduces: bool,
     /// What decoding needs beside the picture itself.
     pub(super) extra_bytes_per_pixel: u64,
     /// What it needs whatever the picture's size.
@@ -143,6 +147,7 @@ impl Header {
             frames: 1,
             has_icc: false,
             exif: None,
+            reduces: false,
             extra_bytes_per_pixel: 0,
             extra_bytes: 0,
             loads_whole_file: false,
@@ -200,6 +205,7 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             metadata: exif.map(Metadata::read).unwrap_or_default(),
             exif: header.exif,
             jpeg: jpeg_info,
+            reduces: header.reduces,
             extra_bytes_per_pixel: header.extra_bytes_per_pixel,
             extra_bytes: header.extra_bytes,
             loads_whole_file: header.loads_whole_file,

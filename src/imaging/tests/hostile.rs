@@ -1,7 +1,7 @@
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use super::samples::{self, encoded, picture, rgb, tags, zoo};
+use super::samples::{self, crc32, encoded, picture, rgb, tags, zoo};
 use super::*;
 
 fn options(max_pixels: u64) -> Options<'static> {
@@ -15,15 +15,6 @@ fn png_claiming(width: u32, height: u32) -> Vec<u8> {
     let crc = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&crc.to_be_bytes());
     bytes
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(
-            crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
-    })
 }
 
 fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
@@ -115,6 +106,29 @@ fn a_tile_around_a_small_picture_is_paid_for() {
     assert_eq!((image.width, image.height), (16, 16));
     let error = decode_bytes(&bytes, &Options::new(Limits::default(), &Budget::new(4 << 20)));
     assert!(matches!(error, Err(Error::Budget { .. })));
+}
+
+/// Neither decoder can reduce while it decodes, so that a small rendering costs as much as the whole picture.
+#[test]
+fn what_is_decoded_whole_is_paid_for_as_a_whole() {
+    let image = rgb(1600, 1200);
+    for (bytes, whole) in [
+        (samples::lossless_jpeg(&image), 1600 * 1200 * 3),
+        (samples::interlaced_png(2400, 1600, 77), 2400 * 1600),
+    ] {
+        let spec = VariantSpec { width: 20, height: 20, ..Preset::Thumb.spec(Format::Jpeg) };
+        let too_small = Budget::new(whole);
+        let error = variant_bytes(&bytes, &spec, &Limits::default(), &too_small).expect_err("too dear");
+        assert!(matches!(error, Error::Budget { .. }), "{error}");
+        let enough = Budget::new(64 << 20);
+        let variant = variant_bytes(&bytes, &spec, &Limits::default(), &enough).expect("it is one");
+        assert_eq!((variant.width, variant.height), (20, 20));
+    }
+    // The usual ones still are reduced on the way.
+    let bytes = encoded(&image, Format::Jpeg);
+    let spec = VariantSpec { width: 20, height: 20, ..Preset::Thumb.spec(Format::Jpeg) };
+    let budget = Budget::new(4 << 20);
+    variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect("an eighth is enough");
 }
 
 #[test]
