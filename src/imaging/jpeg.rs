@@ -19,6 +19,12 @@ const MAX_SCANS: u32 = 100;
 /// Profiles of printing presses are the longest, at a few megabytes.
 const MAX_ICC_BYTES: usize = 16 << 20;
 
+/// Segments in front of the pixels, and the bytes of rubbish between them and of those that decoding needs: many times
+/// what a camera writes.
+const MAX_SEGMENTS: u32 = 10_000;
+const MAX_RUBBISH_BYTES: u32 = 1 << 20;
+const MAX_ESSENTIAL_BYTES: usize = 4 << 20;
+
 /// How a JPEG file was compressed: what a deblocking filter needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JpegInfo {
@@ -102,6 +108,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     if scan.u16_be()? != 0xffd8 {
         return Err(Error::broken(NAME, "it does not start like one"));
     }
+    let too_long = || Error::broken(NAME, "the picture does not begin for too long");
     let mut frame = None;
     let mut quant_tables: Vec<QuantTable> = Vec::new();
     let mut icc_parts: Vec<(u8, Vec<u8>)> = Vec::new();
@@ -109,14 +116,22 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     let mut exif = None;
     let mut adobe = false;
     let mut essential = vec![0xff, 0xd8];
+    let (mut segments, mut rubbish) = (0, 0);
     let first_scan_at = loop {
+        let endless = segments > MAX_SEGMENTS || essential.len() > MAX_ESSENTIAL_BYTES;
+        (!endless).then_some(()).ok_or_else(too_long)?;
+        segments += 1;
         // Between segments there may be fill bytes, and in careless files other rubbish.
         let mut marker = scan.u8()?;
         while marker != 0xff {
             marker = scan.u8()?;
+            rubbish += 1;
+            (rubbish <= MAX_RUBBISH_BYTES).then_some(()).ok_or_else(too_long)?;
         }
         while marker == 0xff {
             marker = scan.u8()?;
+            rubbish += 1;
+            (rubbish <= MAX_RUBBISH_BYTES).then_some(()).ok_or_else(too_long)?;
         }
         match marker {
             0x00 | 0x01 | 0xd0..=0xd8 => continue,

@@ -23,8 +23,8 @@ const NAME: &str = "TIFF";
 /// What the samples mean: 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 inks, 6 YCbCr.
 const PHOTOMETRIC: u16 = 0x0106;
 
-/// Pages after these are not counted.
-const MAX_PAGES: u32 = 10_000;
+/// Pages after these are not counted: there are at least so many.
+const MAX_PAGES: u32 = 1000;
 
 /// Tiles may be larger than the picture, whose last ones are filled up, but not by more than real ones are.
 const MAX_TILE_SIDE: u32 = 4096;
@@ -158,10 +158,10 @@ fn count_pages(directories: &mut Directories<'_>, first: &Directory) -> u32 {
     let mut next = first.next;
     let mut seen = vec![directories.first];
     while next != 0 && pages < MAX_PAGES && !seen.contains(&next) {
-        let Ok(directory) = directories.directory(next) else { break };
+        let Ok(following) = directories.next_of(next) else { break };
         seen.push(next);
         pages += 1;
-        next = directory.next;
+        next = following;
     }
     pages
 }

@@ -10,6 +10,9 @@ use super::source::{ReadSeek, Scan};
 
 const NAME: &str = "WebP";
 
+/// Chunks that are looked at, most of which are frames: there are at least so many.
+const MAX_CHUNKS: u32 = 100_000;
+
 /// What the container says.
 pub(super) struct WebpHeader {
     pub(super) header: Header,
@@ -45,7 +48,9 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
     let mut first_frame = None;
     let mut frames = 0_u32;
     let mut extended = false;
-    while scan.position() + 8 <= end {
+    let mut chunks = 0;
+    while scan.position() + 8 <= end && chunks < MAX_CHUNKS {
+        chunks += 1;
         let kind = scan.array::<4>()?;
         let length = u64::from(scan.u32_le()?);
         let start = scan.position();

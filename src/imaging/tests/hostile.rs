@@ -68,6 +68,62 @@ fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
     }
 }
 
+/// Thousands of directories of thousands of entries, which overlap so that the file stays small.
+#[test]
+fn a_tiff_of_overlapping_directories_is_counted_up_to_a_limit() {
+    let mut bytes = samples::tiff(&tags(4, 4, 8, 1, 1), &[vec![0; 16]], false, false);
+    // A directory every 12 bytes, each of 4,000 entries that reach over the directories behind it. The pointer to the
+    // next one stands where its entries end.
+    let start = bytes.len().next_multiple_of(12);
+    bytes.resize(start + 12 * 3000 + 4000 * 12 + 12 * 3000, 0);
+    for index in 0..3000 {
+        let at = start + index * 12;
+        bytes[at..at + 2].copy_from_slice(&4000_u16.to_le_bytes());
+        let next = at + 2 + 4000 * 12;
+        bytes[next..next + 4].copy_from_slice(&((at + 12) as u32).to_le_bytes());
+    }
+    assert!(bytes.len() < 200_000);
+    let first = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) as usize;
+    let end_of_first = first + 2 + 9 * 12;
+    bytes[end_of_first..end_of_first + 4].copy_from_slice(&(start as u32).to_le_bytes());
+    let begin = Instant::now();
+    let probe = probe_bytes(&bytes).expect("its first page is fine");
+    assert_eq!(probe.frames, 1000);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn endless_blocks_and_chunks_are_counted_up_to_a_limit() {
+    // Frames of one pixel with no data.
+    let gif = samples::still_gif();
+    let mut many = gif[..gif.len() - 1].to_vec();
+    many.extend(b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\0".repeat(800_000));
+    let frames = probe_bytes(&many).expect("it has a frame").frames;
+    assert!((400_000..=500_000).contains(&frames), "{frames}");
+
+    let mut webp = samples::animated_webp(&rgb(20, 16), true);
+    let frame = [&b"ANMF\x10\0\0\0"[..], &[0; 16]].concat();
+    webp.extend(frame.repeat(150_000));
+    let length = webp.len() as u32 - 8;
+    webp[4..8].copy_from_slice(&length.to_le_bytes());
+    let frames = probe_bytes(&webp).expect("it has a frame").frames;
+    assert!((99_000..=100_000).contains(&frames), "{frames}");
+
+    let png = encoded(&rgb(8, 8), Format::Png);
+    let empty = b"\0\0\0\0teSt\0\0\0\0".repeat(150_000);
+    let behind = [&png[..png.len() - 12], &empty, &png[png.len() - 12..]].concat();
+    assert!(probe_bytes(&behind).is_ok());
+    // What says whether there is transparency could hide behind these.
+    let in_front = [&png[..33], &empty, &png[33..]].concat();
+    assert!(matches!(probe_bytes(&in_front), Err(Error::Broken { format: "PNG", .. })));
+
+    let jpeg = encoded(&rgb(8, 8), Format::Jpeg);
+    for filler in [b"\xff\xfe\0\x02".repeat(20_000), vec![0; 2 << 20], vec![0xff; 2 << 20]] {
+        let endless = [&jpeg[..2], &filler, &jpeg[2..]].concat();
+        assert!(matches!(probe_bytes(&endless), Err(Error::Broken { format: "JPEG", .. })));
+    }
+}
+
 /// A TIFF of 16 x 16 pixels in one JPEG tile.
 fn tiled_jpeg_tiff(tile_width: u32, tile_height: u32, tile: Vec<u8>) -> Vec<u8> {
     let mut tags = tags(16, 16, 8, 6, 3);
