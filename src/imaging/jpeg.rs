@@ -191,7 +191,8 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     header.extra_bytes_per_pixel = if several_scans { 2 * components.len() as u64 } else { 0 };
     // What is kept without loss has no frequencies of which some could be left out.
     header.reduces = !lossless;
-    header.loads_whole_file = true;
+    // Once as it is, and once more without the segments that libjpeg-turbo stumbles over.
+    header.file_copies = 2;
     let info = JpegInfo { quant_tables, components, progressive };
     Ok(JpegHeader { header, icc, info, inverted_inks: adobe, essential, first_scan_at })
 }

@@ -80,7 +80,7 @@ pub struct Probe {
     pub(super) reduces: bool,
     extra_bytes_per_pixel: u64,
     extra_bytes: u64,
-    loads_whole_file: bool,
+    file_copies: u64,
     file_bytes: u64,
 }
 
@@ -108,7 +108,7 @@ impl Probe {
     /// The same when the decoder reduces the sides while decoding.
     pub(super) fn decode_bytes_reduced(&self, reduction: u32) -> u64 {
         let reduction = u64::from(reduction.max(1));
-        let file = if self.loads_whole_file { self.file_bytes } else { 0 };
+        let file = self.file_bytes.saturating_mul(self.file_copies);
         // Small change for tables, rows and libraries.
         let fixed = (1 << 20) + u64::from(self.width) * 64 + self.extra_bytes;
         self.image_bytes() / (reduction * reduction)
@@ -133,8 +133,8 @@ pub(super) struct Header {
     pub(super) extra_bytes_per_pixel: u64,
     /// What it needs whatever the picture's size.
     pub(super) extra_bytes: u64,
-    /// Whether decoding needs the file in memory.
-    pub(super) loads_whole_file: bool,
+    /// How often decoding needs the file in memory.
+    pub(super) file_copies: u64,
 }
 
 impl Header {
@@ -150,7 +150,7 @@ impl Header {
             reduces: false,
             extra_bytes_per_pixel: 0,
             extra_bytes: 0,
-            loads_whole_file: false,
+            file_copies: 0,
         }
     }
 }
@@ -208,7 +208,7 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             reduces: header.reduces,
             extra_bytes_per_pixel: header.extra_bytes_per_pixel,
             extra_bytes: header.extra_bytes,
-            loads_whole_file: header.loads_whole_file,
+            file_copies: header.file_copies,
             file_bytes,
         })
     })

@@ -41,7 +41,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
     }
     scan.skip(4)?;
     let mut header = Header::new(0, 0, 8, Colour::Rgb);
-    header.loads_whole_file = true;
+    header.file_copies = 1;
     // libwebp's own rows, and for lossless pictures a second copy.
     header.extra_bytes_per_pixel = 4;
     let mut icc = None;
@@ -88,6 +88,8 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
             b"ANMF" if length >= 16 => {
                 frames = frames.saturating_add(1);
                 if first_frame.is_none() {
+                    // Its chunks are copied into a file of their own.
+                    header.file_copies = 2;
                     let (left, top) = (u24(&mut scan)? * 2, u24(&mut scan)? * 2);
                     let (width, height) = (u24(&mut scan)? + 1, u24(&mut scan)? + 1);
                     scan.skip(4)?;

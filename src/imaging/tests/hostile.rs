@@ -297,6 +297,19 @@ fn broken_exif_costs_nothing_but_itself() {
     }
 }
 
+/// A file is in memory twice while its needless segments or its other frames are left out.
+#[test]
+fn copies_of_the_file_are_counted() {
+    let appended = vec![0_u8; 3 << 20];
+    let needed = |bytes: &[u8]| probe_bytes(bytes).expect("it is one").decode_bytes();
+    let jpeg = encoded(&rgb(16, 16), Format::Jpeg);
+    assert_eq!(needed(&[&jpeg[..], &appended].concat()) - needed(&jpeg), 6 << 20);
+    let animated = samples::animated_webp(&rgb(20, 16), true);
+    assert_eq!(needed(&[&animated[..], &appended].concat()) - needed(&animated), 6 << 20);
+    let still = encoded(&rgb(16, 16), Format::Webp);
+    assert_eq!(needed(&[&still[..], &appended].concat()) - needed(&still), 3 << 20);
+}
+
 #[test]
 fn decoding_waits_for_the_budget_and_gives_it_back() {
     let bytes = encoded(&rgb(200, 100), Format::Png);
