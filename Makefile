@@ -26,9 +26,8 @@ soak: ## long tests: thousands of rounds, kill -9, big files
 	@scripts/bootstrap test
 	cargo nextest run $(CARGO_FLAGS) --run-ignored only --no-fail-fast -E 'test(soak)'
 
-bench: ## measures speed, memory and picture quality
-	@scripts/bootstrap run
-	@scripts/bench
+bench: web ## measures speed, memory and picture quality
+	@scripts/bench $(BENCH)
 
 fmt: ## formats the sources
 	cargo fmt

@@ -23,7 +23,9 @@ CREATE TABLE jobs (
     started_at INTEGER,
     finished_at INTEGER
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (priority DESC, run_at) WHERE state = 'queued';
+CREATE INDEX jobs_next ON jobs (kind, run_at) WHERE state = 'queued';
+CREATE INDEX jobs_urgent ON jobs (kind, priority DESC, run_at) WHERE state = 'queued';
+CREATE INDEX jobs_ended ON jobs (state, finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_state ON jobs (state, id);
 CREATE UNIQUE INDEX jobs_unique ON jobs (kind, unique_key) WHERE state = 'queued' AND unique_key IS NOT NULL;

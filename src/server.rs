@@ -3,11 +3,14 @@
 mod health;
 mod listen;
 
+use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware;
+use axum::response::IntoResponse;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -25,7 +28,7 @@ pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 const SECURITY_HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
-        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
+        "default-src 'self'; base-uri 'self'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
@@ -69,14 +72,32 @@ pub fn router(app: App) -> Router {
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
-        .with_state(app);
+        .with_state(app.clone());
+    let base_path = &app.config.server.base_path;
+    if !base_path.is_empty() {
+        // Whoever watches the process asks it directly and knows nothing of the proxy's subpath.
+        router = Router::new()
+            .nest(base_path, router)
+            .merge(Router::from(health::router()).with_state(app.clone()))
+            .fallback(|| async { Problem::not_found("address") });
+    }
     for (name, value) in SECURITY_HEADERS {
         router = router.layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
         ));
     }
-    router.layer(middleware::from_fn(api::trace_requests))
+    router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(api::trace_requests))
+}
+
+/// A handler that panics is our fault; the caller gets an answer all the same.
+fn panicked(panic: Box<dyn Any + Send>) -> axum::response::Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Problem::internal(std::io::Error::other(format!("a handler panicked: {text}"))).into_response()
 }
 
 /// The answer to a method that an address of the API does not have; which ones it has is added by the router.

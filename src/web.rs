@@ -4,11 +4,13 @@
 
 use std::borrow::Cow;
 
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::api::{Preconditions, Problem};
+use crate::app::App;
 
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
@@ -18,13 +20,16 @@ struct Files;
 /// What a file with a hash in its name is served with.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// Where the page says under which path the UI stands.
+const ROOT: &str = "<base href=\"/\"";
+
 const NO_UI: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Safelight</title>\
     <h1>Safelight is running, but without its web UI</h1>\
     <p>This program was built without it. Run <code>make web</code> and build again, or use <code>make run</code>.</p>\
-    <p>The API is at <a href=\"/api/docs\">/api/docs</a>.</p></html>";
+    <p>The API is at <a href=\"api/docs\">api/docs</a>.</p></html>";
 
 /// Answers every address that no other route has: a file of the UI, or its page.
-pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path == "api" || path.starts_with("api/") || path.starts_with("storage/") {
         return Problem::not_found("address").into_response();
@@ -45,13 +50,20 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
             let cache = if path.starts_with("assets/") { FOR_EVER } else { "no-cache" };
             return file_response(path, &file, cache, &headers);
         }
-        let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-        if path.starts_with("assets/") || is_file {
+        // A folder's name may hold a dot, but no page of the UI stands at the top with one.
+        if path.starts_with("assets/") || (path.contains('.') && !path.contains('/')) {
             return Problem::not_found("file").into_response();
         }
     }
+    let base_path = &app.config.server.base_path;
     match Files::get("index.html") {
-        Some(page) => file_response("index.html", &page, "no-cache", &headers),
+        Some(page) if base_path.is_empty() => file_response("index.html", &page, "no-cache", &headers),
+        Some(page) => {
+            let html =
+                String::from_utf8_lossy(&page.data).replace(ROOT, &format!("<base href=\"{base_path}/\""));
+            ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], html)
+                .into_response()
+        }
         None => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], NO_UI).into_response(),
     }
 }

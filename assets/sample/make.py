@@ -261,7 +261,7 @@ PICTURES = [
     ("boathouse", "lake", 1560, 1140, 56, boathouse, "boathouse-1974.jpg", "1974:08:11 16:20:00", 690, 91, False),
     ("street", "street", 1000, 750, 40, market_street, "demo/market-street-1931.jpg", "1931:06:14 10:05:00", 148, 86, False),
     ("lighthouse", "lighthouse", 780, 1040, 40, lighthouse, "demo/lighthouse-2019.jpg", "2019:07:03 09:41:00", 148, 92, True),
-    ("autumn", "autumn", 780, 1040, 48, autumn_walk, "demo/autumn-walk-1978.jpg", "1978:10:22 14:30:00", 148, 86, False),
+    ("autumn", "autumn", 660, 880, 16, autumn_walk, "demo/autumn-walk-1978.jpg", "1978:10:22 14:30:00", 148, 86, False),
     ("apples", "still", 660, 880, 32, apples, "demo/apples-2004.jpg", "2004:09:18 11:12:00", 148, 24, False),
     ("cabin", "cabin", 880, 660, 20, cabin, "demo/cabin-1996.jpg", "1996:01:05 17:15:00", 148, 84, False),
 ]

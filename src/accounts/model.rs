@@ -24,7 +24,7 @@ crate::typed_id!(
 macro_rules! permissions {
     ($($(#[$meta:meta])* $name:ident = $wire:literal),+ $(,)?) => {
         /// What somebody may do.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub enum Permission {
             $($(#[$meta])* #[serde(rename = $wire)] $name,)+
         }
@@ -40,6 +40,19 @@ macro_rules! permissions {
                 }
             }
         }
+
+        // The derived schema does not see the wire names through this macro.
+        impl utoipa::PartialSchema for Permission {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some(Self::ALL.iter().map(|permission| permission.as_str())))
+                    .description(Some("What somebody may do."))
+                    .into()
+            }
+        }
+
+        impl ToSchema for Permission {}
 
         /// A type for each permission, so that a handler's signature says who may call it.
         pub mod may {

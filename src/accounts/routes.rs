@@ -41,6 +41,8 @@ pub fn router() -> OpenApiRouter<App> {
 struct SetupState {
     /// True while there is no owner.
     needed: bool,
+    /// Whether this browser is logged in.
+    signed_in: bool,
 }
 
 /// Whoever is logged in.
@@ -83,8 +85,8 @@ struct RoleView {
 
 /// Whether the first owner is still to be made
 #[utoipa::path(get, path = "/setup", tag = "accounts", responses((status = 200, body = SetupState)))]
-async fn setup_state(State(app): State<App>) -> Result<Json<SetupState>, Problem> {
-    Ok(Json(SetupState { needed: setup::needs_setup(&app.db).await? }))
+async fn setup_state(State(app): State<App>, user: Option<CurrentUser>) -> Result<Json<SetupState>, Problem> {
+    Ok(Json(SetupState { needed: setup::needs_setup(&app.db).await?, signed_in: user.is_some() }))
 }
 
 /// Logs in
@@ -204,15 +206,19 @@ async fn change_user(
 
 /// Gives a user another password
 ///
-/// All of the user's sessions end.
+/// All of the user's sessions end. One's own password is changed with `/auth/password`, which asks for the present one.
 #[utoipa::path(post, path = "/users/{id}/password", tag = "accounts", params(("id" = UserId, Path)),
-    responses((status = 204), (status = 401), (status = 403), (status = 404), (status = 422)))]
+    responses((status = 204), (status = 401), (status = 403), (status = 404), (status = 409), (status = 422)))]
 async fn set_password(
     State(app): State<App>,
     current: Allowed<may::UsersManage>,
     Path(id): Path<UserId>,
     Json(form): Json<PasswordReset>,
 ) -> Result<StatusCode, Problem> {
+    if id == current.id() {
+        let detail = "Change your own password on your account page, which asks for the present one.";
+        return Err(Problem::new(StatusCode::CONFLICT, "own-password", detail));
+    }
     users::set_password(&app.db, &current.editor(), id, form.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,8 +15,8 @@ pub(super) fn page(document: &str) -> String {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
     let mut html = String::from(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Safelight API</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/api/docs.css\"></head>\
-         <body><h1>Safelight API</h1><p>The same as a document for programs: <a href=\"/api/openapi.json\">openapi.json</a>. \
+         <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"docs.css\"></head>\
+         <body><h1>Safelight API</h1><p>The same as a document for programs: <a href=\"openapi.json\">openapi.json</a>. \
          Failures are problem documents (RFC 9457).</p>",
     );
     let mut tags: Vec<(&str, Vec<String>)> = Vec::new();

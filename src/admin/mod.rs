@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::accounts;
 use crate::api::events;
 use crate::app::App;
+use crate::db;
 use crate::jobs::{self, Failure, Job, Running};
+
+/// Rows removed in one transaction.
+const BATCH: usize = 1000;
 
 /// Removes what has had its time: events, ended jobs, sessions, login attempts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,14 +26,18 @@ impl Job for Prune {
     type Output = ();
 
     async fn run(&self, app: &App, _: &Running) -> Result<(), Failure> {
-        app.db
-            .write(|tx| {
-                events::prune(tx)?;
-                jobs::prune(tx)?;
-                accounts::prune(tx)
-            })
-            .await
-            .map_err(Failure::retry)?;
+        // In pieces, so that nobody who writes waits long.
+        loop {
+            let pruned = app
+                .db
+                .write(|tx| Ok::<_, db::Error>(events::prune(tx, BATCH)? + jobs::prune(tx, BATCH)?))
+                .await
+                .map_err(Failure::retry)?;
+            if pruned == 0 {
+                break;
+            }
+        }
+        app.db.write(accounts::prune).await.map_err(Failure::retry)?;
         Ok(())
     }
 }

@@ -75,10 +75,16 @@ pub fn newest(conn: &Connection) -> db::Result<i64> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-/// Removes events that nobody will catch up with; returns how many.
+/// Removes events that nobody will catch up with, at most `limit`; returns how many.
 ///
 /// # Errors
 /// When the rows can't be removed.
-pub fn prune(tx: &Tx<'_>) -> db::Result<usize> {
-    Ok(tx.execute("DELETE FROM events WHERE at < ?1", [tx.now() - KEPT_FOR])?)
+pub fn prune(tx: &Tx<'_>, limit: usize) -> db::Result<usize> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let removed = tx
+        .prepare_cached(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        )?
+        .execute(params![tx.now() - KEPT_FOR, limit])?;
+    Ok(removed)
 }

@@ -33,7 +33,8 @@ pub fn run(
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
     let config = settings(&global.flags(), environment)?;
-    let database = DataDir::open(&config.data_dir)?.database();
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let database = data_dir.database();
     match command {
         MigrateCommand::Status { json } => {
             let status = db::status(&database)?;

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 it failed, 2 wrong usage.
 
+mod allocator;
 mod command;
 pub mod config;
 mod demo;
@@ -72,6 +73,16 @@ pub(crate) fn put_json(value: &serde_json::Value) -> anyhow::Result<()> {
     put(format!("{value:#}\n").as_bytes())
 }
 
+/// Makes every file that this process creates its owner's alone: the database holds what nobody else should read.
+pub(crate) fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// The checked configuration of a command. What it says when something is wrong names every mistake.
+pub(crate) fn settings(flags: &Flags, environment: &Environment) -> anyhow::Result<Config> {
+    Ok(settings_room::load(flags, environment)?.config)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,9 +130,4 @@ mod tests {
         assert_eq!(flags.config, Some("f".into()));
         assert_eq!(flags.log_level.as_deref(), Some("loud"), "checked later, with everything else");
     }
-}
-
-/// The checked configuration of a command. What it says when something is wrong names every mistake.
-pub(crate) fn settings(flags: &Flags, environment: &Environment) -> anyhow::Result<Config> {
-    Ok(settings_room::load(flags, environment)?.config)
 }

@@ -10,7 +10,7 @@ use super::put;
 ///
 /// # Errors
 /// When standard output can't be written.
-pub fn run() -> anyhow::Result<ExitCode> {
+pub(super) fn run() -> anyhow::Result<ExitCode> {
     let text = crate::server::openapi().to_pretty_json().context("can't write the OpenAPI document")?;
     put(format!("{text}\n").as_bytes())?;
     Ok(ExitCode::SUCCESS)

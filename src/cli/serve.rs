@@ -44,6 +44,7 @@ pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> 
         folder.path().clone_into(&mut config.data_dir);
     }
     start_log(&config.log)?;
+    super::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start")?;
     runtime.block_on(serve(config, args.demo))?;
     // A blocking call that hangs must not keep the process alive.
@@ -66,12 +67,9 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         .await?
         .context("can't clean up after the last run")?;
 
-    let url = app
-        .config
-        .server
-        .public_url
-        .as_ref()
-        .map_or_else(|| format!("http://{}", listening.address()), ToString::to_string);
+    let public_url = app.config.server.public_url.as_ref().map(ToString::to_string);
+    let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))
+        + &app.config.server.base_path;
     if demo {
         tokio::select! {
             filled = demo::fill(&app, &url) => filled?,
@@ -85,20 +83,32 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         println!("Safelight is at {url}");
     }
 
-    let runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
-    let http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
+    let mut runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
+    let mut http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    signals.next().await;
+    // Neither ends before it is told to: if one does, whoever restarts services should hear of it.
+    let died = tokio::select! {
+        () = signals.next() => None,
+        ended = &mut runner => Some(anyhow::anyhow!("the job runner has stopped: {ended:?}")),
+        ended = &mut http => Some(anyhow::anyhow!("the listener has stopped: {ended:?}")),
+    };
     tracing::info!("stopping");
     app.stopping.cancel();
+    let drained = async {
+        for task in [runner, http] {
+            if !task.is_finished() {
+                let _ = task.await;
+            }
+        }
+    };
     // A second signal ends the waiting.
     tokio::select! {
-        _ = async { (http.await, runner.await) } => {}
+        () = drained => {}
         () = signals.next() => tracing::warn!("stopping at once"),
     }
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.context("can't close the database")?;
-    Ok(())
+    died.map_or(Ok(()), Err)
 }
 
 /// Opens what a process on a data directory works with.

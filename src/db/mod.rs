@@ -75,6 +75,17 @@ pub enum Error {
         /// The newest schema in this program.
         known: i64,
     },
+    /// The database lacks migrations, and this process may not apply them: a server of the older version may be using it.
+    #[error(
+        "the database has schema {found}, but this program works with schema {known}: stop the server, then start \
+         the new one or run `safelight migrate up`"
+    )]
+    Outdated {
+        /// The schema in the file.
+        found: i64,
+        /// The newest schema in this program.
+        known: i64,
+    },
     /// The file is an SQLite database, but not Safelight's.
     #[error("{0} is not a Safelight database")]
     Foreign(PathBuf),
@@ -160,10 +171,10 @@ impl std::fmt::Debug for Db {
 }
 
 impl Db {
-    /// Opens the file, creates it where there is none, and brings its schema up to date. Blocks.
+    /// Opens the file, creates it where there is none, and as the server brings its schema up to date. Blocks.
     ///
     /// # Errors
-    /// [`Error::TooNew`] when a newer version wrote it, [`Error::Foreign`] when somebody else did, [`Error::Migrate`]
+    /// [`Error::Outdated`] when a guest would have to migrate, [`Error::TooNew`] when a newer version wrote it, [`Error::Foreign`] when somebody else did, [`Error::Migrate`]
     /// and [`Error::Open`] when SQLite can't.
     pub fn open(path: &Path, role: Role, clock: Clock) -> Result<Self> {
         let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -175,7 +186,7 @@ impl Db {
         conn.pragma_update(None, "journal_size_limit", 64 << 20).map_err(open_error)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, role == Role::Guest)
             .map_err(open_error)?;
-        schema::migrate(&mut conn)?;
+        schema::migrate(&mut conn, role)?;
 
         let reader_path = path.to_owned();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -193,7 +204,7 @@ impl Db {
             .max_lifetime(None)
             .build(manager)
             .map_err(|e| Error::Pool(Arc::new(e)))?;
-        let writer = Writer::start(conn, path, role, clock.clone());
+        let writer = Writer::start(conn, role, clock.clone());
         Ok(Self(Arc::new(Inner { readers, writer, path: path.to_owned(), clock })))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Error, Result, connect};
+use super::{Error, Result, Role, connect};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -52,14 +52,17 @@ pub(super) fn claim(conn: &Connection, path: &Path) -> Result<()> {
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(open_error)
 }
 
-/// Applies what is missing; each migration is one transaction.
-pub(super) fn migrate(conn: &mut Connection) -> Result<()> {
+/// Applies what is missing; each migration is one transaction. A guest only furnishes an empty file.
+pub(super) fn migrate(conn: &mut Connection, role: Role) -> Result<()> {
     let found = applied(conn)?;
     if found > newest() {
         return Err(Error::TooNew { found, known: newest() });
     }
     if found == newest() {
         return Ok(());
+    }
+    if role == Role::Guest && found > 0 {
+        return Err(Error::Outdated { found, known: newest() });
     }
     embedded::migrations::runner().run(conn).map_err(|e| Error::Migrate(Arc::new(e)))?;
     Ok(())

@@ -1,9 +1,9 @@
 //! The thread that owns the write connection: group commit, checkpoints, the commit signal.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,14 +17,20 @@ use crate::clock::Clock;
 /// Requests that may wait; more callers wait for a place.
 const QUEUE: usize = 1024;
 
-/// The log is checkpointed when it has grown past this.
-const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// The log is checkpointed when it has grown by so many pages of 4 KiB since the last time.
+const CHECKPOINT_FRAMES: i32 = 1024;
 
 /// The log is checkpointed and truncated when nothing was written for this long.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The log should never get here; somebody holds a read transaction open.
-const ALARM_BYTES: u64 = 256 << 20;
+/// The log should never have so many pages (256 MiB); somebody holds a read transaction open.
+const ALARM_FRAMES: i32 = 65_536;
+
+thread_local! {
+    /// Pages in the log after the last commit of this thread. SQLite's hook takes a plain function, and the thread
+    /// that commits is the only one that asks. The file's length does not tell: it stays when the log begins anew.
+    static LOG_FRAMES: Cell<i32> = const { Cell::new(0) };
+}
 
 /// How often a transaction is begun anew while another process holds the lock, each time for the busy timeout.
 const BEGIN_ATTEMPTS: u32 = 12;
@@ -82,13 +88,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection, path: &Path, role: Role, clock: Clock) -> Self {
+    pub(super) fn start(conn: Connection, role: Role, clock: Clock) -> Self {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let commits = watch::Sender::new(0);
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
         let thread =
-            Thread { conn, wal: PathBuf::from(wal), role, commits: commits.clone(), data_version: 0, clock };
+            Thread { conn, role, commits: commits.clone(), data_version: 0, checkpointed_frames: 0, clock };
         let handle = std::thread::Builder::new()
             .name("db-writer".into())
             .spawn(move || thread.run(inbox))
@@ -148,15 +152,20 @@ impl Drop for Writer {
 
 struct Thread {
     conn: Connection,
-    wal: PathBuf,
     role: Role,
     commits: watch::Sender<u64>,
     data_version: i64,
+    /// Pages that were in the log at the last checkpoint.
+    checkpointed_frames: i32,
     clock: Clock,
 }
 
 impl Thread {
     fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
+        self.conn.wal_hook(Some(|_, frames| {
+            LOG_FRAMES.set(frames);
+            Ok(())
+        }));
         self.foreign_commit();
         while let Some(first) = inbox.blocking_recv() {
             let mut group: VecDeque<Box<dyn Operation>> = VecDeque::new();
@@ -200,8 +209,10 @@ impl Thread {
         while !waiting.is_empty() {
             let started = self.clock.now();
             let mut done = Vec::with_capacity(waiting.len());
+            let changes = self.conn.total_changes();
             let result = self.transaction(&mut waiting, &mut done);
-            if result.is_ok() {
+            // Whoever waits for a commit looks for news: where nothing changed there is none.
+            if result.is_ok() && self.conn.total_changes() != changes {
                 self.commits.send_modify(|n| *n += 1);
             }
             let took = self.clock.now().since(started);
@@ -212,14 +223,15 @@ impl Thread {
                 operation.answer(result.clone());
             }
         }
-        let wal_bytes = std::fs::metadata(&self.wal).map_or(0, |m| m.len());
-        if self.role == Role::Server && wal_bytes > CHECKPOINT_BYTES {
+        let frames = LOG_FRAMES.get();
+        if frames < self.checkpointed_frames {
+            self.checkpointed_frames = 0;
+        }
+        if self.role == Role::Server && frames - self.checkpointed_frames >= CHECKPOINT_FRAMES {
             self.checkpoint("PASSIVE");
-            if wal_bytes > ALARM_BYTES {
-                tracing::error!(
-                    size_bytes = wal_bytes,
-                    "the database log does not shrink: a reader holds it"
-                );
+            self.checkpointed_frames = frames;
+            if frames > ALARM_FRAMES {
+                tracing::error!(frames, "the database log does not shrink: a reader holds it");
             }
         }
     }

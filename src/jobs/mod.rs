@@ -227,10 +227,11 @@ pub fn counts(conn: &Connection) -> db::Result<Counts> {
     store::counts(conn)
 }
 
-/// Removes ended jobs: succeeded and cancelled ones after a week, failed ones after 90 days. Returns how many.
+/// Removes ended jobs, at most `limit` of each state: succeeded and cancelled ones after a week, failed ones after 90
+/// days. Returns how many.
 ///
 /// # Errors
 /// When the rows can't be removed.
-pub fn prune(tx: &Tx<'_>) -> db::Result<usize> {
-    store::prune(tx)
+pub fn prune(tx: &Tx<'_>, limit: usize) -> db::Result<usize> {
+    store::prune(tx, limit)
 }

@@ -128,7 +128,9 @@ struct Active {
     kind: String,
     payload: Arc<str>,
     running: Running,
+    /// The progress that was written last, in millionths.
     told: u32,
+    task: tokio::task::Id,
 }
 
 impl<C: Clone + Send + Sync + 'static> Runner<C> {
@@ -188,7 +190,7 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
         let mut report = tokio::time::interval(Duration::from_millis(500));
         report.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut active: HashMap<JobId, Active> = HashMap::new();
-        let mut tasks: JoinSet<JobId> = JoinSet::new();
+        let mut tasks: JoinSet<()> = JoinSet::new();
         let mut renewed = self.shared.clock.now();
         loop {
             // A commit from here on wakes the loop again; what came before is looked at now.
@@ -208,11 +210,13 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
-                Some(ended) = tasks.join_next() => {
-                    if let Ok(id) = ended { active.remove(&id); }
-                }
-                changed = commits.changed() => {
-                    if changed.is_err() { break; }
+                Some(ended) = tasks.join_next_with_id() => {
+                    // A task that panicked leaves its job to the lease.
+                    let task = match &ended {
+                        Ok((task, ())) => *task,
+                        Err(e) => e.id(),
+                    };
+                    active.retain(|_, entry| entry.task != task);
                 }
                 _ = report.tick(), if !active.is_empty() => {
                     log_failure("write progress", self.report(&mut active).await);
@@ -222,10 +226,14 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
                     let now = self.shared.clock.now();
                     if !active.is_empty() && now.since(renewed) >= RENEW {
                         renewed = now;
-                        log_failure("renew leases", self.renew().await);
+                        log_failure("renew leases", self.renew(&active).await);
                     }
                     log_failure("take over jobs", self.take_over().await);
                     if self.is_server() { log_failure("queue recurring jobs", self.enqueue_scheduled_if_due().await); }
+                }
+                // Last, because under load there is always one.
+                changed = commits.changed() => {
+                    if changed.is_err() { break; }
                 }
             }
         }
@@ -279,7 +287,8 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             return Ok(Vec::new());
         }
         let now = self.shared.clock.now();
-        let due: Option<Timestamp> = self.shared.db.read(store::next_due).await?;
+        let kinds: Vec<&'static str> = room.iter().map(|(kind, _)| *kind).collect();
+        let due: Option<Timestamp> = self.shared.db.read(move |conn| store::next_due(conn, &kinds)).await?;
         if due.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
@@ -297,26 +306,21 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             .await
     }
 
-    fn start(&self, tasks: &mut JoinSet<JobId>, job: Claimed) -> Active {
+    fn start(&self, tasks: &mut JoinSet<()>, job: Claimed) -> Active {
         let running = Running::new(job.id, job.attempt);
         let payload: Arc<str> = job.payload.as_str().into();
-        let entry = Active {
-            kind: job.kind.clone(),
-            payload: Arc::clone(&payload),
-            running: running.clone(),
-            told: 0,
-        };
+        let (kind, line) = (job.kind.clone(), running.clone());
+        let told = Arc::clone(&payload);
         let shared = self.shared.clone();
         let context = self.context.clone();
-        tasks.spawn(async move {
+        let task = tasks.spawn(async move {
             let id = job.id;
             if let Err(e) = shared.attempt(context, job, payload, running).await {
                 // The lease runs out and the job is taken up again.
                 tracing::error!(error = %e, job.id = %id, "the end of a job could not be written");
             }
-            id
         });
-        entry
+        Active { kind, payload: told, running: line, told: 0, task: task.id() }
     }
 
     async fn tell_cancelled(&self, active: &HashMap<JobId, Active>) -> db::Result<()> {
@@ -361,9 +365,10 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             .await
     }
 
-    async fn renew(&self) -> db::Result<()> {
+    async fn renew(&self, active: &HashMap<JobId, Active>) -> db::Result<()> {
         let owner = Arc::clone(&self.shared.owner);
-        self.shared.db.write(move |tx| store::renew(tx, &owner, LEASE)).await
+        let jobs: Vec<JobId> = active.keys().copied().collect();
+        self.shared.db.write(move |tx| store::renew(tx, &owner, LEASE, &jobs)).await
     }
 
     async fn take_over(&self) -> db::Result<()> {

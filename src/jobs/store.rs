@@ -109,18 +109,30 @@ pub(super) fn counts(conn: &Connection) -> db::Result<Counts> {
     })?)
 }
 
-pub(super) fn prune(tx: &Tx<'_>) -> db::Result<usize> {
-    Ok(tx.execute(
-        "DELETE FROM jobs WHERE (state IN ('succeeded', 'cancelled') AND finished_at < ?1)
-             OR (state = 'failed' AND finished_at < ?2)",
-        params![tx.now() - 7 * DAY, tx.now() - 90 * DAY],
-    )?)
+pub(super) fn prune(tx: &Tx<'_>, limit: usize) -> db::Result<usize> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = tx.prepare_cached(
+        "DELETE FROM jobs WHERE id IN
+             (SELECT id FROM jobs WHERE state = ?1 AND finished_at < ?2 ORDER BY finished_at LIMIT ?3)",
+    )?;
+    let mut removed = 0;
+    for (state, kept_for) in [("succeeded", 7 * DAY), ("cancelled", 7 * DAY), ("failed", 90 * DAY)] {
+        removed += statement.execute(params![state, tx.now() - kept_for, limit])?;
+    }
+    Ok(removed)
 }
 
-/// When the next waiting job may run; none when nothing waits.
-pub(super) fn next_due(conn: &Connection) -> db::Result<Option<Timestamp>> {
-    let mut statement = conn.prepare_cached("SELECT min(run_at) FROM jobs WHERE state = 'queued'")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+/// When the next waiting job of these kinds may run; none when nothing waits.
+pub(super) fn next_due(conn: &Connection, kinds: &[&'static str]) -> db::Result<Option<Timestamp>> {
+    // One look-up per kind: a condition on several would read all that waits.
+    let mut statement =
+        conn.prepare_cached("SELECT min(run_at) FROM jobs WHERE state = 'queued' AND kind = ?1")?;
+    let mut next: Option<Timestamp> = None;
+    for kind in kinds {
+        let due: Option<Timestamp> = statement.query_row([kind], |row| row.get(0))?;
+        next = [next, due].into_iter().flatten().min();
+    }
+    Ok(next)
 }
 
 /// Claims due jobs of the kinds that still have room, most urgent first.
@@ -131,30 +143,31 @@ pub(super) fn claim(
     room: &[(&'static str, usize)],
     limit: usize,
 ) -> db::Result<Vec<Claimed>> {
-    let mut claimed = Vec::new();
-    let mut room: Vec<(&str, usize)> = room.to_vec();
+    let mut find = tx.prepare_cached(
+        "SELECT id, priority, run_at FROM jobs WHERE state = 'queued' AND kind = ?1 AND run_at <= ?2
+         ORDER BY priority DESC, run_at LIMIT 1",
+    )?;
+    let mut take = tx.prepare_cached(
+        "UPDATE jobs SET state = 'running', lease_owner = ?2, lease_until = ?3, attempts = attempts + 1,
+             started_at = ?4, progress = 0
+         WHERE id = ?1 RETURNING id, kind, payload, attempts, max_attempts, cancel_requested",
+    )?;
+    let mut claimed: Vec<Claimed> = Vec::new();
     while claimed.len() < limit {
-        let kinds: Vec<&str> = room.iter().filter(|(_, left)| *left > 0).map(|(kind, _)| *kind).collect();
-        if kinds.is_empty() {
-            break;
+        let mut best: Option<(i64, Timestamp, JobId)> = None;
+        for (kind, places) in room {
+            if claimed.iter().filter(|job| job.kind == *kind).count() >= *places {
+                continue;
+            }
+            let found = find
+                .query_row(params![kind, tx.now()], |row| {
+                    Ok((-row.get::<_, i64>(1)?, row.get(2)?, row.get(0)?))
+                })
+                .optional()?;
+            best = [best, found].into_iter().flatten().min();
         }
-        let kinds = serde_json::to_string(&kinds).unwrap_or_default();
-        let found = tx
-            .prepare_cached(
-                "UPDATE jobs SET state = 'running', lease_owner = ?1, lease_until = ?2, attempts = attempts + 1,
-                     started_at = ?3, progress = 0
-                 WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND run_at <= ?3
-                             AND kind IN (SELECT value FROM json_each(?4))
-                             ORDER BY priority DESC, run_at, id LIMIT 1)
-                 RETURNING id, kind, payload, attempts, max_attempts, cancel_requested",
-            )?
-            .query_row(params![owner, tx.now() + lease, tx.now(), kinds], claimed_from_row)
-            .optional()?;
-        let Some(job) = found else { break };
-        if let Some((_, left)) = room.iter_mut().find(|(kind, _)| *kind == job.kind) {
-            *left -= 1;
-        }
-        claimed.push(job);
+        let Some((_, _, id)) = best else { break };
+        claimed.push(take.query_row(params![id, owner, tx.now() + lease, tx.now()], claimed_from_row)?);
     }
     Ok(claimed)
 }
@@ -177,9 +190,15 @@ pub(super) fn has_expired(conn: &Connection, now: Timestamp) -> db::Result<bool>
     Ok(statement.query_row([now], |row| row.get(0))?)
 }
 
-pub(super) fn renew(tx: &Tx<'_>, owner: &str, lease: Duration) -> db::Result<()> {
-    tx.prepare_cached("UPDATE jobs SET lease_until = ?2 WHERE state = 'running' AND lease_owner = ?1")?
-        .execute(params![owner, tx.now() + lease])?;
+/// Renews the leases of jobs that this process really runs. Others that still bear its name, because their end could
+/// not be written, run out.
+pub(super) fn renew(tx: &Tx<'_>, owner: &str, lease: Duration, jobs: &[JobId]) -> db::Result<()> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND state = 'running' AND lease_owner = ?2",
+    )?;
+    for job in jobs {
+        statement.execute(params![job, owner, tx.now() + lease])?;
+    }
     Ok(())
 }
 

@@ -62,7 +62,7 @@ async fn post_restoration(
     let mask = wanted.mask.as_deref().map(decode_mask).transpose()?;
     let request = Request { version: wanted.version_id, preset: wanted.preset, steps: wanted.steps, mask };
     let restoration = super::request(&app, &user.actor(), media, request).await?;
-    let location = format!("/api/v1/restorations/{}", restoration.id);
+    let location = format!("{}/api/v1/restorations/{}", app.config.server.base_path, restoration.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(restoration)))
 }
 
@@ -118,7 +118,7 @@ async fn cancel_restoration(
 
 /// A named list of steps.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Preset)]
+#[schema(as = PresetInfo)]
 struct PresetView {
     /// The name to ask for.
     name: Preset,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -20,6 +22,9 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
 /// How long a caller may take to send the head of a request, and how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections at once; more wait in the system's queue. Each takes a file descriptor and some kilobytes.
+const CONNECTIONS_MAX: usize = 4096;
 
 /// The pause after a connection could not be accepted: most likely there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +68,12 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
     builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = stopping.cancelled() => break,
+        };
         let (stream, peer) = tokio::select! {
             accepted = listening.listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -91,9 +101,13 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
                 Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
             }
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let builder = builder.clone();
+        let watcher = graceful.watcher();
         tokio::spawn(async move {
+            let _place = place;
+            let connection =
+                builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let connection = watcher.watch(connection);
             let silent = async {
                 if tokio::time::timeout(header_timeout, arrived.cancelled()).await.is_ok() {
                     std::future::pending::<()>().await;

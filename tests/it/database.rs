@@ -231,3 +231,28 @@ async fn a_long_write_does_not_lose_the_commit_signal() {
     insert(&db, 1).await.unwrap();
     waiting.await.unwrap().unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_changes_nothing_is_no_news() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    scratch_table(&db).await;
+    let mut commits = db.commits();
+    commits.mark_unchanged();
+    db.write(|tx| Ok::<_, Error>(tx.execute("DELETE FROM scratch WHERE n = 404", [])?)).await.unwrap();
+    assert!(!commits.has_changed().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_does_not_migrate_under_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    open(&dir).close();
+    let path = dir.path().join("safelight.db");
+    let conn = Connection::open(&path).unwrap();
+    conn.execute("DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)", [])
+        .unwrap();
+    drop(conn);
+    let refused = Db::open(&path, Role::Guest, Clock::system()).unwrap_err();
+    assert!(matches!(refused, Error::Outdated { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("safelight migrate up"), "{refused}");
+}

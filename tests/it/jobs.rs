@@ -381,7 +381,50 @@ async fn ended_jobs_are_forgotten_after_a_while() {
     theatre.enqueue(Play::FailForGood, Options::default()).await;
     theatre.runner().run_pending().await.unwrap();
     theatre.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(theatre.db.write(jobs::prune).await.unwrap(), 1);
+    assert_eq!(theatre.db.write(|tx| jobs::prune(tx, 100)).await.unwrap(), 1);
     theatre.clock.advance(Duration::from_secs(90 * 24 * 3600));
-    assert_eq!(theatre.db.write(jobs::prune).await.unwrap(), 1);
+    assert_eq!(theatre.db.write(|tx| jobs::prune(tx, 100)).await.unwrap(), 1);
+}
+
+/// A kind that never has room for a second one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Alone;
+
+impl Job for Alone {
+    const KIND: &'static str = "alone";
+    const CONCURRENCY: usize = 1;
+    type Context = Stage;
+    type Output = ();
+
+    async fn run(&self, stage: &Stage, running: &Running) -> Result<(), Failure> {
+        stage.started.notify_one();
+        running.cancelled().cancelled().await;
+        Err(Failure::Interrupted)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_for_room_keeps_nobody_busy() {
+    let theatre = Theatre::open().await;
+    for _ in 0..2 {
+        theatre.db.write(|tx| jobs::enqueue(tx, &Alone, Options::default())).await.unwrap();
+    }
+    let runner = Runner::server(theatre.stage.clone(), theatre.db.clone(), theatre.clock.clone(), 4)
+        .register::<Alone>();
+    let stopping = CancellationToken::new();
+    let running = tokio::spawn(runner.run(stopping.clone()));
+    theatre.stage.started.notified().await;
+    let mut commits = theatre.db.commits();
+    // The claim itself may still be on its way to being seen.
+    tokio::time::timeout(Duration::from_millis(500), commits.changed()).await.ok();
+    let before = *commits.borrow_and_update();
+    let more = tokio::time::timeout(Duration::from_secs(1), async {
+        while *commits.borrow_and_update() < before + 5 {
+            commits.changed().await.unwrap();
+        }
+    })
+    .await;
+    assert!(more.is_err(), "the runner committed again and again while there was nothing to do");
+    stopping.cancel();
+    running.await.unwrap();
 }

@@ -62,6 +62,15 @@ pub(super) fn inverse(y: &[Lanes; 8], x: &mut [Lanes; 8]) {
 /// A block of 8 x 8 for each lane.
 pub(super) type Blocks = [[Lanes; 8]; 8];
 
+/// Sets the block of one lane from its samples by row and column.
+pub(super) fn fill_lane(blocks: &mut Blocks, lane: usize, mut sample: impl FnMut(usize, usize) -> f32) {
+    for (v, row) in blocks.iter_mut().enumerate() {
+        for (u, lanes) in row.iter_mut().enumerate() {
+            lanes[lane] = sample(v, u);
+        }
+    }
+}
+
 /// Samples (row by row) to frequencies (entry `[v][u]`), in both directions, for each lane.
 #[inline(always)]
 pub(super) fn forward_blocks(blocks: &mut Blocks) {
@@ -73,8 +82,8 @@ pub(super) fn forward_blocks(blocks: &mut Blocks) {
     for u in 0..8 {
         let column = std::array::from_fn(|v| blocks[v][u]);
         forward(&column, &mut out);
-        for v in 0..8 {
-            blocks[v][u] = out[v];
+        for (row, lanes) in blocks.iter_mut().zip(&out) {
+            row[u] = *lanes;
         }
     }
 }
@@ -86,8 +95,8 @@ pub(super) fn inverse_blocks(blocks: &mut Blocks) {
     for u in 0..8 {
         let column = std::array::from_fn(|v| blocks[v][u]);
         inverse(&column, &mut out);
-        for v in 0..8 {
-            blocks[v][u] = out[v];
+        for (row, lanes) in blocks.iter_mut().zip(&out) {
+            row[u] = *lanes;
         }
     }
     for row in blocks.iter_mut() {

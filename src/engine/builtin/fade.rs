@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::canvas::{Canvas, Sample, Ticker, luma_of};
+use super::frames::{self, Area, Frame};
 use super::sliding::Space;
 use super::{Known, Verdict};
 use crate::engine::Error;
@@ -15,8 +16,17 @@ use crate::engine::Error;
 const TAIL: f64 = 0.0002;
 /// A stretched channel keeps at least this range, or noise would be all that is seen.
 const MIN_RANGE: f32 = 60.0;
+/// A picture whose hues spread less than this has only one.
+const ONE_HUE: f32 = 2.5;
 /// Share of its hue that a fully faded print of one hue keeps: the rest is the paper's yellowing.
 const TONE_KEPT: f32 = 0.3;
+/// Where dust or ragged rims reach beyond what the picture itself does, the curve of a print of one hue leaves them
+/// this much at each end instead of clipping them.
+const TOE: f32 = 10.0;
+/// Taking off a veil darkens the middle tones. Beside a border, those below this stay where they were.
+const MIDDLE: f32 = 118.0;
+/// How far they are lifted at most, as the slope added in the blacks.
+const MAX_LIFT: f32 = 0.4;
 /// Less evidence than this is not worth touching the picture for.
 const MIN_EVIDENCE: f32 = 0.05;
 
@@ -37,10 +47,29 @@ struct Evidence {
 }
 
 impl Evidence {
-    fn of(ends: &[Ends]) -> Self {
+    fn of<T: Sample>(canvas: &Canvas<'_, T>, frame: &Frame, monochrome: bool) -> Self {
+        let area = &frame.inside;
+        let short = area.columns.len().min(area.rows.len());
+        let side = (short / 48).max(8);
+        let tail = if frame.bordered { 0.01 } else { 0.002 };
+        let ends = block_ends(canvas, area, Blocks { side, apart: side, step: side / 4 }, tail);
         let low = ends.iter().map(|e| e.low).fold(f32::INFINITY, f32::min);
         let range = ends.iter().map(|e| e.high - e.low).fold(0.0, f32::max);
-        Self { blacks: ((low - 14.0) / 6.0).clamp(0.0, 1.0), range: ((208.0 - range) / 20.0).clamp(0.0, 1.0) }
+        let blacks = ((low - 14.0) / 6.0).clamp(0.0, 1.0);
+        // Beside the black and white of a border a plate or print can be judged more strictly.
+        if frame.bordered && monochrome {
+            return Self { blacks, range: ((236.0 - range) / 16.0).clamp(0.0, 1.0) };
+        }
+        let mut dull = ((208.0 - range) / 20.0).clamp(0.0, 1.0);
+        if blacks * dull > 0.0 {
+            // Small things may have the blacks and whites that no block has: windows, water, leaves.
+            let step = (short / 900).max(1);
+            let small = Blocks { side: 7 * step, apart: 2 * step, step };
+            let ends = block_ends(canvas, area, small, 0.0002);
+            let range = ends.iter().map(|e| e.high - e.low).fold(0.0, f32::max);
+            dull = dull.min(((206.0 - range) / 8.0).clamp(0.0, 1.0));
+        }
+        Self { blacks, range: dull }
     }
 
     /// Fading takes from both ends. Dull whites beside full blacks are a dark scene, and thin blacks beside full whites
@@ -52,7 +81,67 @@ impl Evidence {
 
 /// How much a picture has faded, 0..=1; other steps ask because a stretch will amplify what they leave.
 pub(super) fn evidence<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
-    Evidence::of(&robust_ends(canvas)).amount()
+    let frames = frames::find(canvas);
+    let of = |frame: &Frame| {
+        let monochrome = !canvas.has_colour() || hue(canvas, &frame.inside).spread < ONE_HUE;
+        Evidence::of(canvas, frame, monochrome).amount()
+    };
+    frames.iter().map(of).fold(0.0, f32::max)
+}
+
+/// What was found about one picture on a scan.
+struct Finding {
+    zone: Area,
+    evidence: Evidence,
+    hue: Hue,
+    monochrome: bool,
+    ends: Vec<Ends>,
+    /// The ends without dust, for a picture of one hue.
+    firm: Option<Ends>,
+    /// The median brightness of a picture of one hue with a border.
+    middle: Option<f32>,
+}
+
+impl Finding {
+    fn of<T: Sample>(canvas: &Canvas<'_, T>, frame: Frame, damaged: bool) -> Self {
+        let area = &frame.inside;
+        let hue = if canvas.has_colour() { hue(canvas, area) } else { Hue { spread: 0.0, toned: 0.0 } };
+        let monochrome = hue.spread < ONE_HUE;
+        let evidence = Evidence::of(canvas, &frame, monochrome);
+        if !monochrome {
+            let ends = channel_ends(canvas, area, damaged);
+            return Self { zone: frame.zone, evidence, hue, monochrome, ends, firm: None, middle: None };
+        }
+        let ends = |histogram: &[u32], tail| ends_of(histogram, 255.0 / 1023.0, tail);
+        let blocks = luma_medians(canvas, area, 4);
+        Self {
+            zone: frame.zone,
+            evidence,
+            hue,
+            monochrome,
+            ends: vec![ends(&luma_medians(canvas, area, 1), TAIL)],
+            firm: Some(ends(&blocks, if frame.bordered { 0.005 } else { 0.0005 })),
+            middle: frame.bordered.then(|| ends(&blocks, 0.5).low),
+        }
+    }
+
+    fn even(&self) -> bool {
+        self.ends.iter().all(|e| e.high - e.low < 2.0)
+    }
+
+    fn report(&self, colour: bool, mut verdict: Verdict) -> Verdict {
+        verdict = verdict
+            .with("blacks", f64::from(self.evidence.blacks))
+            .with("range", f64::from(self.evidence.range));
+        let names: &[&str] = if self.ends.len() == 3 { &["red", "green", "blue"] } else { &["luma"] };
+        for (name, ends) in names.iter().zip(self.firm.as_ref().map_or(&self.ends[..], std::slice::from_ref))
+        {
+            verdict = verdict
+                .with(&format!("{name}_low"), f64::from(ends.low))
+                .with(&format!("{name}_high"), f64::from(ends.high));
+        }
+        if colour { verdict.with("hue_spread", f64::from(self.hue.spread)) } else { verdict }
+    }
 }
 
 pub(super) fn run<T: Sample>(
@@ -62,40 +151,48 @@ pub(super) fn run<T: Sample>(
     ticker: &Ticker<'_>,
 ) -> Result<Verdict, Error> {
     let colour = canvas.has_colour();
-    let channels = channel_ends(canvas, known.mask.is_some());
+    let found: Vec<Finding> = frames::find(canvas)
+        .into_iter()
+        .map(|frame| Finding::of(canvas, frame, known.mask.is_some()))
+        .collect();
     ticker.check()?;
-    let hue = if colour { hue(canvas) } else { Hue { spread: 0.0, toned: 0.0 } };
-    let hue_spread = hue.spread;
-    let monochrome = hue_spread < 2.0;
-    let ends = if monochrome { vec![luma_ends(canvas)] } else { channels };
-    let evidence = Evidence::of(&robust_ends(canvas));
-    let amount = evidence.amount();
-    let report = |mut verdict: Verdict| {
-        verdict = verdict.with("blacks", f64::from(evidence.blacks)).with("range", f64::from(evidence.range));
-        let names: &[&str] = if ends.len() == 3 { &["red", "green", "blue"] } else { &["luma"] };
-        for (name, ends) in names.iter().zip(&ends) {
-            verdict = verdict
-                .with(&format!("{name}_low"), f64::from(ends.low))
-                .with(&format!("{name}_high"), f64::from(ends.high));
-        }
-        if colour { verdict.with("hue_spread", f64::from(hue_spread)) } else { verdict }
+    let Some(worst) = found.iter().max_by(|a, b| a.evidence.amount().total_cmp(&b.evidence.amount())) else {
+        return Ok(Verdict::skipped("There is no picture."));
     };
-    if amount < MIN_EVIDENCE {
+    let report = |verdict: Verdict| {
+        let verdict = worst.report(colour, verdict);
+        if found.len() > 1 { verdict.with("pictures", found.len() as f64) } else { verdict }
+    };
+    if worst.evidence.amount() < MIN_EVIDENCE {
         return Ok(report(Verdict::skipped("Blacks and whites are where they belong; nothing has faded.")));
     }
-    if ends.iter().all(|e| e.high - e.low < 2.0) {
+    if found.iter().all(Finding::even) {
         return Ok(report(Verdict::skipped(
             "The picture is one even tone; there is no contrast to bring back.",
         )));
     }
-    let amount = amount * strength;
-    let curves: Vec<Vec<f32>> = ends.iter().map(|&ends| curve::<T>(ends, amount)).collect();
-    if monochrome && colour {
-        stretch_brightness(canvas, &curves[0], 1.0 - amount * (1.0 - TONE_KEPT * hue.toned), ticker)?;
-    } else {
-        stretch_channels(canvas, &curves, ticker)?;
+    for finding in &found {
+        let amount = finding.evidence.amount() * strength;
+        if amount < MIN_EVIDENCE * strength || finding.even() {
+            continue;
+        }
+        match finding.firm {
+            Some(firm) => {
+                let mut curve = curve::<T>(finding.ends[0], firm, amount);
+                if let Some(middle) = finding.middle {
+                    lift(&mut curve, middle);
+                }
+                let tone = 1.0 - amount * (1.0 - TONE_KEPT * finding.hue.toned);
+                stretch_brightness(canvas, &finding.zone, &curve, if colour { tone } else { 1.0 }, ticker)?;
+            }
+            None => {
+                let curves: Vec<Vec<f32>> =
+                    finding.ends.iter().map(|&ends| curve::<T>(ends, ends, amount)).collect();
+                stretch_channels(canvas, &finding.zone, &curves, ticker)?;
+            }
+        }
     }
-    Ok(report(Verdict::applied(match (colour, monochrome) {
+    Ok(report(Verdict::applied(match (colour, worst.monochrome) {
         (true, false) => "Colours and contrast have faded; each dye was brought back to its full range.",
         (true, true) => {
             "Contrast has faded; brightness was brought back, the print's tone kept and its yellowing reduced."
@@ -104,30 +201,72 @@ pub(super) fn run<T: Sample>(
     })))
 }
 
-/// Maps sample values to values of 0..=255.
-fn curve<T: Sample>(ends: Ends, amount: f32) -> Vec<f32> {
-    let low = ends.low * amount;
-    let high = 255.0 - (255.0 - ends.high) * amount;
+/// Maps sample values to values of 0..=255: straight between the firm ends, and to the full ends with what is left.
+fn curve<T: Sample>(full: Ends, firm: Ends, amount: f32) -> Vec<f32> {
+    let toe = |room: f32| (room.max(0.0) / 2.0).min(TOE);
+    let (dark, light) = (toe(firm.low - full.low), toe(full.high - firm.high));
+    let low = firm.low * amount;
+    let high = 255.0 - (255.0 - firm.high) * amount;
     let range = (high - low).max(MIN_RANGE);
+    let slope = (255.0 - (dark + light) * amount) / range;
+    let (full_low, full_high) = (full.low * amount, 255.0 - (255.0 - full.high) * amount);
     let scale = 255.0 / T::MAX as f32;
-    (0..=T::MAX).map(|index| ((index as f32 * scale - low) / range * 255.0).clamp(0.0, 255.0)).collect()
+    let value = |value: f32| {
+        let straight = dark * amount + (value - low) * slope;
+        if value < low && low > full_low {
+            dark * amount * (value - full_low) / (low - full_low)
+        } else if value > high && full_high > high && range > MIN_RANGE {
+            255.0 - light * amount * (full_high - value) / (full_high - high)
+        } else {
+            straight
+        }
+    };
+    (0..=T::MAX).map(|index| value(index as f32 * scale).clamp(0.0, 255.0)).collect()
+}
+
+/// Bends a curve so that a dark or middle tone comes out as it went in; its ends stay.
+fn lift(curve: &mut [f32], middle: f32) {
+    let index = (middle / 255.0 * (curve.len() - 1) as f32) as usize;
+    let after = curve[index].clamp(1.0, 254.0);
+    let wanted = middle.min(MIDDLE) - after;
+    let bend = (wanted * 255.0 / (after * (255.0 - after))).clamp(0.0, MAX_LIFT);
+    for value in curve {
+        *value += bend * *value * (255.0 - *value) / 255.0;
+    }
 }
 
 fn stretch_channels<T: Sample>(
     canvas: &mut Canvas<'_, T>,
+    zone: &Area,
     curves: &[Vec<f32>],
     ticker: &Ticker<'_>,
 ) -> Result<(), Error> {
     let curves: Vec<Vec<T>> =
         curves.iter().map(|curve| curve.iter().map(|&value| T::put(value)).collect()).collect();
+    in_zone(canvas, zone, ticker, |pixel, _| {
+        for (sample, curve) in pixel.iter_mut().zip(&curves) {
+            *sample = curve[sample.index()];
+        }
+    })
+}
+
+/// Calls `change` for every pixel of a zone with the number of colours.
+fn in_zone<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    zone: &Area,
+    ticker: &Ticker<'_>,
+    change: impl Fn(&mut [T], usize) + Send + Sync,
+) -> Result<(), Error> {
     canvas.in_strips(
         0,
         ticker,
         || (),
         |(), strip| {
-            for pixel in strip.samples.chunks_exact_mut(strip.channels.count()) {
-                for (sample, curve) in pixel.iter_mut().zip(&curves) {
-                    *sample = curve[sample.index()];
+            let (count, colours) = (strip.channels.count(), strip.channels.colour_count());
+            for y in zone.rows.start.max(strip.start)..zone.rows.end.min(strip.end) {
+                let row = &mut strip.row_mut(y)[zone.columns.start * count..zone.columns.end * count];
+                for pixel in row.chunks_exact_mut(count) {
+                    change(pixel, colours);
                 }
             }
             Ok(())
@@ -139,99 +278,90 @@ fn stretch_channels<T: Sample>(
 /// white, which have no hue.
 fn stretch_brightness<T: Sample>(
     canvas: &mut Canvas<'_, T>,
+    zone: &Area,
     curve: &[f32],
     tone: f32,
     ticker: &Ticker<'_>,
 ) -> Result<(), Error> {
     let scale = T::MAX as f32 / 255.0;
-    canvas.in_strips(
-        0,
-        ticker,
-        || (),
-        |(), strip| {
-            let colours = strip.channels.colour_count();
-            for pixel in strip.samples.chunks_exact_mut(strip.channels.count()) {
-                let before = luma_of(pixel, colours);
-                let position = before * scale;
-                let index = (position as usize).min(T::MAX - 1);
-                let share = position - index as f32;
-                let after = curve[index] * (1.0 - share) + curve[index + 1] * share;
-                let taper = tone * (after / 40.0).min((255.0 - after) / 25.0).clamp(0.0, 1.0);
-                for sample in &mut pixel[..colours] {
-                    *sample = T::put(after + (sample.get() - before) * taper);
-                }
-            }
-            Ok(())
-        },
-    )
+    in_zone(canvas, zone, ticker, |pixel, colours| {
+        let before = luma_of(pixel, colours);
+        let position = before * scale;
+        let index = (position as usize).min(T::MAX - 1);
+        let share = position - index as f32;
+        let after = curve[index] * (1.0 - share) + curve[index + 1] * share;
+        let taper = tone * (after / 40.0).min((255.0 - after) / 25.0).clamp(0.0, 1.0);
+        for sample in &mut pixel[..colours] {
+            *sample = T::put(after + (sample.get() - before) * taper);
+        }
+    })
 }
 
-/// The part of the picture that counts: without 2 % on each side, where scanners leave a border.
-fn inner(len: usize) -> std::ops::Range<usize> {
-    let border = len / 50;
-    border..len - border
-}
-
-/// The ends that the evidence rests on: of the medians of blocks of about a fiftieth of the picture.
-fn robust_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Vec<Ends> {
-    let side = (canvas.width.min(canvas.height) / 48).max(8);
-    block_ends(canvas, side, side / 4, 0.002)
+/// How an area is cut into blocks whose medians are looked at.
+#[derive(Clone, Copy)]
+struct Blocks {
+    side: usize,
+    /// From one block to the next.
+    apart: usize,
+    /// From one pixel of a block to the next.
+    step: usize,
 }
 
 /// The ends of the medians of blocks: what scratches, dust and grain can't reach.
-fn block_ends<T: Sample>(canvas: &Canvas<'_, T>, side: usize, step: usize, tail: f64) -> Vec<Ends> {
+fn block_ends<T: Sample>(canvas: &Canvas<'_, T>, area: &Area, blocks: Blocks, tail: f64) -> Vec<Ends> {
     let colours = canvas.channels.colour_count();
-    let (columns, rows) = (inner(canvas.width), inner(canvas.height));
-    let ys: Vec<usize> = rows.clone().step_by(side).filter(|y| y + side <= rows.end).collect();
-    let histograms = ys
+    medians(area, blocks, colours, |x, y, channel| canvas.pixel(x, y)[channel].get())
+        .iter()
+        .map(|histogram| ends_of(histogram, 255.0 / 1023.0, tail))
+        .collect()
+}
+
+/// Histograms of the medians of blocks.
+fn medians(
+    area: &Area,
+    Blocks { side, apart, step }: Blocks,
+    planes: usize,
+    value: impl Fn(usize, usize, usize) -> f32 + Sync,
+) -> Vec<Vec<u32>> {
+    let starts = |range: &std::ops::Range<usize>| -> Vec<usize> {
+        range.clone().step_by(apart).filter(|start| start + side <= range.end).collect()
+    };
+    let columns = starts(&area.columns);
+    starts(&area.rows)
         .into_par_iter()
+        .with_min_len(1 + 64 / side)
         .fold(
-            || vec![vec![0u32; 1024]; colours],
+            || vec![vec![0u32; 1024]; planes],
             |mut histograms, y| {
                 let mut values = Vec::with_capacity(side * side);
-                for x in columns.clone().step_by(side).filter(|x| x + side <= columns.end) {
-                    for (channel, histogram) in histograms.iter_mut().enumerate() {
+                for &x in &columns {
+                    for (plane, histogram) in histograms.iter_mut().enumerate() {
                         values.clear();
                         for v in (y..y + side).step_by(step) {
                             for u in (x..x + side).step_by(step) {
-                                values.push(canvas.pixel(u, v)[channel].index());
+                                values.push((value(u, v, plane) * (1023.0 / 255.0) + 0.5) as u16);
                             }
                         }
                         let middle = values.len() / 2;
                         let (_, median, _) = values.select_nth_unstable(middle);
-                        histogram[*median * 1023 / T::MAX] += 1;
+                        histogram[usize::from(*median).min(1023)] += 1;
                     }
                 }
                 histograms
             },
         )
-        .reduce(|| vec![vec![0u32; 1024]; colours], merge);
-    histograms.iter().map(|histogram| ends_of(histogram, 255.0 / 1023.0, tail)).collect()
+        .reduce(|| vec![vec![0u32; 1024]; planes], merge)
 }
 
 /// The ends that a channel is stretched between. Where damage was filled, single pixels of it may be left at the rim.
-fn channel_ends<T: Sample>(canvas: &Canvas<'_, T>, damaged: bool) -> Vec<Ends> {
-    if damaged { block_ends(canvas, 4, 1, 0.0005) } else { block_ends(canvas, 1, 1, TAIL) }
+fn channel_ends<T: Sample>(canvas: &Canvas<'_, T>, area: &Area, damaged: bool) -> Vec<Ends> {
+    let (side, tail) = if damaged { (4, 0.0005) } else { (1, TAIL) };
+    block_ends(canvas, area, Blocks { side, apart: side, step: 1 }, tail)
 }
 
-fn luma_ends<T: Sample>(canvas: &Canvas<'_, T>) -> Ends {
-    const BINS: usize = 1024;
-    let columns = inner(canvas.width);
-    let histograms = inner(canvas.height)
-        .into_par_iter()
-        .with_min_len(64)
-        .fold(
-            || vec![vec![0u32; BINS]],
-            |mut histograms, y| {
-                for x in columns.clone() {
-                    let bin = canvas.luma(x, y) * ((BINS - 1) as f32 / 255.0) + 0.5;
-                    histograms[0][(bin as usize).min(BINS - 1)] += 1;
-                }
-                histograms
-            },
-        )
-        .reduce(|| vec![vec![0u32; BINS]], merge);
-    ends_of(&histograms[0], 255.0 / (BINS - 1) as f32, TAIL)
+fn luma_medians<T: Sample>(canvas: &Canvas<'_, T>, area: &Area, side: usize) -> Vec<u32> {
+    let blocks = Blocks { side, apart: side, step: 1 };
+    medians(area, blocks, 1, |x, y, _| canvas.luma(x, y)).swap_remove(0)
 }
 
 fn merge(mut into: Vec<Vec<u32>>, other: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
@@ -261,42 +391,80 @@ fn ends_of(histogram: &[u32], scale: f32, tail: f64) -> Ends {
 
 /// What the colours of a picture have in common.
 struct Hue {
-    /// How far the colours of pixels of equal brightness differ (root mean square of Cb and Cr around their mean per
-    /// brightness): near 0 in a picture of one hue.
+    /// How far the picture is from having a single hue, as a root mean square in Cb and Cr: pixels of equal brightness
+    /// that differ, hues across the principal one, and hues opposite to it. Near 0 in a toned or grey picture.
     spread: f32,
     /// Whether the mean hue is one that prints are toned in, 0..=1: with green between red and blue it is brown, sepia
     /// or the blue of a cyanotype, else the magenta or green of dyes that failed.
     toned: f32,
 }
 
-fn hue<T: Sample>(canvas: &Canvas<'_, T>) -> Hue {
+/// Sums over the pixels of like brightness.
+#[derive(Clone, Copy, Default)]
+struct Tint {
+    count: f64,
+    blue: f64,
+    red: f64,
+    blue_blue: f64,
+    red_red: f64,
+    blue_red: f64,
+}
+
+impl Tint {
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.blue += other.blue;
+        self.red += other.red;
+        self.blue_blue += other.blue_blue;
+        self.red_red += other.red_red;
+        self.blue_red += other.blue_red;
+    }
+
+    /// Sum of squares around the mean.
+    fn scatter(&self) -> f64 {
+        self.blue_blue + self.red_red - (self.blue * self.blue + self.red * self.red) / self.count.max(1.0)
+    }
+}
+
+fn hue<T: Sample>(canvas: &Canvas<'_, T>, area: &Area) -> Hue {
     const BINS: usize = 64;
-    let step = (((canvas.width * canvas.height) as f32 / 500_000.0).sqrt() as usize).max(1);
-    // Per bin of brightness: count, sums and sums of squares of both.
-    let mut bins = [[0.0f64; 5]; BINS];
-    for y in inner(canvas.height).step_by(step) {
-        for x in inner(canvas.width).step_by(step) {
+    let step = (((area.columns.len() * area.rows.len()) as f32 / 500_000.0).sqrt() as usize).max(1);
+    let mut bins = [Tint::default(); BINS];
+    for y in area.rows.clone().step_by(step) {
+        for x in area.columns.clone().step_by(step) {
             let [luma, blue, red] = Space::YCbCr.split(canvas.pixel(x, y));
-            let bin = &mut bins[((luma / 4.0) as usize).min(BINS - 1)];
             let (blue, red) = (f64::from(blue), f64::from(red));
-            for (sum, value) in bin.iter_mut().zip([1.0, blue, red, blue * blue, red * red]) {
-                *sum += value;
-            }
+            bins[((luma / 4.0) as usize).min(BINS - 1)].add(&Tint {
+                count: 1.0,
+                blue,
+                red,
+                blue_blue: blue * blue,
+                red_red: red * red,
+                blue_red: blue * red,
+            });
         }
     }
-    let (mut count, mut variance, mut cb, mut cr) = (0.0, 0.0, 0.0, 0.0);
-    for [n, blue, red, blue_square, red_square] in bins {
-        if n > 0.0 {
-            count += n;
-            cb += blue;
-            cr += red;
-            variance += (blue_square - blue * blue / n).max(0.0) + (red_square - red * red / n).max(0.0);
-        }
+    let mut all = Tint::default();
+    for bin in &bins {
+        all.add(bin);
     }
-    let (red, green, blue) = (1.402 * cr, -0.344 * cb - 0.714 * cr, 1.772 * cb);
+    let count = all.count.max(1.0);
+    let within: f64 = bins.iter().map(Tint::scatter).sum::<f64>().max(0.0) / (2.0 * count);
+    // The principal hue is the main axis of all colours around grey.
+    let (half, difference) = ((all.blue_blue + all.red_red) / 2.0, (all.blue_blue - all.red_red) / 2.0);
+    let root = difference.hypot(all.blue_red);
+    let across = (half - root).max(0.0) / count;
+    let angle = 0.5 * all.blue_red.atan2(difference);
+    let (mut one_way, mut other_way) = (0.0, 0.0);
+    for bin in bins.iter().filter(|bin| bin.count > 0.0) {
+        let along = (bin.blue * angle.cos() + bin.red * angle.sin()) / bin.count;
+        *(if along > 0.0 { &mut one_way } else { &mut other_way }) += bin.count * along * along;
+    }
+    let opposite = f64::min(one_way, other_way) / count;
+    let (red, green, blue) = (1.402 * all.red, -0.344 * all.blue - 0.714 * all.red, 1.772 * all.blue);
     let between = if (red - blue).abs() > 0.0 { (green - blue) / (red - blue) } else { 0.0 };
     Hue {
-        spread: (variance / (2.0 * f64::max(count, 1.0))).sqrt() as f32,
+        spread: (within + across + opposite).sqrt() as f32,
         toned: (between.min(1.0 - between) / 0.25).clamp(0.0, 1.0) as f32,
     }
 }

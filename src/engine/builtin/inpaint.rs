@@ -259,19 +259,15 @@ fn pass_over(plane: &mut [f32; SIDE * SIDE], marked: &[bool], starts: &[usize], 
     for chunk in starts.chunks(LANES) {
         let mut blocks = [[[0.0f32; LANES]; 8]; 8];
         for (lane, start) in chunk.iter().enumerate() {
-            for v in 0..8 {
-                for (u, value) in plane[start + v * SIDE..][..8].iter().enumerate() {
-                    blocks[v][u][lane] = *value;
-                }
-            }
+            dct::fill_lane(&mut blocks, lane, |v, u| plane[start + v * SIDE + u]);
         }
         let weight = shrink(&mut blocks, threshold);
         for (lane, start) in chunk.iter().enumerate() {
-            for v in 0..8 {
-                let row = start + v * SIDE;
-                for u in 0..8 {
-                    sums[row + u] += blocks[v][u][lane] * weight[lane];
-                    weights[row + u] += weight[lane];
+            for (v, row) in blocks.iter().enumerate() {
+                for (u, lanes) in row.iter().enumerate() {
+                    let index = start + v * SIDE + u;
+                    sums[index] += lanes[lane] * weight[lane];
+                    weights[index] += weight[lane];
                 }
             }
         }

@@ -11,11 +11,14 @@ mod deblock;
 mod deblur;
 mod denoise;
 mod fade;
+mod frames;
 mod inpaint;
 mod local_contrast;
 mod noise;
 mod quantisation;
 mod sliding;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

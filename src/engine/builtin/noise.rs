@@ -84,13 +84,10 @@ fn row_of_blocks<T: Sample>(
     for chunk in usable.chunks(LANES) {
         let mut planes = [[[[0.0; LANES]; 8]; 8]; 3];
         for (lane, &x) in chunk.iter().enumerate() {
-            for v in 0..8 {
-                for u in 0..8 {
-                    let values = space.split(&canvas.pixel(x + u, y + v)[..colours]);
-                    for plane in 0..space.planes() {
-                        planes[plane][v][u][lane] = values[plane];
-                    }
-                }
+            for (plane, blocks) in planes.iter_mut().enumerate().take(space.planes()) {
+                dct::fill_lane(blocks, lane, |v, u| {
+                    space.split(&canvas.pixel(x + u, y + v)[..colours])[plane]
+                });
             }
         }
         let mut means = [0.0; LANES];
@@ -99,7 +96,7 @@ fn row_of_blocks<T: Sample>(
             if plane == 0 {
                 means = blocks[0][0];
             }
-            for (lane, &x) in chunk.iter().enumerate() {
+            for lane in 0..chunk.len() {
                 let coefficients: [f32; 64] = std::array::from_fn(|i| blocks[i / 8][i % 8][lane]);
                 // Flat paper and clipped areas carry no noise to measure.
                 let power: f32 = coefficients[1..].iter().map(|c| c * c).sum();

@@ -112,13 +112,11 @@ fn blocks_at<T: Sample>(canvas: &Canvas<'_, T>, dy: usize, dx: usize, count: usi
         let mut clipped = [0; LANES];
         for (lane, index) in chunk.iter().enumerate() {
             let (x, y) = (dx + index % across * 8, dy + index / across * 8);
-            for v in 0..8 {
-                for u in 0..8 {
-                    let pixel = &canvas.pixel(x + u, y + v)[..colours];
-                    clipped[lane] += usize::from(pixel.iter().any(|s| s.index() == 0 || s.index() == T::MAX));
-                    blocks[v][u][lane] = canvas.luma(x + u, y + v);
-                }
-            }
+            dct::fill_lane(&mut blocks, lane, |v, u| {
+                let pixel = &canvas.pixel(x + u, y + v)[..colours];
+                clipped[lane] += usize::from(pixel.iter().any(|s| s.index() == 0 || s.index() == T::MAX));
+                canvas.luma(x + u, y + v)
+            });
         }
         dct::forward_blocks(&mut blocks);
         for lane in (0..chunk.len()).filter(|&lane| clipped[lane] <= 1) {

@@ -221,6 +221,9 @@ fn load<T: Sample>(strip: &Strip<'_, T>, space: Space, layout: &Layout, planes: 
     }
 }
 
+/// A row of a plane before and after, and the share of the difference to apply.
+type Change<'a> = (&'a [f32], &'a [f32], f32);
+
 /// Adds what the filter changed to the samples of the strip.
 fn store<T: Sample>(
     strip: &mut Strip<'_, T>,
@@ -236,7 +239,7 @@ fn store<T: Sample>(
         let index = y - strip.start + HALO;
         let row = strip.row_mut(y);
         let span = index * stride..(index + 1) * stride;
-        let planes: [Option<(&[f32], &[f32], f32)>; 3] = std::array::from_fn(|plane| {
+        let planes: [Option<Change<'_>>; 3] = std::array::from_fn(|plane| {
             let filter = filters[plane].as_ref()?;
             Some((
                 &scratch.source[plane][span.clone()],

@@ -14,6 +14,9 @@ use crate::library::names;
 /// Up to here sorting what fits is quicker than walking past what does not.
 const FEW: usize = 2000;
 
+/// Groups of three characters that are looked up; what they find is compared with the whole text anyway.
+const PARTS_MAX: usize = 16;
+
 /// All pictures, as a range of media types.
 const IMAGES: (&str, &str) = ("image/", "image0");
 
@@ -127,6 +130,7 @@ fn few_named(conn: &Connection, name: &str) -> Result<Option<String>> {
     }
     let mut parts: Vec<String> = chars
         .windows(3)
+        .take(PARTS_MAX)
         .map(|part| format!("\"{}\"", part.iter().collect::<String>().replace('"', "\"\"")))
         .collect();
     parts.sort_unstable();

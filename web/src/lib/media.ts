@@ -9,7 +9,8 @@ const shown = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'im
 export const browserShows = (contentType: string) => shown.has(contentType);
 
 type Preset = 'thumb' | 'grid' | 'screen';
-export const contentOf = (media: Media, preset?: Preset) => address(`/media/${media.id}/content`, { preset });
+// Says which content is meant, so that the answer may be kept for ever.
+export const contentOf = (media: Media, preset?: Preset) => address(`/media/${media.id}/content`, { preset, v: media.sha256.slice(0, 12) });
 export const downloadOf = (media: Media) => address(`/media/${media.id}/content`, { download: 1 });
 export const renditionOf = (rendition: Rendition, preset?: Preset) => address(`/media/${rendition.media_id}/renditions/${rendition.id}/content`, { preset });
 export const renditionDownload = (rendition: Rendition) => address(`/media/${rendition.media_id}/renditions/${rendition.id}/content`, { download: 1 });

@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { defineConfig } from '@playwright/test';
+
+/** Chromium as the system has it; nothing is downloaded. */
+function chromium(): string {
+  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+      const path = join(folder, name);
+      if (existsSync(path)) return path;
+    }
+  }
+  throw new Error('There is no Chromium on the PATH. scripts/bootstrap test installs it.');
+}
+
+const desktop = { viewport: { width: 1440, height: 900 } };
+const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+const only = process.env.SAFELIGHT_SCREENSHOTS;
+
+export default defineConfig({
+  outputDir: 'test-results',
+  // The server and the browser share the machine: more workers make each wait for the other.
+  workers: 1,
+  forbidOnly: !!process.env.CI,
+  timeout: 90_000,
+  expect: { timeout: 15_000 },
+  reporter: [['list', { printSteps: false }]],
+  use: {
+    actionTimeout: 15_000,
+    navigationTimeout: 30_000,
+    locale: 'en-GB',
+    colorScheme: 'light',
+    contextOptions: { reducedMotion: 'reduce' },
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: chromium(),
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  projects: only
+    ? [{ name: 'screenshots', testMatch: 'screenshots.ts', use: { ...desktop, trace: 'off' } }]
+    : [
+        { name: 'desktop', testMatch: '*.spec.ts', use: desktop },
+        { name: 'phone', testMatch: ['first-path.spec.ts', 'library.spec.ts', 'viewer.spec.ts'], grepInvert: /@desktop/, use: phone },
+      ],
+});

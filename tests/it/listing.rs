@@ -1,0 +1,86 @@
+//! Lists of a large library. Run by hand for the figures: the test says what it found.
+
+use std::time::{Duration, Instant};
+
+use safelight::library::{self, Filter, Kind, Slug, Sort, SortBy};
+
+use crate::fill::fill;
+use crate::support::TestServer;
+
+/// Lists pages in every order and with every filter, deep ones too, and returns the slowest with its name.
+async fn slowest(server: &TestServer, repeat: usize) -> Vec<(Duration, String)> {
+    let bucket = || Slug::parse("photos").ok();
+    let filters = [
+        ("everything", Filter::default()),
+        ("bucket", Filter { bucket: bucket(), ..Filter::default() }),
+        ("folder", Filter { bucket: bucket(), folder: Some("2004/07".into()), ..Filter::default() }),
+        ("common name", Filter { name: Some("img_".into()), ..Filter::default() }),
+        ("fifth of names", Filter { name: Some("garden".into()), ..Filter::default() }),
+        ("rare name", Filter { name: Some("0004711".into()), ..Filter::default() }),
+        ("no such name", Filter { name: Some("nowhere".into()), ..Filter::default() }),
+        ("two letters", Filter { name: Some("ch".into()), ..Filter::default() }),
+        ("pictures", Filter { kind: Some(Kind::Image), ..Filter::default() }),
+        ("others", Filter { kind: Some(Kind::Other), ..Filter::default() }),
+        ("no such type", Filter { kind: Some(Kind::Type("image/png".into())), ..Filter::default() }),
+        ("trash", Filter { trashed: true, ..Filter::default() }),
+    ];
+    let mut figures = Vec::new();
+    for (name, filter) in filters {
+        for by in [SortBy::Created, SortBy::Name, SortBy::Taken, SortBy::Size] {
+            for descending in [false, true] {
+                let sort = Sort { by, descending };
+                let mut worst = Duration::ZERO;
+                for _ in 0..repeat {
+                    let mut after = None;
+                    for _ in 0..4 {
+                        let started = Instant::now();
+                        let page = library::list(&server.app, filter.clone(), sort, after.clone(), 101)
+                            .await
+                            .unwrap();
+                        worst = worst.max(started.elapsed());
+                        after = page.last().map(|media| media.position(sort));
+                        if page.len() < 101 {
+                            break;
+                        }
+                    }
+                }
+                figures.push((worst, format!("{name} by {by:?} {descending}")));
+            }
+        }
+    }
+    figures.sort_unstable_by(|a, b| b.cmp(a));
+    figures
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filled_library_lists_in_every_way() {
+    let server = TestServer::start().await;
+    server.setup_owner().await;
+    fill(&server.app.db, 5000).await.unwrap();
+    for (_, what) in slowest(&server, 1).await {
+        assert!(!what.is_empty());
+    }
+    let filter = Filter { name: Some("Garden".into()), ..Filter::default() };
+    let found = library::list(&server.app, filter, Sort::default(), None, 5000).await.unwrap();
+    assert_eq!(found.len(), 1000);
+    let filter = Filter { kind: Some(Kind::Other), ..Filter::default() };
+    let found = library::list(&server.app, filter, Sort::default(), None, 5000).await.unwrap();
+    assert_eq!(found.len(), 100);
+    let bucket = library::get_bucket(&server.app, &Slug::parse("photos").unwrap()).await.unwrap();
+    assert_eq!(bucket.media_count, 5000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; SAFELIGHT_TEST_MEDIA sets how many media"]
+async fn the_slowest_lists_of_a_million() {
+    #[expect(clippy::disallowed_methods, reason = "a figure for a measurement by hand")]
+    let count = std::env::var("SAFELIGHT_TEST_MEDIA").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let server = TestServer::start().await;
+    server.setup_owner().await;
+    let started = Instant::now();
+    fill(&server.app.db, count).await.unwrap();
+    eprintln!("filled {count} in {:?}", started.elapsed());
+    for (worst, what) in slowest(&server, 3).await.into_iter().take(25) {
+        eprintln!("{worst:>12.1?}  {what}");
+    }
+}
