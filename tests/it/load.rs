@@ -1,7 +1,7 @@
 //! Many at once: whatever eight uploaders and sixteen readers ask for is answered, and never with «busy».
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,6 +15,9 @@ use super::support::Browser;
 
 const UPLOADERS: u64 = 8;
 const READERS: usize = 16;
+
+/// What every picture of this test shows.
+static PICTURE: LazyLock<Vec<u8>> = LazyLock::new(noisy_jpeg);
 
 /// What each kind of request has come to.
 #[derive(Default)]
@@ -114,7 +117,7 @@ async fn upload(owner: &Browser, tally: &Tally, known: &Known, number: u64) {
     let is_picture = content.is_multiple_of(3);
     let bytes = if is_picture {
         // What follows the end of a JPEG makes it another file, and the same picture.
-        [noisy_jpeg(), content.to_le_bytes().to_vec()].concat()
+        [&PICTURE[..], &content.to_le_bytes()].concat()
     } else {
         noise(content, usize::try_from(content.wrapping_mul(7919) % 120_000).unwrap()).to_vec()
     };
