@@ -1,5 +1,5 @@
 /**
- * Makes the pictures of the README from a demonstration instance: `SAFELIGHT_SCREENSHOTS=1 npx playwright test`.
+ * Makes the pictures of the README from a demonstration instance: `npm run screenshots`.
  * They show the repository's own sample pictures and nothing else.
  */
 import { writeFileSync } from 'node:fs';

@@ -32,7 +32,7 @@ test('without a network the page stays, says so, and goes on by itself afterward
   await context.setOffline(true);
   await expect(page.getByText('You are offline.')).toBeVisible();
   await expectAccessible(page);
-  await choose(page, () => page.getByRole('button', { name: 'Upload', exact: true }).click(), { name: 'late.png', mimeType: 'image/png', buffer: gradient(200, 200, 3) } as never);
+  await choose(page, () => page.getByRole('button', { name: 'Upload', exact: true }).click(), { name: 'late.png', mimeType: 'image/png', buffer: gradient(200, 200, 3) });
   await expect(page.getByRole('heading', { name: '1 file not uploaded' })).toBeVisible();
   await context.setOffline(false);
   await expect(page.getByText('You are offline.')).toBeHidden();

@@ -28,7 +28,7 @@ test('several files go in at once, and a bad one stops none of them', async ({ p
     { name: 'tree\u202egnp.exe', mimeType: 'image/png', buffer: gradient(300, 200, 2) },
     { name: 'note.txt', mimeType: 'text/plain', buffer: text() },
     { name: 'three.png', mimeType: 'image/png', buffer: gradient(200, 300, 3) },
-  ] as never);
+  ]);
   await expect(tray(page).getByRole('heading', { name: '1 file not uploaded' })).toBeVisible();
   await expect(tray(page).getByText('Done')).toHaveCount(3);
   await expect(tray(page).locator('li.failed .wrong')).toHaveText(/\w{3}.*\./);
@@ -90,7 +90,7 @@ test('a chosen folder keeps its structure', async ({ page }) => {
 
 test('a second file of the same name gets a number', async ({ page }) => {
   for (const tint of [31, 32]) {
-    await choose(page, () => upload(page), { name: 'twin.png', mimeType: 'image/png', buffer: gradient(200, 200, tint) } as never);
+    await choose(page, () => upload(page), { name: 'twin.png', mimeType: 'image/png', buffer: gradient(200, 200, tint) });
     await expect(tray(page).getByRole('heading', { name: `${tint - 30} file${tint > 31 ? 's' : ''} uploaded` })).toBeVisible();
   }
   await expect(inGrid(page, 'twin.png')).toBeVisible();
@@ -103,7 +103,7 @@ test('a long upload shows how far it is and can be cancelled', async ({ page, co
   await network.send('Network.enable');
   const slowly = (bytesPerSecond: number) => network.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond });
   await slowly(large.length / 12);
-  await choose(page, () => upload(page), { name: 'long.png', mimeType: 'image/png', buffer: large } as never);
+  await choose(page, () => upload(page), { name: 'long.png', mimeType: 'image/png', buffer: large });
   const bar = tray(page).getByRole('progressbar', { name: 'All uploads' });
   await expect.poll(async () => Number(await bar.getAttribute('aria-valuenow'))).toBeGreaterThan(0);
   await expect(tray(page).getByText(/B\/s/)).toBeVisible();

@@ -1,6 +1,6 @@
 /** What people do with a page: by finger, by mouse and by keyboard alone. */
 import { readFileSync } from 'node:fs';
-import type { Locator, Page } from '@playwright/test';
+import type { FileChooser, Locator, Page } from '@playwright/test';
 import { expect } from './test.ts';
 
 /** Goes through the page with Tab until the focus is there, as somebody without a mouse does. */
@@ -55,9 +55,9 @@ export const swipe = (page: Page, from: Point, to: Point) => finger(page, from, 
 export const dragByFinger = (page: Page, from: Point, to: Point) => finger(page, from, to, 900, true);
 
 /** Gives files to whatever opens a file dialog. */
-export async function choose(page: Page, open: () => Promise<unknown>, files: Parameters<Awaited<ReturnType<Page['waitForEvent']>>['setFiles']>[0] | string | string[]) {
+export async function choose(page: Page, open: () => Promise<unknown>, files: Parameters<FileChooser['setFiles']>[0]) {
   const [dialog] = await Promise.all([page.waitForEvent('filechooser'), open()]);
-  await dialog.setFiles(files as string);
+  await dialog.setFiles(files);
 }
 
 /** Saves what a click or a key downloads, and reads it. */
