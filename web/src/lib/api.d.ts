@@ -634,7 +634,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a user another password
-         * @description All of the user's sessions end.
+         * @description All of the user's sessions end. One's own password is changed with `/auth/password`, which asks for the present one.
          */
         post: operations["set_password"];
         delete?: never;
@@ -1212,7 +1212,7 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
-        Page_Preset: {
+        Page_PresetInfo: {
             /** @description The rows. */
             items: {
                 /** @description What it does, in a sentence. */
@@ -1420,6 +1420,17 @@ export interface components {
          * @enum {string}
          */
         Preset: "auto" | "gentle" | "strong";
+        /** @description A named list of steps. */
+        PresetInfo: {
+            /** @description What it does, in a sentence. */
+            description: string;
+            /** @description The name to ask for. */
+            name: components["schemas"]["Preset"];
+            /** @description Its steps. */
+            steps: components["schemas"]["StepRequest"][];
+            /** @description What a person calls it. */
+            title: string;
+        };
         /** @description The problem document on the wire (RFC 9457, `application/problem+json`). */
         Problem: {
             /** @description A sentence for a person. */
@@ -1737,17 +1748,6 @@ export interface components {
          * @enum {string}
          */
         Visibility: "private" | "public";
-        /** @description A named list of steps. */
-        PresetInfo: {
-            /** @description What it does, in a sentence. */
-            description: string;
-            /** @description The name to ask for. */
-            name: components["schemas"]["Preset"];
-            /** @description Its steps. */
-            steps: components["schemas"]["StepRequest"][];
-            /** @description What a person calls it. */
-            title: string;
-        };
     };
     responses: never;
     parameters: never;
@@ -2822,7 +2822,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Preset"];
+                    "application/json": components["schemas"]["Page_PresetInfo"];
                 };
             };
         };
@@ -3170,6 +3170,12 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
