@@ -55,6 +55,7 @@ async fn measure(quick: bool, million: bool) -> Result<()> {
     let time = Duration::from_secs(if quick { 2 } else { 5 });
     bench.readers(&appliance, media, time).await?;
     bench.uploaders(&appliance, time).await?;
+    bench.restorations(&appliance, 4).await?;
     drop(appliance);
     if million {
         bench.fill(1_000_000 - media).await?;
@@ -339,8 +340,46 @@ impl Bench {
             );
             load.await?.say(&format!("uploads of 100 kB {kind}, {CALLERS} uploaders"));
         }
+        Ok(())
+    }
+
+    /// Restores the sample some times, and looks at what stays in memory after all the work.
+    async fn restorations(&self, appliance: &Appliance, count: u64) -> Result<()> {
+        let from = Instant::now();
+        let mut waiting = Vec::new();
+        for number in 0..count {
+            let bytes = [pictures::sample_file()?.as_slice(), &number.to_be_bytes()].concat();
+            let form = Form::new().part("file", Part::bytes(bytes).file_name("boathouse.jpg"));
+            let made = self.http.post(self.url("/api/v1/media")).multipart(form).send().await?;
+            let made: Value = made.json().await?;
+            let id = made["items"][0]["id"].as_str().context("the sample was not taken")?;
+            let asked = self.http.post(self.url(&format!("/api/v1/media/{id}/restorations")));
+            let asked: Value = asked.json(&json!({ "preset": "auto" })).send().await?.json().await?;
+            waiting.push(asked["id"].as_str().context("the restoration was not taken")?.to_owned());
+        }
+        for id in waiting {
+            loop {
+                let seen = self.http.get(self.url(&format!("/api/v1/restorations/{id}"))).send().await?;
+                let seen: Value = seen.json().await?;
+                match seen["state"].as_str() {
+                    Some("succeeded") => break,
+                    Some("queued" | "running") => {}
+                    _ => bail!("a restoration has become {seen}"),
+                }
+                ensure!(from.elapsed() < PATIENCE * 3, "restorations don't come to an end");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        let took = from.elapsed();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        say("resident memory 5 s after all that", &appliance.memory()?.to_string(), None);
+        let resident = appliance.memory()?;
+        say(
+            &format!("{count} restorations of 2 MP by the server"),
+            &format!("{:.1} s", took.as_secs_f64()),
+            None,
+        );
+        let met = resident.own_mib() < 40.0;
+        say("its own memory 5 s after all that", &resident.to_string(), Some(("< 40 MiB", met)));
         Ok(())
     }
 }
@@ -394,9 +433,16 @@ struct Memory {
     file_mib: f64,
 }
 
+impl Memory {
+    /// Without pages of files, such as the program and the database, which the system takes back when it likes.
+    const fn own_mib(&self) -> f64 {
+        self.total_mib - self.file_mib
+    }
+}
+
 impl std::fmt::Display for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} MiB, {:.1} its own", self.total_mib, self.total_mib - self.file_mib)
+        write!(f, "{:.1} MiB, {:.1} its own", self.total_mib, self.own_mib())
     }
 }
 

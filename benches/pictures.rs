@@ -13,8 +13,12 @@ use safelight::imaging::{
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sample/boathouse-1974.jpg");
 
+pub(crate) fn sample_file() -> Result<Vec<u8>> {
+    Ok(fs::read(SAMPLE)?)
+}
+
 fn sample() -> Result<Image> {
-    let image = imaging::decode_bytes(&fs::read(SAMPLE)?, &Options::held(Limits::default()))?.image;
+    let image = imaging::decode_bytes(&sample_file()?, &Options::held(Limits::default()))?.image;
     anyhow::ensure!(image.channels == Channels::Rgb, "the sample has lost its colour");
     Ok(image)
 }

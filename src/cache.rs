@@ -103,6 +103,30 @@ impl DiskCache {
         flight.await
     }
 
+    /// Removes the files whose name begins so. Blocks.
+    ///
+    /// # Errors
+    /// When the folder can't be read or a file can't be removed.
+    pub fn remove_all(&self, prefix: &str) -> io::Result<()> {
+        self.0.load()?;
+        let names: Vec<String> = {
+            let mut shelf = lock(&self.0.shelf);
+            let names: Vec<String> =
+                shelf.files.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+            for name in &names {
+                shelf.forget(name);
+            }
+            names
+        };
+        for name in names {
+            match fs::remove_file(self.0.path(&name)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes on disk, as far as this process knows.
     pub fn size_bytes(&self) -> u64 {
         lock(&self.0.shelf).total_bytes

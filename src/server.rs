@@ -3,11 +3,14 @@
 mod health;
 mod listen;
 
+use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware;
+use axum::response::IntoResponse;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::Predicate;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -65,6 +68,7 @@ pub fn router(app: App) -> Router {
     let document = document.to_json().unwrap_or_default();
     let mut router = api
         .merge(admin::documentation(document))
+        .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(CompressionLayer::new().compress_when(IsJson))
@@ -83,7 +87,23 @@ pub fn router(app: App) -> Router {
             HeaderValue::from_static(value),
         ));
     }
-    router.layer(middleware::from_fn(api::trace_requests))
+    router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(api::trace_requests))
+}
+
+/// A handler that panics is our fault; the caller gets an answer all the same.
+fn panicked(panic: Box<dyn Any + Send>) -> axum::response::Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Problem::internal(std::io::Error::other(format!("a handler panicked: {text}"))).into_response()
+}
+
+/// The answer to a method that an address of the API does not have; which ones it has is added by the router.
+fn method_not_allowed() -> Problem {
+    let detail = "This address can't be used in this way.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }
 
 /// Answers of the API gain by compression; files and pictures are sent as they are, with their length and ranges.

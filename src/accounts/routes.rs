@@ -206,15 +206,19 @@ async fn change_user(
 
 /// Gives a user another password
 ///
-/// All of the user's sessions end.
+/// All of the user's sessions end. One's own password is changed with `/auth/password`, which asks for the present one.
 #[utoipa::path(post, path = "/users/{id}/password", tag = "accounts", params(("id" = UserId, Path)),
-    responses((status = 204), (status = 401), (status = 403), (status = 404), (status = 422)))]
+    responses((status = 204), (status = 401), (status = 403), (status = 404), (status = 409), (status = 422)))]
 async fn set_password(
     State(app): State<App>,
     current: Allowed<may::UsersManage>,
     Path(id): Path<UserId>,
     Json(form): Json<PasswordReset>,
 ) -> Result<StatusCode, Problem> {
+    if id == current.id() {
+        let detail = "Change your own password on your account page, which asks for the present one.";
+        return Err(Problem::new(StatusCode::CONFLICT, "own-password", detail));
+    }
     users::set_password(&app.db, &current.editor(), id, form.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }

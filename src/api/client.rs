@@ -29,20 +29,25 @@ impl FromRequestParts<App> for Client {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip().to_canonical());
-        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+        // A header may come in several lines, which count as one: a proxy adds its own after the caller's.
+        let last_first = |name: &str| {
+            let lines: Vec<&str> =
+                parts.headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).collect();
+            lines.into_iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim)
+        };
         let trusted = |address: IpAddr| app.config.server.trusts(address);
         let mut address = peer;
         let mut secure = app.config.server.public_url.as_ref().is_some_and(PublicUrl::is_https);
         if trusted(peer) {
             // Each proxy appends the address it saw: the last one that is not itself a trusted proxy is the caller.
-            for hop in header("x-forwarded-for").unwrap_or_default().rsplit(',') {
-                let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+            for hop in last_first("x-forwarded-for") {
+                let Ok(hop) = hop.parse::<IpAddr>() else { break };
                 address = hop.to_canonical();
                 if !trusted(address) {
                     break;
                 }
             }
-            if let Some(proto) = header("x-forwarded-proto") {
+            if let Some(proto) = last_first("x-forwarded-proto").next() {
                 secure = proto.eq_ignore_ascii_case("https");
             }
         }

@@ -1,17 +1,39 @@
 //! Extractors whose rejections are problem documents.
 
+use std::time::Duration;
+
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Problem;
 
+/// How long a JSON body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
 /// A JSON body, in and out.
-#[derive(Debug, Clone, Copy, FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+#[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = axum::Json::<T>::from_request(request, state);
+        match tokio::time::timeout(BODY_TIME, read).await {
+            Ok(Ok(axum::Json(value))) => Ok(Self(value)),
+            Ok(Err(rejection)) => Err(rejection.into()),
+            Err(_) => Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request-stalled",
+                "The request's body took too long to arrive.",
+            )),
+        }
+    }
+}
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {

@@ -103,7 +103,7 @@ impl Problem {
         Self::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "disk-full",
-            "The server's disk is full. Nothing of this request was kept.",
+            "The server's disk is full. Nothing of this was kept.",
         )
     }
 

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use super::{GlobalArgs, config, generated, import, migrate, openapi, restore, serve, settings, user};
+use super::{
+    GlobalArgs, allocator, config, generated, import, migrate, openapi, restore, serve, settings, user,
+};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::db::{Db, Role};
@@ -57,6 +59,7 @@ enum Command {
 ///
 /// Exit codes: 0 fine, 1 it failed, 2 wrong usage.
 pub fn main() -> ExitCode {
+    allocator::return_large_buffers();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(e) => {
@@ -99,6 +102,7 @@ fn manage_people(
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
     let config = settings(&global.flags(), environment)?;
+    super::keep_files_private();
     let data_dir = DataDir::create(&config.data_dir)?;
     let db = Db::open(&data_dir.database(), Role::Guest, Clock::system())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -113,6 +117,7 @@ fn import_folder(
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
     let config = settings(&global.flags(), environment)?;
+    super::keep_files_private();
     let data_dir = DataDir::open(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -30,9 +30,9 @@ pub struct ImportArgs {
     /// Folder whose files are copied into the library, with the folders in it
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: PathBuf,
-    /// Bucket that they go into
+    /// Bucket that they go into [default: the oldest one]
     #[arg(long, value_name = "SLUG")]
-    bucket: String,
+    bucket: Option<String>,
     /// Folder of the bucket that they go into [default: the top]
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
     folder: String,
@@ -71,8 +71,13 @@ struct Summary {
 /// # Errors
 /// When the folder can't be read at all, or there is no such bucket.
 pub async fn run(args: &ImportArgs, app: &App) -> anyhow::Result<ExitCode> {
-    let bucket = Slug::parse(&args.bucket)?;
-    library::get_bucket(app, &bucket).await.with_context(|| format!("the bucket {bucket}"))?;
+    let bucket = match &args.bucket {
+        Some(slug) => {
+            let slug = Slug::parse(slug)?;
+            library::get_bucket(app, &slug).await.with_context(|| format!("the bucket {slug}"))?.slug
+        }
+        None => library::first_bucket(app).await?.slug,
+    };
     if !args.dir.is_dir() {
         bail!("{} is not a folder", args.dir.display());
     }

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 it failed, 2 wrong usage.
 
+mod allocator;
 mod command;
 pub mod config;
 mod demo;
@@ -70,6 +71,11 @@ pub(crate) fn put(data: &[u8]) -> anyhow::Result<()> {
 /// Writes JSON to standard output, indented for people, with a line end.
 pub(crate) fn put_json(value: &serde_json::Value) -> anyhow::Result<()> {
     put(format!("{value:#}\n").as_bytes())
+}
+
+/// Makes every file that this process creates its owner's alone: the database holds what nobody else should read.
+pub(crate) fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 /// The checked configuration of a command. What it says when something is wrong names every mistake.

@@ -44,7 +44,7 @@ pub struct RestoreArgs {
     /// A step and its strength from 0 (off) to 1, such as denoise=0.5; changes the preset where there is one
     #[arg(long = "step", value_name = "NAME=STRENGTH", value_parser = parse_step)]
     pub steps: Vec<StepRequest>,
-    /// A picture of the same size that is white where the input is damaged; for a single input
+    /// A PNG of the same size that is white where the input is damaged; for a single input
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub mask: Option<PathBuf>,
     /// Format of the results [default: the input's]

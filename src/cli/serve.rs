@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -43,6 +44,7 @@ pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> 
         folder.path().clone_into(&mut config.data_dir);
     }
     start_log(&config.log)?;
+    super::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start")?;
     runtime.block_on(serve(config, args.demo))?;
     // A blocking call that hangs must not keep the process alive.
@@ -51,6 +53,8 @@ pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> 
 }
 
 async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
+    // Before anything is there that would have to be put away: until somebody listens, a signal ends the process.
+    let mut signals = Signals::listen()?;
     let data_dir = DataDir::create(&config.data_dir)?;
     let _lock = data_dir.lock_for_server()?;
     let address = config.server.listen;
@@ -67,7 +71,10 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))
         + &app.config.server.base_path;
     if demo {
-        demo::fill(&app, &url).await?;
+        tokio::select! {
+            filled = demo::fill(&app, &url) => filled?,
+            () = signals.next() => return Ok(()),
+        }
     } else if let Some(token) = accounts::setup_token(&app).await? {
         println!(
             "Open {url}/setup?token={token} to create the owner's account (valid for 30 minutes, once)."
@@ -76,20 +83,32 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         println!("Safelight is at {url}");
     }
 
-    let runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
-    let http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
+    let mut runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
+    let mut http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    stop_signal().await?;
+    // Neither ends before it is told to: if one does, whoever restarts services should hear of it.
+    let died = tokio::select! {
+        () = signals.next() => None,
+        ended = &mut runner => Some(anyhow::anyhow!("the job runner has stopped: {ended:?}")),
+        ended = &mut http => Some(anyhow::anyhow!("the listener has stopped: {ended:?}")),
+    };
     tracing::info!("stopping");
     app.stopping.cancel();
+    let drained = async {
+        for task in [runner, http] {
+            if !task.is_finished() {
+                let _ = task.await;
+            }
+        }
+    };
     // A second signal ends the waiting.
     tokio::select! {
-        _ = async { (http.await, runner.await) } => {}
-        _ = stop_signal() => tracing::warn!("stopping at once"),
+        () = drained => {}
+        () = signals.next() => tracing::warn!("stopping at once"),
     }
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.context("can't close the database")?;
-    Ok(())
+    died.map_or(Ok(()), Err)
 }
 
 /// Opens what a process on a data directory works with.
@@ -117,15 +136,24 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
     })
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("can't wait for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask the process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("can't wait for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn start_log(log: &Log) -> anyhow::Result<()> {

@@ -12,7 +12,10 @@ use super::source::{ReadSeek, Scan};
 
 const NAME: &str = "GIF";
 
-/// Walks over all blocks, which is cheap, to count the frames.
+/// Blocks that are walked over to count the frames, of 255 bytes each: after these there are at least so many.
+const MAX_BLOCKS: u32 = 1_000_000;
+
+/// Walks over the blocks, which is cheap, to count the frames.
 pub(super) fn header(source: &mut dyn ReadSeek) -> Result<Header, Error> {
     let mut scan = Scan::new(source, NAME)?;
     scan.skip(6)?;
@@ -33,7 +36,9 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<Header, Error> {
 
 fn walk(scan: &mut Scan<'_>, header: &mut Header) -> Result<(), Error> {
     let mut transparent = false;
-    loop {
+    let mut blocks = 0;
+    while blocks < MAX_BLOCKS {
+        blocks += 1;
         match scan.u8()? {
             0x3b => return Ok(()),
             0x21 => {
@@ -42,7 +47,7 @@ fn walk(scan: &mut Scan<'_>, header: &mut Header) -> Result<(), Error> {
                     transparent = flags & 1 != 0;
                     scan.skip(u64::from(size.saturating_sub(1)))?;
                 }
-                skip_blocks(scan)?;
+                skip_blocks(scan, &mut blocks)?;
             }
             0x2c => {
                 let (left, top) = (scan.u16_le()?, scan.u16_le()?);
@@ -58,24 +63,27 @@ fn walk(scan: &mut Scan<'_>, header: &mut Header) -> Result<(), Error> {
                 header.frames = header.frames.saturating_add(1);
                 skip_palette(scan, flags)?;
                 scan.skip(1)?;
-                skip_blocks(scan)?;
+                skip_blocks(scan, &mut blocks)?;
             }
             _ => return Err(Error::broken(NAME, "an unknown block")),
         }
     }
+    Ok(())
 }
 
 fn skip_palette(scan: &mut Scan<'_>, flags: u8) -> Result<(), Error> {
     if flags & 0x80 != 0 { scan.skip(3 << ((flags & 7) + 1)) } else { Ok(()) }
 }
 
-fn skip_blocks(scan: &mut Scan<'_>) -> Result<(), Error> {
-    loop {
+fn skip_blocks(scan: &mut Scan<'_>, blocks: &mut u32) -> Result<(), Error> {
+    while *blocks < MAX_BLOCKS {
+        *blocks += 1;
         match scan.u8()? {
-            0 => return Ok(()),
+            0 => break,
             size => scan.skip(u64::from(size))?,
         }
     }
+    Ok(())
 }
 
 /// Decodes the first frame to RGB, or RGBA if it is transparent or leaves some of the canvas empty.

@@ -15,6 +15,9 @@ pub(super) const GPS_DIRECTORY: u16 = 0x8825;
 /// Values longer than this are not metadata that anybody reads.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 
+/// Entries that are read of all directories of a file together; cameras write some hundred.
+const MAX_ENTRIES: u64 = 20_000;
+
 /// One entry of a directory; its value is read on demand.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -60,6 +63,7 @@ pub(super) struct Directories<'a> {
     scan: Scan<'a>,
     pub(super) little_endian: bool,
     big_tiff: bool,
+    entries_left: u64,
     /// Where the first directory stands.
     pub(super) first: u64,
 }
@@ -73,7 +77,7 @@ impl<'a> Directories<'a> {
             b"MM" => false,
             _ => return Err(Error::broken("TIFF", "the byte order mark is missing")),
         };
-        let mut this = Self { scan, little_endian, big_tiff: false, first: 0 };
+        let mut this = Self { scan, little_endian, big_tiff: false, entries_left: MAX_ENTRIES, first: 0 };
         match this.u16()? {
             42 => this.first = u64::from(this.u32()?),
             43 => {
@@ -105,11 +109,11 @@ impl<'a> Directories<'a> {
 
     /// Reads the directory at `offset`.
     pub(super) fn directory(&mut self, offset: u64) -> Result<Directory, Error> {
-        self.scan.go_to(offset)?;
-        let count = if self.big_tiff { self.u64()? } else { u64::from(self.u16()?) };
-        if count > 4096 {
-            return Err(Error::broken("TIFF", format!("a directory of {count} entries")));
-        }
+        let count = self.entry_count(offset)?;
+        self.entries_left = self
+            .entries_left
+            .checked_sub(count)
+            .ok_or_else(|| Error::broken("TIFF", format!("more than {MAX_ENTRIES} entries")))?;
         let inline_bytes = if self.big_tiff { 8 } else { 4 };
         let mut entries = Vec::new();
         for _ in 0..count {
@@ -126,6 +130,23 @@ impl<'a> Directories<'a> {
         let next = if self.big_tiff { self.u64() } else { self.u32().map(u64::from) };
         // Some cameras end their block without the pointer to the next directory.
         Ok(Directory { entries, next: next.unwrap_or(0) })
+    }
+
+    /// Goes to the directory at `offset`, up to its first entry.
+    fn entry_count(&mut self, offset: u64) -> Result<u64, Error> {
+        self.scan.go_to(offset)?;
+        let count = if self.big_tiff { self.u64()? } else { u64::from(self.u16()?) };
+        if count > 4096 {
+            return Err(Error::broken("TIFF", format!("a directory of {count} entries")));
+        }
+        Ok(count)
+    }
+
+    /// Reads where the directory after the one at `offset` stands, without a look at the entries.
+    pub(super) fn next_of(&mut self, offset: u64) -> Result<u64, Error> {
+        let count = self.entry_count(offset)?;
+        self.scan.skip(count * if self.big_tiff { 20 } else { 12 })?;
+        Ok(if self.big_tiff { self.u64() } else { self.u32().map(u64::from) }.unwrap_or(0))
     }
 
     /// Reads a value of at most `max_bytes`, in little-endian order.

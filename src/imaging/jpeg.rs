@@ -19,6 +19,12 @@ const MAX_SCANS: u32 = 100;
 /// Profiles of printing presses are the longest, at a few megabytes.
 const MAX_ICC_BYTES: usize = 16 << 20;
 
+/// Segments in front of the pixels, and the bytes of rubbish between them and of those that decoding needs: many times
+/// what a camera writes.
+const MAX_SEGMENTS: u32 = 10_000;
+const MAX_RUBBISH_BYTES: u32 = 1 << 20;
+const MAX_ESSENTIAL_BYTES: usize = 4 << 20;
+
 /// How a JPEG file was compressed: what a deblocking filter needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JpegInfo {
@@ -102,6 +108,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     if scan.u16_be()? != 0xffd8 {
         return Err(Error::broken(NAME, "it does not start like one"));
     }
+    let too_long = || Error::broken(NAME, "the picture does not begin for too long");
     let mut frame = None;
     let mut quant_tables: Vec<QuantTable> = Vec::new();
     let mut icc_parts: Vec<(u8, Vec<u8>)> = Vec::new();
@@ -109,14 +116,22 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     let mut exif = None;
     let mut adobe = false;
     let mut essential = vec![0xff, 0xd8];
+    let (mut segments, mut rubbish) = (0, 0);
     let first_scan_at = loop {
+        let endless = segments > MAX_SEGMENTS || essential.len() > MAX_ESSENTIAL_BYTES;
+        (!endless).then_some(()).ok_or_else(too_long)?;
+        segments += 1;
         // Between segments there may be fill bytes, and in careless files other rubbish.
         let mut marker = scan.u8()?;
         while marker != 0xff {
             marker = scan.u8()?;
+            rubbish += 1;
+            (rubbish <= MAX_RUBBISH_BYTES).then_some(()).ok_or_else(too_long)?;
         }
         while marker == 0xff {
             marker = scan.u8()?;
+            rubbish += 1;
+            (rubbish <= MAX_RUBBISH_BYTES).then_some(()).ok_or_else(too_long)?;
         }
         match marker {
             0x00 | 0x01 | 0xd0..=0xd8 => continue,
@@ -157,7 +172,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
             essential.extend(&body);
         }
     };
-    let Frame { width, height, bit_depth, components, progressive } =
+    let Frame { width, height, bit_depth, components, progressive, lossless } =
         frame.ok_or_else(|| Error::broken(NAME, "it does not say how big the picture is"))?;
     let colour = match components.len() {
         1 => Colour::Gray,
@@ -174,7 +189,10 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     header.has_icc = icc.is_some();
     header.exif = exif;
     header.extra_bytes_per_pixel = if several_scans { 2 * components.len() as u64 } else { 0 };
-    header.loads_whole_file = true;
+    // What is kept without loss has no frequencies of which some could be left out.
+    header.reduces = !lossless;
+    // Once as it is, and once more without the segments that libjpeg-turbo stumbles over.
+    header.file_copies = 2;
     let info = JpegInfo { quant_tables, components, progressive };
     Ok(JpegHeader { header, icc, info, inverted_inks: adobe, essential, first_scan_at })
 }
@@ -185,6 +203,7 @@ struct Frame {
     bit_depth: u8,
     components: Vec<JpegComponent>,
     progressive: bool,
+    lossless: bool,
 }
 
 fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, Error> {
@@ -216,6 +235,7 @@ fn read_frame(marker: u8, body: &[u8]) -> Result<Frame, Error> {
         bit_depth: *bit_depth,
         components,
         progressive: matches!(marker, 0xc2 | 0xc6 | 0xca | 0xce),
+        lossless: matches!(marker, 0xc3 | 0xc7 | 0xcb | 0xcf),
     })
 }
 
@@ -363,14 +383,23 @@ fn has_end(bytes: &[u8], first_scan_at: u64) -> bool {
     false
 }
 
-/// Decodes a JPEG stream that is part of another file: no profile, no reduction.
+/// Decodes a JPEG stream that is part of another file: no profile, no reduction. What it says of itself is compared with
+/// what the file says before anything is allocated.
 ///
 /// # Errors
-/// When the stream's size is not the expected one, or it is damaged.
-pub(super) fn decode_part(bytes: &[u8], max_width: u32, max_height: u32) -> Result<Image, Error> {
+/// When the stream is larger than its place or has more components, or it is damaged.
+pub(super) fn decode_part(
+    bytes: &[u8],
+    max_width: u32,
+    max_height: u32,
+    max_components: u64,
+) -> Result<Image, Error> {
     let head = header(&mut std::io::Cursor::new(bytes))?;
     if head.header.width > max_width || head.header.height > max_height {
         return Err(Error::broken(NAME, "a part is larger than its place"));
+    }
+    if head.info.components.len() as u64 > max_components {
+        return Err(Error::broken(NAME, "a part has more colours than its place"));
     }
     Ok(decode(bytes, &head, 1)?.image)
 }

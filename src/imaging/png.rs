@@ -14,6 +14,9 @@ use super::source::{ReadSeek, Scan};
 
 const NAME: &str = "PNG";
 
+/// Chunks that are looked at: with the usual 8 KB each, those of 800 MB.
+const MAX_CHUNKS: u32 = 100_000;
+
 /// Reads the chunks in front of the pixels, and for EXIF also those behind.
 pub(super) fn header(source: &mut dyn ReadSeek) -> Result<Header, Error> {
     let mut scan = Scan::new(source, NAME)?;
@@ -39,9 +42,18 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<Header, Error> {
     let mut header = Header::new(width, height, bit_depth, colour);
     // Interlaced rows arrive in seven passes, and 16 bits need a second buffer then.
     header.extra_bytes_per_pixel = if interlaced != 0 && bit_depth == 16 { 8 } else { 0 };
+    header.reduces = interlaced == 0;
     let mut pixels_found = false;
+    let mut chunks = 0;
     // A file that is cut off behind its header still has one.
     while let (Ok(length), Ok(kind)) = (scan.u32_be(), scan.array::<4>()) {
+        chunks += 1;
+        if chunks > MAX_CHUNKS {
+            // What decides about the pixels stands in front of them.
+            let reason = || Error::broken(NAME, "too many chunks in front of the pixels");
+            pixels_found.then_some(()).ok_or_else(reason)?;
+            break;
+        }
         let mut left = u64::from(length);
         match &kind {
             b"IEND" => break,

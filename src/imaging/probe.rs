@@ -76,8 +76,11 @@ pub struct Probe {
     pub exif: Option<Vec<u8>>,
     /// How a JPEG was compressed.
     pub jpeg: Option<JpegInfo>,
+    /// Whether the decoder can reduce the sides while decoding.
+    pub(super) reduces: bool,
     extra_bytes_per_pixel: u64,
-    loads_whole_file: bool,
+    extra_bytes: u64,
+    file_copies: u64,
     file_bytes: u64,
 }
 
@@ -105,9 +108,9 @@ impl Probe {
     /// The same when the decoder reduces the sides while decoding.
     pub(super) fn decode_bytes_reduced(&self, reduction: u32) -> u64 {
         let reduction = u64::from(reduction.max(1));
-        let file = if self.loads_whole_file { self.file_bytes } else { 0 };
+        let file = self.file_bytes.saturating_mul(self.file_copies);
         // Small change for tables, rows and libraries.
-        let fixed = (1 << 20) + u64::from(self.width) * 64;
+        let fixed = (1 << 20) + u64::from(self.width) * 64 + self.extra_bytes;
         self.image_bytes() / (reduction * reduction)
             + self.pixels() * self.extra_bytes_per_pixel
             + file
@@ -124,10 +127,14 @@ pub(super) struct Header {
     pub(super) frames: u32,
     pub(super) has_icc: bool,
     pub(super) exif: Option<Vec<u8>>,
+    /// Whether the decoder can reduce the sides while decoding.
+    pub(super) reduces: bool,
     /// What decoding needs beside the picture itself.
     pub(super) extra_bytes_per_pixel: u64,
-    /// Whether decoding needs the file in memory.
-    pub(super) loads_whole_file: bool,
+    /// What it needs whatever the picture's size.
+    pub(super) extra_bytes: u64,
+    /// How often decoding needs the file in memory.
+    pub(super) file_copies: u64,
 }
 
 impl Header {
@@ -140,8 +147,10 @@ impl Header {
             frames: 1,
             has_icc: false,
             exif: None,
+            reduces: false,
             extra_bytes_per_pixel: 0,
-            loads_whole_file: false,
+            extra_bytes: 0,
+            file_copies: 0,
         }
     }
 }
@@ -196,8 +205,10 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             metadata: exif.map(Metadata::read).unwrap_or_default(),
             exif: header.exif,
             jpeg: jpeg_info,
+            reduces: header.reduces,
             extra_bytes_per_pixel: header.extra_bytes_per_pixel,
-            loads_whole_file: header.loads_whole_file,
+            extra_bytes: header.extra_bytes,
+            file_copies: header.file_copies,
             file_bytes,
         })
     })

@@ -23,8 +23,11 @@ const NAME: &str = "TIFF";
 /// What the samples mean: 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 inks, 6 YCbCr.
 const PHOTOMETRIC: u16 = 0x0106;
 
-/// Pages after these are not counted.
-const MAX_PAGES: u32 = 10_000;
+/// Pages after these are not counted: there are at least so many.
+const MAX_PAGES: u32 = 1000;
+
+/// Tiles may be larger than the picture, whose last ones are filled up, but not by more than real ones are.
+const MAX_TILE_SIDE: u32 = 4096;
 
 /// What the first directory says.
 pub(super) struct TiffHeader {
@@ -48,6 +51,16 @@ struct JpegParts {
     parts: Vec<(u64, u64)>,
     part_width: u32,
     part_height: u32,
+}
+
+impl JpegParts {
+    /// Bytes that decoding any one of them takes: its samples, which may be kept as coefficients of 16 bits before, and
+    /// its stream, which is read, joined with the tables and perhaps copied once more.
+    fn working_bytes(&self, samples_per_pixel: u64) -> u64 {
+        let pixels = u64::from(self.part_width) * u64::from(self.part_height);
+        let longest = self.parts.iter().map(|(_, length)| *length).max().unwrap_or(0);
+        (pixels * samples_per_pixel * 3).saturating_add(longest.saturating_mul(3))
+    }
 }
 
 /// Reads the first directory and counts the others.
@@ -99,8 +112,9 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<TiffHeader, Error> {
         .find(ICC_PROFILE)
         .and_then(|entry| directories.value(entry, 16 << 20).ok())
         .filter(|icc| !icc.is_empty());
+    let (part_width, part_height) = part_size(&mut directories, &first, width, height)?;
     let jpeg = match compression {
-        7 => Some(jpeg_parts(&mut directories, &first, width, height)?),
+        7 => Some(jpeg_parts(&mut directories, &first, (width, height), (part_width, part_height))?),
         6 => return Err(Error::unsupported(NAME, "old-style JPEG compression")),
         _ => None,
     };
@@ -108,9 +122,16 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<TiffHeader, Error> {
     let mut header = Header::new(width, height, bit_depth, colour);
     header.has_icc = icc.is_some();
     header.exif = ExifFields::read(&mut directories).to_block();
-    // The crate's own buffer, with all samples of a pixel, beside the picture that is made of it.
-    let apart = if colour == Colour::CmykAlpha { 5 } else { 0 };
-    header.extra_bytes_per_pixel = (samples_per_pixel + apart) * if bit_depth > 8 { 2 } else { 1 };
+    if let Some(jpeg) = &jpeg {
+        header.extra_bytes = jpeg.working_bytes(samples_per_pixel);
+    } else {
+        // The crate's own buffer, with all samples of a pixel, beside the picture that is made of it, and the row of a
+        // tile, which may be wider than the picture.
+        let sample_bytes = if bit_depth > 8 { 2 } else { 1 };
+        let apart = if colour == Colour::CmykAlpha { 5 } else { 0 };
+        header.extra_bytes_per_pixel = (samples_per_pixel + apart) * sample_bytes;
+        header.extra_bytes = u64::from(part_width) * samples_per_pixel * sample_bytes;
+    }
     header.frames = count_pages(&mut directories, &first);
     let black_is_zero = if directories.little_endian { [1, 0] } else { [0, 1] };
     let patch = first
@@ -137,32 +158,53 @@ fn count_pages(directories: &mut Directories<'_>, first: &Directory) -> u32 {
     let mut next = first.next;
     let mut seen = vec![directories.first];
     while next != 0 && pages < MAX_PAGES && !seen.contains(&next) {
-        let Ok(directory) = directories.directory(next) else { break };
+        let Ok(following) = directories.next_of(next) else { break };
         seen.push(next);
         pages += 1;
-        next = directory.next;
+        next = following;
     }
     pages
+}
+
+fn missing_parts() -> Error {
+    Error::broken(NAME, "its strips are missing")
+}
+
+fn is_tiled(first: &Directory) -> bool {
+    first.find(0x0144).is_some()
+}
+
+/// Size in pixels of the tiles or strips that the picture is cut into.
+fn part_size(
+    directories: &mut Directories<'_>,
+    first: &Directory,
+    width: u32,
+    height: u32,
+) -> Result<(u32, u32), Error> {
+    let mut side = |tag| {
+        directories.number(first, tag).and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0)
+    };
+    if !is_tiled(first) {
+        return Ok((width.max(1), side(0x0116).unwrap_or(height).min(height).max(1)));
+    }
+    let part_width = side(0x0142).ok_or_else(missing_parts)?;
+    let part_height = side(0x0143).ok_or_else(missing_parts)?;
+    let largest = |side: u32| side.checked_next_multiple_of(16).unwrap_or(side).max(MAX_TILE_SIDE);
+    if part_width > largest(width) || part_height > largest(height) {
+        let reason = format!("tiles of {part_width} x {part_height} for a picture of {width} x {height}");
+        return Err(Error::broken(NAME, reason));
+    }
+    Ok((part_width, part_height))
 }
 
 fn jpeg_parts(
     directories: &mut Directories<'_>,
     first: &Directory,
-    width: u32,
-    height: u32,
+    (width, height): (u32, u32),
+    (part_width, part_height): (u32, u32),
 ) -> Result<JpegParts, Error> {
-    let missing = || Error::broken(NAME, "its strips are missing");
-    let side = |directories: &mut Directories<'_>, tag| {
-        directories.number(first, tag).and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0)
-    };
-    let tiled = first.find(0x0144).is_some();
-    let (offsets, lengths, part_width, part_height) = if tiled {
-        let part_width = side(directories, 0x0142).ok_or_else(missing)?;
-        let part_height = side(directories, 0x0143).ok_or_else(missing)?;
-        (0x0144, 0x0145, part_width, part_height)
-    } else {
-        (0x0111, 0x0117, width, side(directories, 0x0116).unwrap_or(height).min(height.max(1)))
-    };
+    let missing = missing_parts;
+    let (offsets, lengths) = if is_tiled(first) { (0x0144, 0x0145) } else { (0x0111, 0x0117) };
     let count = u64::from(width.div_ceil(part_width)) * u64::from(height.div_ceil(part_height));
     let mut numbers = |tag| directories.numbers(first.find(tag).ok_or_else(missing)?, 1 << 17);
     let (offsets, lengths) = (numbers(offsets)?, numbers(lengths)?);
@@ -426,12 +468,12 @@ fn decode_jpeg_parts(
         let mut scan = super::source::Scan::new(source, NAME)?;
         scan.go_to(*offset)?;
         let stream = join_tables(&parts.tables, &scan.block(*length)?, head.photometric)?;
-        let part = jpeg::decode_part(&stream, parts.part_width, parts.part_height)?;
+        let (left, top) = (index % across * parts.part_width, index / across * parts.part_height);
+        let part = jpeg::decode_part(&stream, parts.part_width, parts.part_height, head.samples_per_pixel)?;
         let Samples::U8(part_samples) = &part.samples else { continue };
         if part.channels != wanted {
             return Err(Error::broken(NAME, "a strip has other colours than the file says"));
         }
-        let (left, top) = (index % across * parts.part_width, index / across * parts.part_height);
         let columns = part.width.min(width - left) as usize * count;
         let rows = part.height.min(height - top) as usize;
         for (y, row) in part_samples.chunks_exact(part.width as usize * count).take(rows).enumerate() {

@@ -238,7 +238,7 @@ impl Plan {
             width: pixels(area.width),
             height: pixels(area.height),
             orientation: probe.orientation,
-            reduction: reduction(probe.format, 1.0 / scale),
+            reduction: reduction(probe, 1.0 / scale),
         }
     }
 
@@ -258,8 +258,11 @@ impl Plan {
 
 /// How much the decoder reduces, leaving the resizer enough to be sharp: it averages boxes, which blurs less the more
 /// pixels remain for each of the result.
-fn reduction(format: Format, wanted: f64) -> u32 {
-    match format {
+fn reduction(probe: &Probe, wanted: f64) -> u32 {
+    if !probe.reduces {
+        return 1;
+    }
+    match probe.format {
         Format::Jpeg => [8, 4, 2].into_iter().find(|factor| wanted >= f64::from(*factor) * 1.4).unwrap_or(1),
         Format::Png => ((wanted / 2.0) as u32).max(1),
         _ => 1,

@@ -10,6 +10,9 @@ use super::source::{ReadSeek, Scan};
 
 const NAME: &str = "WebP";
 
+/// Chunks that are looked at, most of which are frames: there are at least so many.
+const MAX_CHUNKS: u32 = 100_000;
+
 /// What the container says.
 pub(super) struct WebpHeader {
     pub(super) header: Header,
@@ -38,14 +41,16 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
     }
     scan.skip(4)?;
     let mut header = Header::new(0, 0, 8, Colour::Rgb);
-    header.loads_whole_file = true;
+    header.file_copies = 1;
     // libwebp's own rows, and for lossless pictures a second copy.
     header.extra_bytes_per_pixel = 4;
     let mut icc = None;
     let mut first_frame = None;
     let mut frames = 0_u32;
     let mut extended = false;
-    while scan.position() + 8 <= end {
+    let mut chunks = 0;
+    while scan.position() + 8 <= end && chunks < MAX_CHUNKS {
+        chunks += 1;
         let kind = scan.array::<4>()?;
         let length = u64::from(scan.u32_le()?);
         let start = scan.position();
@@ -83,6 +88,8 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
             b"ANMF" if length >= 16 => {
                 frames = frames.saturating_add(1);
                 if first_frame.is_none() {
+                    // Its chunks are copied into a file of their own.
+                    header.file_copies = 2;
                     let (left, top) = (u24(&mut scan)? * 2, u24(&mut scan)? * 2);
                     let (width, height) = (u24(&mut scan)? + 1, u24(&mut scan)? + 1);
                     scan.skip(4)?;

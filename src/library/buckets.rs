@@ -65,6 +65,14 @@ pub async fn get_bucket(app: &App, slug: &Slug) -> Result<Bucket> {
     app.db.read(move |conn| get_in(conn, &slug)).await
 }
 
+/// Gets the oldest bucket, which is meant where none is named.
+///
+/// # Errors
+/// [`Error::NoBucket`] when there is none, [`Error::Db`].
+pub async fn first_bucket(app: &App) -> Result<Bucket> {
+    app.db.read(|conn| get_or_first_in(conn, None)).await
+}
+
 pub(super) fn get_in(conn: &Connection, slug: &Slug) -> Result<Bucket> {
     store::buckets::find(conn, slug)?.ok_or(Error::NoSuchBucket)
 }

@@ -153,11 +153,14 @@ pub async fn deliver(app: &App, content: &Content, wanted: &Wanted) -> Result<De
     let expected = wanted.expected.as_deref().is_some_and(|start| {
         start.len() >= 8 && content.blob.to_string().starts_with(&start.to_ascii_lowercase())
     });
+    // Decided before anything is left out: a cache takes the headers of an answer without bytes over into the content
+    // that it has.
+    let manner = if variant.is_some() { Manner::Shown } else { Manner::of(&content.content_type) };
     let mut delivery = Delivery {
         content_type: content.content_type.clone(),
         name: content.name.clone(),
-        attachment: wanted.download,
-        sandbox: false,
+        attachment: wanted.download || manner == Manner::Saved,
+        sandbox: manner != Manner::Shown,
         immutable: content.is_fixed || expected,
         outcome: Outcome::NotModified,
         etag,
@@ -185,9 +188,6 @@ pub async fn deliver(app: &App, content: &Content, wanted: &Wanted) -> Result<De
             choose(wanted, &delivery.etag, blob.size_bytes(), |range| Piece::Stream(blob.stream(range)))
         }
     };
-    let manner = Manner::of(&delivery.content_type);
-    delivery.attachment |= manner == Manner::Saved;
-    delivery.sandbox = manner != Manner::Shown;
     Ok(delivery)
 }
 

@@ -118,7 +118,16 @@ pub async fn receive(
     name: &str,
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Arrived> {
-    let mut incoming = app.storage.receive(app.config.limits.max_upload_bytes);
+    receive_within(app, app.config.limits.max_upload_bytes, name, body).await
+}
+
+async fn receive_within(
+    app: &App,
+    limit_bytes: Option<u64>,
+    name: &str,
+    body: impl Stream<Item = Result<Bytes>> + Send,
+) -> Result<Arrived> {
+    let mut incoming = app.storage.receive(limit_bytes);
     let mut body = std::pin::pin!(body);
     while let Some(chunk) = body.next().await {
         incoming.write(chunk?).await?;
@@ -134,12 +143,13 @@ pub async fn receive(
     Ok(Arrived { kept, facts })
 }
 
-/// Does the same with bytes that are in memory already, such as a rendition.
+/// Does the same with bytes that were made here, such as a rendition. The limit for uploads is not theirs: a restored
+/// picture may well be larger than what was uploaded.
 ///
 /// # Errors
-/// As [`receive`].
+/// [`Error::Storage`] with `Full`.
 pub async fn receive_bytes(app: &App, name: &str, bytes: Bytes) -> Result<Arrived> {
-    receive(app, name, stream::iter([Ok(bytes)])).await
+    receive_within(app, None, name, stream::iter([Ok(bytes)])).await
 }
 
 /// Gives stored bytes a place in the library, in a transaction.

@@ -11,6 +11,7 @@ use super::model::VersionId;
 use super::{Error, What, emit, purge_in, store};
 use crate::app::App;
 use crate::audit::Actor;
+use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 use crate::imaging::{self, Limits};
 use crate::jobs::{Ending, Failure, Job, JobId, Running};
@@ -127,37 +128,51 @@ async fn empty_trash(app: &App, running: &Running) -> Result<(), Failure> {
 
 async fn sweep(app: &App, running: &Running) -> Result<(), Failure> {
     let before = app.clock.now() - GRACE;
-    let condemned = app
-        .db
-        .read(move |conn| store::blobs::condemned_before(conn, before, 100 * BATCH))
-        .await
-        .map_err(Failure::retry)?;
-    for blob in condemned {
-        if running.cancelled().is_cancelled() {
-            return Err(Failure::Interrupted);
-        }
-        let db = app.db.clone();
-        let runtime = tokio::runtime::Handle::current();
-        let forget = move || {
-            let forgotten = runtime.block_on(db.write(move |tx| store::blobs::forget(tx, blob, before)));
-            forgotten.unwrap_or_else(|e| {
-                tracing::error!(error = %e, "a condemned blob could not be taken off the records");
-                false
-            })
-        };
-        match app.storage.remove(blob, forget).await.map_err(Failure::retry)? {
-            Removal::Removed => tracing::debug!(%blob, "a blob that nothing refers to was removed"),
-            // Its file is gone already: only the row is left.
-            Removal::Missing => {
-                app.db
-                    .write(move |tx| store::blobs::forget(tx, blob, before))
-                    .await
-                    .map_err(Failure::retry)?;
+    loop {
+        let condemned = app
+            .db
+            .read(move |conn| store::blobs::condemned_before(conn, before, 10 * BATCH))
+            .await
+            .map_err(Failure::retry)?;
+        let mut removed = 0;
+        for blob in condemned {
+            if running.cancelled().is_cancelled() {
+                return Err(Failure::Interrupted);
             }
-            Removal::Held | Removal::Wanted => {}
+            removed += usize::from(sweep_one(app, blob, before).await?);
+        }
+        // Those that are held now are asked for again at the next sweep.
+        if removed == 0 {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Removes a condemned blob with what was rendered from it, unless somebody wants it again; whether it is gone.
+async fn sweep_one(app: &App, blob: BlobId, before: Timestamp) -> Result<bool, Failure> {
+    let db = app.db.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let forget = move || {
+        let forgotten = runtime.block_on(db.write(move |tx| store::blobs::forget(tx, blob, before)));
+        forgotten.unwrap_or_else(|e| {
+            tracing::error!(error = %e, "a condemned blob could not be taken off the records");
+            false
+        })
+    };
+    match app.storage.remove(blob, forget).await.map_err(Failure::retry)? {
+        Removal::Removed => tracing::debug!(%blob, "a blob that nothing refers to was removed"),
+        // Its file is gone already: only the row is left.
+        Removal::Missing => {
+            app.db.write(move |tx| store::blobs::forget(tx, blob, before)).await.map_err(Failure::retry)?;
+        }
+        Removal::Held | Removal::Wanted => return Ok(false),
+    }
+    let cache = app.cache.clone();
+    let cleared = tokio::task::spawn_blocking(move || cache.remove_all(&format!("{blob}-"))).await;
+    if let Ok(Err(e)) = cleared {
+        tracing::warn!(error = %e, "what was rendered from a blob could not be removed");
+    }
+    Ok(true)
 }
 
 /// Looks for blobs on disk that no row knows, which a crash between storing and committing leaves, and condemns them.

@@ -29,8 +29,8 @@ use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Kept, Storage};
 
 pub use buckets::{
-    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, get_bucket, list_buckets,
-    list_folders, remove_bucket,
+    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, first_bucket, get_bucket,
+    list_buckets, list_folders, remove_bucket,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
 pub use error::Error;
@@ -94,12 +94,19 @@ pub async fn list(
     if let Some(folder) = &mut filter.folder {
         *folder = names::folder(folder)?;
     }
+    // No name holds what can't be typed, or is longer than a name may be.
+    let unheard_of =
+        |name: &String| name.len() > names::SEGMENT_BYTES_MAX || name.chars().any(char::is_control);
+    let nothing = filter.name.as_ref().is_some_and(unheard_of);
     app.db
         .read(move |conn| {
             let bucket = match &filter.bucket {
                 Some(slug) => Some(buckets::get_in(conn, slug)?.seq),
                 None => None,
             };
+            if nothing {
+                return Ok(Vec::new());
+            }
             Ok(store::list::list(conn, bucket, &filter, sort, after.as_ref(), rows)?)
         })
         .await

@@ -46,7 +46,8 @@ async fn live(
     let resume: Option<i64> =
         headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let last = resume.filter(|id| (0..=newest).contains(id)).unwrap_or(newest);
-    let watcher = Watcher { app, user, commits, last, waiting: VecDeque::new(), over: false };
+    let check_at = tokio::time::Instant::now() + SESSION_CHECK;
+    let watcher = Watcher { app, user, commits, last, waiting: VecDeque::new(), check_at, over: false };
     // The retry line is what a browser waits before it connects again.
     let hello = stream::iter([Ok(Event::default().retry(Duration::from_secs(2)).comment("hello"))]);
     let stream = futures_util::StreamExt::chain(hello, stream::unfold(watcher, Watcher::next));
@@ -60,6 +61,8 @@ struct Watcher {
     commits: watch::Receiver<u64>,
     last: i64,
     waiting: VecDeque<Event>,
+    /// When the session is looked at next, however much happens until then.
+    check_at: tokio::time::Instant,
     over: bool,
 }
 
@@ -82,11 +85,15 @@ impl Watcher {
             }
             let stopping = self.app.stopping.clone();
             tokio::select! {
+                biased;
                 () = stopping.cancelled() => self.end("bye"),
+                () = tokio::time::sleep_until(self.check_at) => {
+                    self.check_at = tokio::time::Instant::now() + SESSION_CHECK;
+                    self.check_session().await;
+                }
                 changed = self.commits.changed() => {
                     if changed.is_err() { self.end("bye"); }
                 }
-                () = tokio::time::sleep(SESSION_CHECK) => self.check_session().await,
             }
         }
     }

@@ -227,10 +227,6 @@ impl Trouble {
                 let detail = "The server's disk is full. The result could not be kept.";
                 (complaint("disk-full", detail.into()), Failure::retry(error))
             }
-            Self::Keep(error @ library::Error::Storage(storage::Error::TooLarge { .. })) => {
-                let detail = "The result is larger than the server allows a file to be.";
-                (complaint("too-large", detail.into()), Failure::permanent(error))
-            }
             Self::Keep(error) => {
                 (complaint("not-kept", "The result could not be kept.".into()), Failure::retry(error))
             }

@@ -28,9 +28,6 @@ pub use routes::router;
 /// Somebody waits for a restoration, so it goes before what nobody waits for.
 const PRIORITY: i32 = 10;
 
-/// What a mask takes while it is looked at, in bytes per pixel: up to four samples, and the one that counts.
-const MASK_BYTES_PER_PIXEL: u64 = 5;
-
 /// Why a restoration could not be asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -147,11 +144,11 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
     Ok(restoration)
 }
 
-/// Looks at a mask with memory from the budget, off the async threads.
+/// Looks at a mask with memory from the budget, off the async threads. Its header, which is in memory already and costs
+/// nothing to read, says how much.
 async fn check_mask(app: &App, mask: Bytes, displayed: (u32, u32)) -> Result<()> {
-    let pixels = u64::from(displayed.0) * u64::from(displayed.1);
-    let permit = app.budget.acquire(pixels * MASK_BYTES_PER_PIXEL).await;
-    let permit = permit.map_err(|error| Error::BadMask(error.into()))?;
+    let needed = pipeline::mask_bytes(&mask, displayed).map_err(Error::BadMask)?;
+    let permit = app.budget.acquire(needed).await.map_err(|error| Error::BadMask(error.into()))?;
     let checked = tokio::task::spawn_blocking(move || {
         let checked = pipeline::check_mask(&mask, displayed);
         drop(permit);

@@ -36,6 +36,12 @@ pub enum Error {
     /// The mask is no picture of its own right.
     #[error("the mask can't be read")]
     Mask(#[source] imaging::Error),
+    /// The mask is a picture of another format than masks have.
+    #[error("the mask is a {} picture, but masks are PNG", format.name())]
+    MaskFormat {
+        /// What it is.
+        format: Format,
+    },
     /// The mask belongs to another picture.
     #[error("the mask is {mask_width} x {mask_height} pixels but the picture is {width} x {height}")]
     MaskSize {
@@ -71,9 +77,10 @@ impl Error {
             Self::Picture(imaging::Error::Encode { .. }) => "not-written",
             Self::Picture(imaging::Error::Read(_)) => "not-read",
             Self::Animated { .. } => "animated",
-            Self::Mask(_) | Self::MaskSize { .. } | Self::Engine(engine::Error::MaskSize { .. }) => {
-                "bad-mask"
-            }
+            Self::Mask(_)
+            | Self::MaskFormat { .. }
+            | Self::MaskSize { .. }
+            | Self::Engine(engine::Error::MaskSize { .. }) => "bad-mask",
             Self::Engine(engine::Error::UnknownEngine(_)) => "unknown-engine",
             Self::Engine(engine::Error::UnsupportedStep { .. }) => "unknown-step",
             Self::Engine(engine::Error::Cancelled) | Self::Cancelled => "cancelled",
@@ -125,7 +132,7 @@ pub struct Order {
     pub engine: Option<String>,
     /// The steps, whose strengths are 0 to 1.
     pub steps: Vec<StepRequest>,
-    /// A picture file of the size that the picture has when displayed: where it is bright and opaque the picture is
+    /// A PNG file of the size that the picture has when displayed: where it is bright and opaque the picture is
     /// damaged.
     pub mask: Option<Vec<u8>>,
     /// The format to write; the picture's own if there is none.
@@ -218,11 +225,13 @@ where
     if probe.frames > 1 && probe.format != Format::Tiff {
         return Err(Error::Animated { frames: probe.frames });
     }
+    let displayed = probe.displayed_size();
+    // The mask is read first and gone but for its own pixels when the picture is.
+    let mask_bytes = order.mask.as_deref().map(|mask| mask_bytes(mask, displayed)).transpose()?.unwrap_or(0);
     let permit = tokio::select! {
-        permit = workshop.budget.acquire(needed_bytes(&probe)) => permit?,
+        permit = workshop.budget.acquire(needed_bytes(&probe).max(mask_bytes)) => permit?,
         () = cancel.cancelled() => return Err(Error::Cancelled),
     };
-    let displayed = probe.displayed_size();
     let orientation = probe.orientation;
     let format = probe.format;
     let jpeg = tables(&probe);
@@ -301,22 +310,37 @@ fn tables(probe: &Probe) -> Option<JpegTables> {
     Some(JpegTables { luma, chroma: jpeg.chroma_table().copied(), chroma_scale: jpeg.chroma_subsampling() })
 }
 
-/// Checks that a mask can be read and has the size that a picture has when displayed.
+/// Bytes of memory that reading a mask takes, from its header alone.
 ///
 /// # Errors
-/// [`Error::Mask`], [`Error::MaskSize`].
+/// [`Error::Mask`], [`Error::MaskFormat`], and [`Error::MaskSize`] unless it has the size of the displayed picture.
+pub fn mask_bytes(mask: &[u8], displayed: (u32, u32)) -> Result<u64, Error> {
+    let probe = imaging::probe_bytes(mask).map_err(Error::Mask)?;
+    if probe.format != Format::Png {
+        return Err(Error::MaskFormat { format: probe.format });
+    }
+    let (mask_width, mask_height) = probe.displayed_size();
+    if (mask_width, mask_height) != displayed {
+        let (width, height) = displayed;
+        return Err(Error::MaskSize { mask_width, mask_height, width, height });
+    }
+    // Beside the decoded picture there are its damage and, while that is turned, a copy.
+    Ok(probe.decode_bytes() + probe.pixels() * 2)
+}
+
+/// Checks that a mask can be read and has the size that a picture has when displayed. The caller holds
+/// [`mask_bytes`] of the budget.
+///
+/// # Errors
+/// [`Error::Mask`], [`Error::MaskFormat`], [`Error::MaskSize`].
 pub fn check_mask(mask: &[u8], displayed: (u32, u32)) -> Result<(), Error> {
     read_mask(mask, displayed, Orientation::Normal).map(drop)
 }
 
 /// Reads a mask and turns it to where the stored pixels lie.
 fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
-    let probe = imaging::probe_bytes(file).map_err(Error::Mask)?;
-    let (mask_width, mask_height) = probe.displayed_size();
-    if (mask_width, mask_height) != displayed {
-        let (width, height) = displayed;
-        return Err(Error::MaskSize { mask_width, mask_height, width, height });
-    }
+    mask_bytes(file, displayed)?;
+    // As many pixels as the picture, which was judged.
     let limits = Limits { max_pixels: u64::MAX };
     let decoded = imaging::decode_bytes(file, &Options::held(limits)).map_err(Error::Mask)?;
     let upright = imaging::orient(damage(&decoded.image), decoded.orientation);
@@ -432,6 +456,34 @@ mod tests {
             rated.iter().map(|sample| *sample >= 128).collect::<Vec<_>>(),
             [true, true, false, false, false]
         );
+    }
+
+    #[test]
+    fn masks_are_png_and_paid_for_by_what_they_hold() {
+        let deep = Image {
+            width: 40,
+            height: 30,
+            channels: Channels::Rgba,
+            samples: Samples::U16(vec![65_535; 40 * 30 * 4]),
+        };
+        let file = imaging::encode(&deep, &EncodeOptions::new(Format::Png)).unwrap();
+        let probe = imaging::probe_bytes(&file).unwrap();
+        // Eight bytes per pixel as decoded, one that counts, and that one turned.
+        assert_eq!(mask_bytes(&file, (40, 30)).unwrap(), probe.decode_bytes() + 40 * 30 * 2);
+        assert!(probe.decode_bytes() > 40 * 30 * 8);
+        assert!(check_mask(&file, (40, 30)).is_ok());
+        for format in [Format::Tiff, Format::Webp, Format::Jpeg] {
+            let channels = Channels::Rgb;
+            let image = Image { width: 4, height: 3, channels, samples: Samples::U8(vec![255; 36]) };
+            let file = imaging::encode(&image, &EncodeOptions::new(format)).unwrap();
+            let error = check_mask(&file, (4, 3)).unwrap_err();
+            assert!(matches!(error, Error::MaskFormat { .. }), "{error}");
+            assert_eq!(error.code(), "bad-mask");
+            assert_eq!(
+                sentence(&error),
+                format!("The mask is a {} picture, but masks are PNG.", format.name())
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -21,6 +23,9 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// How long a caller may take to send the head of a request, and how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Connections at once; more wait in the system's queue. Each takes a file descriptor and some kilobytes.
+const CONNECTIONS_MAX: usize = 4096;
+
 /// The pause after a connection could not be accepted: most likely there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -29,6 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+    header_timeout: Duration,
 }
 
 impl Listening {
@@ -39,7 +45,13 @@ impl Listening {
     pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, header_timeout: HEADER_TIMEOUT })
+    }
+
+    /// Gives callers another time to send the head of a request; 30 s where it is not said.
+    #[must_use]
+    pub fn with_header_timeout(self, header_timeout: Duration) -> Self {
+        Self { header_timeout, ..self }
     }
 
     /// The address, with the port that was really taken.
@@ -52,10 +64,16 @@ impl Listening {
 /// [`SHUTDOWN_GRACE`].
 pub async fn serve(listening: Listening, router: Router, stopping: CancellationToken) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    let header_timeout = listening.header_timeout;
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = stopping.cancelled() => break,
+        };
         let (stream, peer) = tokio::select! {
             accepted = listening.listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -70,19 +88,36 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
+        // The time limits above begin when it is known which HTTP the caller speaks: who says nothing at all, or only
+        // the beginning of HTTP/2's greeting, would be waited for without end.
+        let arrived = CancellationToken::new();
+        let first_request = arrived.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            first_request.cancel();
             let router = router.clone();
             async move {
                 Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
             }
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let builder = builder.clone();
+        let watcher = graceful.watcher();
         tokio::spawn(async move {
-            if let Err(e) = connection.await {
-                tracing::debug!(error = %e, "a connection ended early");
+            let _place = place;
+            let connection =
+                builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let connection = watcher.watch(connection);
+            let silent = async {
+                if tokio::time::timeout(header_timeout, arrived.cancelled()).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                ended = connection => if let Err(e) = ended {
+                    tracing::debug!(error = %e, "a connection ended early");
+                },
+                () = silent => tracing::debug!("a connection brought no request in time"),
             }
         });
     }

@@ -126,6 +126,12 @@ async fn what_could_run_is_saved_and_never_shown() {
         let policy = answer.headers()["content-security-policy"].to_str().unwrap();
         assert_eq!(policy.starts_with("sandbox"), sandboxed, "{name}: {policy}");
         assert!(answer.headers().get("content-encoding").is_none(), "{name}");
+        let etag = answer.headers()["etag"].to_str().unwrap();
+        let same = content(&owner, &media, "", &[("if-none-match", etag)]).await;
+        assert_eq!(same.status(), 304);
+        for header in ["content-disposition", "content-security-policy"] {
+            assert_eq!(same.headers()[header], answer.headers()[header], "{name}: a cache takes this over");
+        }
         assert_eq!(answer.bytes().await.unwrap(), bytes, "{name}");
         let saved = content(&owner, &media, "?download=1", &[]).await;
         assert!(saved.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));

@@ -313,6 +313,17 @@ async fn sweeping_and_uploading_the_same_bytes_at_once_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_limit_for_uploads_is_not_one_for_what_is_made_here() {
+    let server = TestServer::start_with(|config| config.limits.max_upload_bytes = Some(100)).await;
+    let bytes = Bytes::from(pictures::jpeg(50, 40));
+    assert!(bytes.len() > 100);
+    drop(library::receive_bytes(&server.app, "x.jpg", bytes.clone()).await.unwrap());
+    let uploaded = stream::iter([Ok(bytes)]);
+    let error = library::receive(&server.app, "x.jpg", uploaded).await.unwrap_err();
+    assert!(matches!(error, library::Error::Storage(safelight::storage::Error::TooLarge { .. })), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn renditions_belong_to_a_version_and_go_with_it() {
     let server = TestServer::start().await;
     let owner = server.setup_owner().await;

@@ -2,20 +2,25 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;
+mod appliance;
 mod architecture;
 mod cli_restore;
+mod crash;
 mod database;
 mod delivery;
 #[path = "../../benches/fill.rs"]
 mod fill;
+mod hostile;
 mod import;
 mod jobs;
 mod library;
 mod listing;
+mod load;
 mod mounts;
 mod photographs;
 mod pictures;
 mod power_loss;
+mod process;
 mod restore;
 mod storage;
 mod support;

@@ -167,6 +167,7 @@ async fn the_damage_under_a_mask_is_filled() {
         (BASE64_STANDARD.encode(b"no picture"), "read"),
         (BASE64_STANDARD.encode(&mask(200, 150)[..300]), "read"),
         (BASE64_STANDARD.encode(mask(150, 200)), "150 x 200"),
+        (BASE64_STANDARD.encode(noisy_jpeg()), "masks are PNG"),
     ] {
         let path = format!("/api/v1/media/{}/restorations", media["id"].as_str().unwrap());
         let answer = owner.post(&path).json(&json!({ "mask": bad })).send().await.unwrap();

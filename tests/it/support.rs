@@ -75,16 +75,7 @@ impl TestServer {
 
     /// A browser that nobody has logged in with.
     pub(crate) fn browser(&self) -> Browser {
-        let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static("same-origin"));
-        let http = Client::builder()
-            .cookie_store(true)
-            .default_headers(headers)
-            .timeout(Duration::from_secs(60))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Browser { http, base: format!("http://{}", self.address) }
+        Browser::at(format!("http://{}", self.address))
     }
 
     /// Makes the owner and returns the owner's browser. There is no sample picture.
@@ -138,6 +129,25 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    /// A browser that nobody has logged in with, for an appliance at an address.
+    pub(crate) fn at(base: String) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static("same-origin"));
+        let http = Client::builder()
+            .cookie_store(true)
+            .default_headers(headers)
+            .timeout(Duration::from_secs(60))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self { http, base }
+    }
+
+    /// The same browser, with its cookies, after the appliance has started anew on another port.
+    pub(crate) fn moved_to(&self, base: String) -> Self {
+        Self { http: self.http.clone(), base }
+    }
+
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.base))
     }

@@ -64,7 +64,7 @@ impl Evidence {
         if blacks * dull > 0.0 {
             // Small things may have the blacks and whites that no block has: windows, water, leaves.
             let step = (short / 900).max(1);
-            let small = Blocks { side: 7 * step, apart: 2 * step, step };
+            let small = Blocks { side: 7 * step, apart: 3 * step, step };
             let ends = block_ends(canvas, area, small, 0.0002);
             let range = ends.iter().map(|e| e.high - e.low).fold(0.0, f32::max);
             dull = dull.min(((206.0 - range) / 8.0).clamp(0.0, 1.0));

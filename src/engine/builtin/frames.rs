@@ -141,7 +141,7 @@ fn bars<T: Sample>(canvas: &Canvas<'_, T>, area: &Area, down: bool) -> Vec<Range
             && end + smallest <= range.end
             && found.last().is_none_or(|last| last.end + smallest <= start)
             && lines.ends_straight(run.tone, start as isize - 1, -1)
-            && lines.ends_straight(run.tone, end as isize, 1);
+            && lines.ends_straight(run.last, end as isize, 1);
         if is_bar {
             found.push(start..end);
         }
@@ -161,8 +161,9 @@ struct Lines<'a, 'b, T> {
 /// Even lines of like tone.
 struct Run {
     count: usize,
-    /// The median of their first line.
+    /// The medians of the first and the last of them.
     tone: f32,
+    last: f32,
 }
 
 impl<T: Sample> Lines<'_, '_, T> {
@@ -194,18 +195,16 @@ impl<T: Sample> Lines<'_, '_, T> {
     /// The even lines of like tone from `start` on, at most `room`.
     fn run(&self, start: usize, room: usize, towards: isize) -> Run {
         let range = self.range();
-        let Some(tone) = self.even_tone(start) else { return Run { count: 0, tone: 0.0 } };
-        let mut count = 1;
+        let Some(tone) = self.even_tone(start) else { return Run { count: 0, tone: 0.0, last: 0.0 } };
+        let (mut count, mut last) = (1, tone);
         while count < room {
             let line = start.wrapping_add_signed(towards * count as isize);
-            if !range.contains(&line)
-                || self.even_tone(line).is_none_or(|other| (other - tone).abs() > SAME_TONE)
-            {
-                break;
+            match range.contains(&line).then(|| self.even_tone(line)).flatten() {
+                Some(next) if (next - tone).abs() <= SAME_TONE => (count, last) = (count + 1, next),
+                _ => break,
             }
-            count += 1;
         }
-        Run { count, tone }
+        Run { count, tone, last }
     }
 
     /// Whether most of what lies behind the last line of a strip differs from it. A slightly tilted strip has a few
@@ -241,7 +240,7 @@ impl<T: Sample> Lines<'_, '_, T> {
             at += run.count;
             skipped = 0;
             let next = edge as isize + towards * at as isize;
-            if at >= room || !self.ends_straight(run.tone, next, towards) {
+            if at >= room || !self.ends_straight(run.last, next, towards) {
                 break;
             }
             full |= run.tone <= BLACK || run.tone >= WHITE;

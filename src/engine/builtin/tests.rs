@@ -532,3 +532,154 @@ async fn the_engine_restores_off_the_async_threads() {
     assert_eq!(restored.outcome, Outcome::Restored);
     assert!(restored.image == restore(auto(noisy), &Context::default()).unwrap().image);
 }
+
+/// Pictures one below the other on one scan: paper around, a black rim, black bars between, dust and writing on them.
+fn plate(pictures: &[Scene]) -> Scene {
+    const PAPER: usize = 8;
+    const RIM: usize = 10;
+    let (width, tall) = (pictures[0].width, pictures[0].height);
+    let (around, bar) = (PAPER + RIM, 6);
+    let wide = width + 2 * around;
+    let high = pictures.len() * (tall + bar) - bar + 2 * around;
+    let mut dice = Dice(3);
+    let pixels = (0..wide * high)
+        .map(|index| {
+            let (x, y) = (index % wide, index / wide);
+            let (u, v) = (x.wrapping_sub(around), y.wrapping_sub(around));
+            if x.min(wide - 1 - x).min(y).min(high - 1 - y) < PAPER {
+                return [253.0; 3];
+            }
+            let dust = dice.uniform();
+            if dust < 0.002 {
+                return [if dust < 0.001 { 255.0 } else { 0.0 }; 3];
+            }
+            match pictures.get(v / (tall + bar)) {
+                Some(picture) if u < width && v % (tall + bar) < tall => {
+                    picture.pixels[v % (tall + bar) * width + u]
+                }
+                // A number scratched into the rim.
+                _ if (30..60).contains(&y) && x % 3 == 0 => [180.0; 3],
+                _ => [4.0 + 3.0 * dust; 3],
+            }
+        })
+        .collect();
+    Scene { width: wide, height: high, pixels }
+}
+
+fn mono(scene: Scene) -> Scene {
+    scene.map(|_, [r, g, b]| [0.299 * r + 0.587 * g + 0.114 * b; 3])
+}
+
+fn frames_of(scene: &Scene) -> Vec<frames::Frame> {
+    let mut image = scene.image(Channels::Rgb, 8);
+    let Samples::U8(samples) = &mut image.samples else { panic!("8 bits were asked for") };
+    frames::find(&Canvas { samples, width: scene.width, height: scene.height, channels: Channels::Rgb })
+}
+
+#[test]
+fn the_pictures_on_a_plate_are_told_from_its_borders() {
+    for count in 1..=3 {
+        let pictures: Vec<Scene> = (0..count).map(|_| mono(Scene::new(240, 160))).collect();
+        let scene = plate(&pictures);
+        let found = frames_of(&scene);
+        assert_eq!(found.len(), count, "{found:?}");
+        let mut zone_start = 0;
+        for (index, frame) in found.iter().enumerate() {
+            let top = 18 + index * 166;
+            assert!(frame.bordered);
+            assert!(frame.inside.columns.start >= 18 && frame.inside.columns.end <= 258, "{frame:?}");
+            assert!(frame.inside.rows.start >= top && frame.inside.rows.end <= top + 160, "{frame:?}");
+            assert!(frame.inside.rows.len() > 130 && frame.inside.columns.len() > 200, "{frame:?}");
+            // The zones cover the scan without a gap.
+            assert_eq!((&frame.zone.columns, frame.zone.rows.start), (&(0..276), zone_start));
+            zone_start = frame.zone.rows.end;
+        }
+        assert_eq!(zone_start, scene.height);
+    }
+}
+
+#[test]
+fn plates_side_by_side_are_found_too() {
+    let upright = plate(&[mono(Scene::new(160, 160)), mono(Scene::new(160, 160))]);
+    let (width, height) = (upright.height, upright.width);
+    let pixels = (0..width * height)
+        .map(|index| upright.pixels[index % width * upright.width + index / width])
+        .collect();
+    let found = frames_of(&Scene { width, height, pixels });
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0].zone.columns.end, found[1].zone.columns.start);
+}
+
+#[test]
+fn a_sky_a_floor_and_a_bar_across_the_picture_are_no_borders() {
+    let scene = mono(Scene::new(240, 200));
+    let even = |rows: std::ops::Range<usize>, value: f32| {
+        mono(Scene::new(240, 200))
+            .map(move |index, pixel| if rows.contains(&(index / 240)) { [value; 3] } else { pixel })
+    };
+    for scene in [scene, even(0..24, 250.0), even(180..200, 3.0), even(90..96, 3.0)] {
+        let found = frames_of(&scene);
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].bordered);
+        assert_eq!((found[0].zone.columns.clone(), found[0].zone.rows.clone()), (0..240, 0..200));
+    }
+}
+
+#[test]
+fn each_exposure_on_a_plate_is_brought_back_by_itself() {
+    let veiled = |low: f32, share: f32| {
+        mono(Scene::new(240, 160)).map(move |_, pixel| pixel.map(|value| low + value * share))
+    };
+    for (channels, bits) in [(Channels::Gray, 8), (Channels::Rgb, 8), (Channels::Gray, 16)] {
+        let scene = plate(&[veiled(90.0, 0.6), veiled(0.0, 1.0), veiled(40.0, 0.75)]);
+        let before = scene.image(channels, bits);
+        let restored = run_one(before.clone(), Step::Fade);
+        assert_eq!(restored.outcome, Outcome::Restored);
+        assert_eq!(restored.report[0].evidence["pictures"], 3.0);
+        let (old, new) = (values(&before), values(&restored.image));
+        let count = channels.count();
+        let range = |values: &[f32], index: usize| {
+            let mut inside: Vec<f32> = (0..240 * 160)
+                .map(|i| {
+                    let (x, y) = (18 + i % 240, 18 + index * 166 + i / 240);
+                    values[(y * scene.width + x) * count]
+                })
+                .collect();
+            inside.sort_by(f32::total_cmp);
+            (inside[inside.len() / 50], inside[inside.len() * 49 / 50])
+        };
+        for index in [0, 2] {
+            let ((low, high), (old_low, old_high)) = (range(&new, index), range(&old, index));
+            assert!(low < 16.0 && high > 238.0, "{index}: {low} {high}");
+            assert!(low < old_low - 20.0 && high >= old_high - 4.0);
+        }
+        // The good one in the middle stays, and so do the black and the white around.
+        assert_eq!(range(&new, 1), range(&old, 1));
+        assert!(new[(12 * scene.width + 100) * count] < 12.0);
+        assert!(new[100 * count] > 250.0);
+    }
+}
+
+#[test]
+fn a_good_print_with_a_border_stays_bit_for_bit() {
+    let image = plate(&[mono(Scene::new(240, 160))]).image(Channels::Gray, 8);
+    let restored = run_one(image.clone(), Step::Fade);
+    assert_eq!(restored.outcome, Outcome::Unchanged, "{:?}", restored.report);
+    assert!(restored.image == image);
+}
+
+#[test]
+fn small_dark_and_light_things_show_that_nothing_has_faded() {
+    // Dull all over, but with windows as black and as white as can be.
+    let scene = Scene::new(240, 160).map(|index, pixel| {
+        let (x, y) = (index % 240, index / 240);
+        match (x % 40 < 10, y % 40 < 10, (x / 40 + y / 40) % 2 == 0) {
+            (true, true, true) => [18.0; 3],
+            (true, true, false) => [246.0; 3],
+            _ => pixel.map(|value| 60.0 + value * 0.55),
+        }
+    });
+    let image = scene.image(Channels::Rgb, 8);
+    let restored = run_one(image.clone(), Step::Fade);
+    assert!(restored.image == image, "{:?}", restored.report);
+}

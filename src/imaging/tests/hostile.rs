@@ -1,7 +1,7 @@
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use super::samples::{self, encoded, picture, rgb, tags, zoo};
+use super::samples::{self, crc32, encoded, picture, rgb, tags, zoo};
 use super::*;
 
 fn options(max_pixels: u64) -> Options<'static> {
@@ -15,15 +15,6 @@ fn png_claiming(width: u32, height: u32) -> Vec<u8> {
     let crc = crc32(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&crc.to_be_bytes());
     bytes
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(
-            crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
-    })
 }
 
 fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
@@ -75,6 +66,126 @@ fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
         let error = variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect_err("too large");
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }
+}
+
+/// Thousands of directories of thousands of entries, which overlap so that the file stays small.
+#[test]
+fn a_tiff_of_overlapping_directories_is_counted_up_to_a_limit() {
+    let mut bytes = samples::tiff(&tags(4, 4, 8, 1, 1), &[vec![0; 16]], false, false);
+    // A directory every 12 bytes, each of 4,000 entries that reach over the directories behind it. The pointer to the
+    // next one stands where its entries end.
+    let start = bytes.len().next_multiple_of(12);
+    bytes.resize(start + 12 * 3000 + 4000 * 12 + 12 * 3000, 0);
+    for index in 0..3000 {
+        let at = start + index * 12;
+        bytes[at..at + 2].copy_from_slice(&4000_u16.to_le_bytes());
+        let next = at + 2 + 4000 * 12;
+        bytes[next..next + 4].copy_from_slice(&((at + 12) as u32).to_le_bytes());
+    }
+    assert!(bytes.len() < 200_000);
+    let first = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) as usize;
+    let end_of_first = first + 2 + 9 * 12;
+    bytes[end_of_first..end_of_first + 4].copy_from_slice(&(start as u32).to_le_bytes());
+    let begin = Instant::now();
+    let probe = probe_bytes(&bytes).expect("its first page is fine");
+    assert_eq!(probe.frames, 1000);
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn endless_blocks_and_chunks_are_counted_up_to_a_limit() {
+    // Frames of one pixel with no data.
+    let gif = samples::still_gif();
+    let mut many = gif[..gif.len() - 1].to_vec();
+    many.extend(b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\0".repeat(800_000));
+    let frames = probe_bytes(&many).expect("it has a frame").frames;
+    assert!((400_000..=500_000).contains(&frames), "{frames}");
+
+    let mut webp = samples::animated_webp(&rgb(20, 16), true);
+    let frame = [&b"ANMF\x10\0\0\0"[..], &[0; 16]].concat();
+    webp.extend(frame.repeat(150_000));
+    let length = webp.len() as u32 - 8;
+    webp[4..8].copy_from_slice(&length.to_le_bytes());
+    let frames = probe_bytes(&webp).expect("it has a frame").frames;
+    assert!((99_000..=100_000).contains(&frames), "{frames}");
+
+    let png = encoded(&rgb(8, 8), Format::Png);
+    let empty = b"\0\0\0\0teSt\0\0\0\0".repeat(150_000);
+    let behind = [&png[..png.len() - 12], &empty, &png[png.len() - 12..]].concat();
+    assert!(probe_bytes(&behind).is_ok());
+    // What says whether there is transparency could hide behind these.
+    let in_front = [&png[..33], &empty, &png[33..]].concat();
+    assert!(matches!(probe_bytes(&in_front), Err(Error::Broken { format: "PNG", .. })));
+
+    let jpeg = encoded(&rgb(8, 8), Format::Jpeg);
+    let at = jpeg.windows(2).position(|pair| pair == [0xff, 0xdb]).expect("it has a table");
+    for filler in [b"\xff\xfe\0\x02".repeat(20_000), vec![0; 2 << 20], vec![0xff; 2 << 20]] {
+        let endless = [&jpeg[..at], &filler, &jpeg[at..]].concat();
+        assert!(matches!(probe_bytes(&endless), Err(Error::Broken { format: "JPEG", .. })));
+    }
+}
+
+/// A TIFF of 16 x 16 pixels in one JPEG tile.
+fn tiled_jpeg_tiff(tile_width: u32, tile_height: u32, tile: Vec<u8>) -> Vec<u8> {
+    let mut tags = tags(16, 16, 8, 6, 3);
+    tags.retain(|(tag, ..)| *tag != 0x0116);
+    tags[3].2 = vec![7];
+    tags.extend([(0x0142, 4, vec![tile_width]), (0x0143, 4, vec![tile_height])]);
+    samples::tiff(&tags, &[tile], true, false)
+}
+
+#[test]
+fn a_tile_is_not_larger_than_its_picture_needs() {
+    let huge = jpeg_claiming(8000, 8000);
+    for (width, height) in [(8000, 8000), (16, 8000), (8000, 16)] {
+        let error = probe_bytes(&tiled_jpeg_tiff(width, height, huge.clone())).expect_err("too large a tile");
+        assert!(matches!(error, Error::Broken { format: "TIFF", .. }), "{error}");
+    }
+    // The same for what is not JPEG.
+    let mut plain = tags(16, 16, 8, 2, 3);
+    plain.extend([(0x0142, 4, vec![1 << 30]), (0x0143, 4, vec![16])]);
+    assert!(probe_bytes(&samples::tiff(&plain, &[vec![0; 64]], true, false)).is_err());
+    // A tile that claims to be small in the directory and is not.
+    let error = decode_bytes(&tiled_jpeg_tiff(16, 16, huge), &free()).expect_err("it does not fit");
+    assert!(matches!(error, Error::Broken { format: "JPEG", .. }), "{error}");
+    let inks = samples::cmyk_jpeg(16, 16, [1, 2, 3, 4]);
+    let error = decode_bytes(&tiled_jpeg_tiff(16, 16, inks), &free()).expect_err("a fourth colour");
+    assert!(matches!(error, Error::Broken { format: "JPEG", .. }), "{error}");
+}
+
+#[test]
+fn a_tile_around_a_small_picture_is_paid_for() {
+    let tile = rgb(1024, 512);
+    let bytes = tiled_jpeg_tiff(1024, 512, encoded(&tile, Format::Jpeg));
+    let probe = probe_bytes(&bytes).expect("tiles may be larger than the picture");
+    assert!(probe.decode_bytes() > 1024 * 512 * 3 * 3, "{}", probe.decode_bytes());
+    let image = decode_bytes(&bytes, &free()).expect("it is one").image;
+    assert_eq!((image.width, image.height), (16, 16));
+    let error = decode_bytes(&bytes, &Options::new(Limits::default(), &Budget::new(4 << 20)));
+    assert!(matches!(error, Err(Error::Budget { .. })));
+}
+
+/// Neither decoder can reduce while it decodes, so that a small rendering costs as much as the whole picture.
+#[test]
+fn what_is_decoded_whole_is_paid_for_as_a_whole() {
+    let image = rgb(1600, 1200);
+    for (bytes, whole) in [
+        (samples::lossless_jpeg(&image), 1600 * 1200 * 3),
+        (samples::interlaced_png(2400, 1600, 77), 2400 * 1600),
+    ] {
+        let spec = VariantSpec { width: 20, height: 20, ..Preset::Thumb.spec(Format::Jpeg) };
+        let too_small = Budget::new(whole);
+        let error = variant_bytes(&bytes, &spec, &Limits::default(), &too_small).expect_err("too dear");
+        assert!(matches!(error, Error::Budget { .. }), "{error}");
+        let enough = Budget::new(64 << 20);
+        let variant = variant_bytes(&bytes, &spec, &Limits::default(), &enough).expect("it is one");
+        assert_eq!((variant.width, variant.height), (20, 20));
+    }
+    // The usual ones still are reduced on the way.
+    let bytes = encoded(&image, Format::Jpeg);
+    let spec = VariantSpec { width: 20, height: 20, ..Preset::Thumb.spec(Format::Jpeg) };
+    let budget = Budget::new(4 << 20);
+    variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect("an eighth is enough");
 }
 
 #[test]
@@ -185,6 +296,19 @@ fn broken_exif_costs_nothing_but_itself() {
         let tiff = EncodeOptions { exif: Some(block.to_vec()), ..EncodeOptions::new(Format::Tiff) };
         encode(&rgb(16, 16), &tiff).expect("it can be encoded");
     }
+}
+
+/// A file is in memory twice while its needless segments or its other frames are left out.
+#[test]
+fn copies_of_the_file_are_counted() {
+    let appended = vec![0_u8; 3 << 20];
+    let needed = |bytes: &[u8]| probe_bytes(bytes).expect("it is one").decode_bytes();
+    let jpeg = encoded(&rgb(16, 16), Format::Jpeg);
+    assert_eq!(needed(&[&jpeg[..], &appended].concat()) - needed(&jpeg), 6 << 20);
+    let animated = samples::animated_webp(&rgb(20, 16), true);
+    assert_eq!(needed(&[&animated[..], &appended].concat()) - needed(&animated), 6 << 20);
+    let still = encoded(&rgb(16, 16), Format::Webp);
+    assert_eq!(needed(&[&still[..], &appended].concat()) - needed(&still), 3 << 20);
 }
 
 #[test]

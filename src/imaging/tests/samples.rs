@@ -96,6 +96,75 @@ pub(super) fn progressive_jpeg(image: &Image) -> Vec<u8> {
     compressor.compress_to_vec(turbo(image, PixelFormat::RGB)).expect("it can be encoded")
 }
 
+/// A JPEG that loses nothing, which hardly anybody writes.
+pub(super) fn lossless_jpeg(image: &Image) -> Vec<u8> {
+    let mut compressor = Compressor::new().expect("it starts");
+    compressor.set_lossless(true).expect("it can");
+    compressor.compress_to_vec(turbo(image, PixelFormat::RGB)).expect("it can be encoded")
+}
+
+/// A gray PNG of 8 bits whose rows come in seven passes, all of it one value.
+pub(super) fn interlaced_png(width: u32, height: u32, value: u8) -> Vec<u8> {
+    let image = Image {
+        width,
+        height,
+        channels: Channels::Gray,
+        samples: Samples::U8(vec![value; width as usize * height as usize]),
+    };
+    let plain = encoded(&image, Format::Png);
+    let mut rows = Vec::new();
+    for (x, y, step_x, step_y) in
+        [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    {
+        let columns = width.saturating_sub(x).div_ceil(step_x) as usize;
+        if columns > 0 {
+            for _ in 0..height.saturating_sub(y).div_ceil(step_y) {
+                rows.push(0);
+                rows.extend(vec![value; columns]);
+            }
+        }
+    }
+    let mut header = plain[16..29].to_vec();
+    header[12] = 1;
+    let mut bytes = plain[..8].to_vec();
+    for (kind, body) in [(b"IHDR", header), (b"IDAT", stored_zlib(&rows)), (b"IEND", Vec::new())] {
+        bytes.extend((body.len() as u32).to_be_bytes());
+        let chunk = [&kind[..], &body].concat();
+        bytes.extend(&chunk);
+        bytes.extend(crc32(&chunk).to_be_bytes());
+    }
+    bytes
+}
+
+/// A zlib stream that compresses nothing.
+fn stored_zlib(data: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0x78, 0x01];
+    let blocks = data.chunks(65_535).count();
+    for (index, block) in data.chunks(65_535).enumerate() {
+        stream.push(u8::from(index + 1 == blocks));
+        stream.extend((block.len() as u16).to_le_bytes());
+        stream.extend((!(block.len() as u16)).to_le_bytes());
+        stream.extend(block);
+    }
+    let (mut low, mut high) = (1_u32, 0_u32);
+    for byte in data {
+        low = (low + u32::from(*byte)) % 65_521;
+        high = (high + low) % 65_521;
+    }
+    stream.extend((high << 16 | low).to_be_bytes());
+    stream
+}
+
+/// The checksum of a PNG chunk: of its kind and its body.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
+    })
+}
+
 /// Inks as Adobe stores them, 0 being full.
 pub(super) fn cmyk_jpeg(width: u32, height: u32, inks: [u8; 4]) -> Vec<u8> {
     let samples = inks.map(|ink| 255 - ink).repeat(width as usize * height as usize);

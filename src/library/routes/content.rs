@@ -71,7 +71,12 @@ fn respond(delivery: Delivery) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::ETAG, value(&etag));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_DISPOSITION, disposition(attachment, &name));
+    if sandbox {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+    }
     let (status, length, piece) = match outcome {
+        // A cache takes the headers of this answer over into the content that it has.
         Outcome::NotModified | Outcome::PreconditionFailed => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
@@ -93,10 +98,6 @@ fn respond(delivery: Delivery) -> Response {
         let content_type =
             if content_type == "text/plain" { "text/plain; charset=utf-8" } else { &content_type };
         headers.insert(header::CONTENT_TYPE, value(content_type));
-        headers.insert(header::CONTENT_DISPOSITION, disposition(attachment, &name));
-        if sandbox {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
-        }
     }
     *response.status_mut() = status;
     *response.body_mut() = match piece {
