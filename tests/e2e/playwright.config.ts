@@ -48,7 +48,7 @@ export default defineConfig({
   projects: only
     ? [{ name: 'screenshots', testMatch: 'screenshots.ts', use: { ...desktop, trace: 'off' } }]
     : [
-        { name: 'desktop', testMatch: '*.spec.ts', use: desktop },
+        { name: 'desktop', testMatch: '*.spec.ts', grepInvert: /@phone/, use: desktop },
         { name: 'phone', testMatch: ['first-path.spec.ts', 'library.spec.ts', 'viewer.spec.ts'], grepInvert: /@desktop/, use: phone },
       ],
 });

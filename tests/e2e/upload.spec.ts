@@ -16,6 +16,7 @@ test.beforeEach(async ({ page, context }) => {
   folder = mkdtempSync(join(tmpdir(), 'safelight-files-'));
   await app.signIn(context);
   await page.goto(`${app.url}/library/photos`);
+  await expect(page.getByRole('button', { name: 'Upload', exact: true })).toBeVisible();
 });
 test.afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

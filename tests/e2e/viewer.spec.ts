@@ -68,8 +68,7 @@ test('the details tell what the file says about itself', async ({ page, hasTouch
   await expectAccessible(page);
 });
 
-test('a finger swipes to the next picture', async ({ page, hasTouch }) => {
-  test.skip(!hasTouch, 'for phones');
+test('a finger swipes to the next picture @phone', async ({ page }) => {
   await inGrid(page, 'first.jpg').tap();
   const title = page.getByRole('heading', { level: 1 });
   await expect(title).toHaveText('first.jpg');

@@ -76,7 +76,7 @@ fn setup_form(token: &str) -> Value {
 async fn the_setup_token_works_once_and_only_the_newest() {
     let server = TestServer::start().await;
     let browser = server.browser();
-    assert_eq!(browser.json(SETUP).await, json!({ "needed": true }));
+    assert_eq!(browser.json(SETUP).await, json!({ "needed": true, "signed_in": false }));
     let old = accounts::setup_token(&server.app).await.unwrap().unwrap();
     let token = accounts::setup_token(&server.app).await.unwrap().unwrap();
     for wrong in [old.as_str(), "", "guess", &"0".repeat(40), &token.to_uppercase()] {
@@ -92,7 +92,7 @@ async fn the_setup_token_works_once_and_only_the_newest() {
     assert_eq!(browser.json(ME).await["id"], user["id"], "the owner is logged in");
 
     problem(post(&server.browser(), SETUP, setup_form(&token)).await, 409, "setup-done").await;
-    assert_eq!(browser.json(SETUP).await, json!({ "needed": false }));
+    assert_eq!(browser.json(SETUP).await, json!({ "needed": false, "signed_in": true }));
     assert!(accounts::setup_token(&server.app).await.unwrap().is_none());
 }
 
