@@ -44,9 +44,10 @@ pub(crate) async fn serve(State(app): State<App>, method: Method, uri: Uri, head
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    // Encoded twins are chosen by negotiation only.
-    if !path.is_empty() && !path.ends_with(".br") && !path.ends_with(".gz") {
-        if let Some(file) = Files::get(path) {
+    if !path.is_empty() {
+        // Encoded twins are chosen by negotiation only.
+        let is_twin = path.ends_with(".br") || path.ends_with(".gz");
+        if let Some(file) = Files::get(path).filter(|_| !is_twin) {
             let cache = if path.starts_with("assets/") { FOR_EVER } else { "no-cache" };
             return file_response(path, &file, cache, &headers);
         }

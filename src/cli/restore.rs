@@ -1,6 +1,6 @@
 //! `safelight restore`: the main job without a server, without a data directory and without a network.
 //!
-//! First what was typed becomes a list of [`Task`]s, and everything that is wrong with it is said before anything is
+//! First what was typed becomes a list of tasks, and everything that is wrong with it is said before anything is
 //! done; then the tasks are run one after the other, each on all threads, and a bad file does not stop the others.
 
 use std::collections::HashSet;

@@ -48,6 +48,9 @@ struct RestorationRequest {
     mask: Option<String>,
 }
 
+/// Asks for a picture to be restored
+///
+/// The result comes beside the original; nothing is overwritten.
 #[utoipa::path(post, path = "/media/{id}/restorations", tag = "restorations", request_body = RestorationRequest,
     params(("id" = MediaId, Path)), responses(
         (status = 202, body = Restoration, headers(("Location" = String))),
@@ -83,6 +86,7 @@ struct RestorationQuery {
     state: Option<JobState>,
 }
 
+/// Restorations, newest first
 #[utoipa::path(get, path = "/restorations", tag = "restorations", params(RestorationQuery, PageQuery),
     responses((status = 200, body = Page<Restoration>)))]
 async fn get_restorations(
@@ -96,6 +100,7 @@ async fn get_restorations(
     Ok(Json(Page::of(rows, page.limit(), |restoration| restoration.id)))
 }
 
+/// One restoration
 #[utoipa::path(get, path = "/restorations/{id}", tag = "restorations", params(("id" = RestorationId, Path)),
     responses((status = 200, body = Restoration), (status = 404, body = ProblemBody)))]
 async fn get_restoration(
@@ -106,6 +111,7 @@ async fn get_restoration(
     Ok(Json(super::get(&app, id).await?))
 }
 
+/// Stops a restoration
 #[utoipa::path(post, path = "/restorations/{id}/cancel", tag = "restorations", params(("id" = RestorationId, Path)),
     responses((status = 200, body = Restoration), (status = 404, body = ProblemBody)))]
 async fn cancel_restoration(
@@ -130,6 +136,7 @@ struct PresetView {
     steps: Vec<StepRequest>,
 }
 
+/// The named lists of steps
 #[utoipa::path(get, path = "/presets", tag = "restorations", responses((status = 200, body = Page<PresetView>)))]
 async fn get_presets(_: Allowed<may::LibraryRead>) -> Json<Page<PresetView>> {
     let view = |preset: Preset| PresetView {
@@ -157,6 +164,7 @@ struct ModelView {
     recreates: bool,
 }
 
+/// What can restore, and what each step does
 #[utoipa::path(get, path = "/models", tag = "restorations", responses((status = 200, body = Page<ModelView>)))]
 async fn get_models(State(app): State<App>, _: Allowed<may::LibraryRead>) -> Json<Page<ModelView>> {
     let models = app.engines.all().map(|engine| ModelView {
