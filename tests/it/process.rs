@@ -159,8 +159,8 @@ fn every_mistake_in_the_configuration_is_told_at_once() {
     let file = dir.path().join("safelight.toml");
     fs::write(&file, "[server]\nlisten = \"nowhere\"\nlistne = \"127.0.0.1:1\"\n[jobs]\nworkers = -3\n")
         .unwrap();
-    let mut command = safelight_on(&data, &["serve", "--log-level", "loud", "--config"]);
-    command.arg(&file).env("SAFELIGHT_LIMITS__MAX_PIXELS", "many");
+    let mut command = safelight_on(&data, &["serve", "--log-level", "loud"]);
+    command.arg("--config").arg(&file).env("SAFELIGHT_LIMITS__MAX_PIXELS", "many");
     let said = complaint(command);
     for mistake in ["nowhere", "listne", "-3", "many", "loud", "SAFELIGHT_LIMITS__MAX_PIXELS", "--log-level"]
     {
@@ -396,7 +396,7 @@ fn what_is_generated_comes_out_whole() {
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
     for shell in ["bash", "zsh", "fish"] {
         let script = succeeded(&safelight(&["completions", shell]).output().unwrap());
-        assert!(script.contains("passwd") && script.contains("--data-dir"), "{shell}");
+        assert!(script.contains("passwd") && script.contains("data-dir"), "{shell}");
     }
     let script = succeeded(&safelight(&["completions", "bash"]).output().unwrap());
     let checked = run_with_input(
@@ -576,7 +576,8 @@ async fn the_log_tells_nothing_about_people_and_their_files() {
     assert!(lost.status().is_server_error() || lost.status() == 404, "{}", lost.status());
     let mut raw = TcpStream::connect(appliance.address()).unwrap();
     raw.write_all(b"GET /Geheimfach HTTP/9.9\r\nCookie: Geheimwort\r\n\r\n").unwrap();
-    raw.shutdown(Shutdown::Write).unwrap();
+    // It may have been refused already.
+    let _ = raw.shutdown(Shutdown::Write);
     let _ = raw.read_to_end(&mut Vec::new());
     until("the last request is in the log", async || appliance.log().contains("/content")).await;
 
