@@ -266,7 +266,8 @@ fn read_samples(source: &mut dyn ReadSeek, head: &TiffHeader) -> Result<Samples,
     let limit = usize::try_from(bytes + 4096).map_err(|_| Error::unsupported(NAME, "this size"))?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = limit;
-    limits.intermediate_buffer_size = limit;
+    // The length of a compressed strip: noise grows by half under LZW, which packs bytes into 9 to 12 bits.
+    limits.intermediate_buffer_size = limit.saturating_mul(2);
     // A list of numbers takes 32 times its bytes there; this is enough for 16,000 strips a megabyte.
     limits.ifd_value_size = 1 << 20;
     source.seek(SeekFrom::Start(0)).map_err(Error::Read)?;

@@ -290,11 +290,14 @@ impl Part<'_> {
         Ok(chunk)
     }
 
+    /// The bytes of the part; the first error is the last item.
     fn stream(&mut self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         let unclaimed = self.unclaimed;
-        (&mut self.field).map(move |chunk| {
+        // A form that has failed says so again and again.
+        (&mut self.field).scan(false, move |broken, chunk| {
+            let ended = std::mem::replace(broken, chunk.is_err());
             unclaimed.store(0, Ordering::Relaxed);
-            chunk.map_err(interrupted)
+            std::future::ready((!ended).then(|| chunk.map_err(interrupted)))
         })
     }
 

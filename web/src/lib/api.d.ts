@@ -409,6 +409,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /**
+         * Asks for a picture to be restored
+         * @description The result comes beside the original; nothing is overwritten.
+         */
         post: operations["post_restoration"];
         delete?: never;
         options?: never;
@@ -474,6 +478,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** What can restore, and what each step does */
         get: operations["get_models"];
         put?: never;
         post?: never;
@@ -490,6 +495,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The named lists of steps */
         get: operations["get_presets"];
         put?: never;
         post?: never;
@@ -506,6 +512,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Restorations, newest first */
         get: operations["get_restorations"];
         put?: never;
         post?: never;
@@ -522,6 +529,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** One restoration */
         get: operations["get_restoration"];
         put?: never;
         post?: never;
@@ -540,6 +548,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Stops a restoration */
         post: operations["cancel_restoration"];
         delete?: never;
         options?: never;
