@@ -95,6 +95,8 @@ test('a picture gets another name, but not one that is taken @desktop', async ({
   complaints.allowStatus(409);
   const media = await app.upload(context, 'unnamed.png', gradient(200, 300, 5), 'image/png');
   await page.goto(`${app.url}/media/${media.id}`);
+  // Keys mean something once the picture is there.
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('unnamed.png');
   await page.keyboard.press('F2');
   const dialog = page.getByRole('dialog', { name: 'Rename' });
   await expect(dialog.getByLabel('New name')).toBeFocused();
