@@ -56,6 +56,27 @@ test('keys lead from picture to picture, into the details and back to the librar
   await expect(page).toHaveURL(`${app.url}/library/photos`);
 });
 
+test('a picture that arrives after one has gone on disturbs nobody @desktop', async ({ page }) => {
+  const held: (() => void)[] = [];
+  await page.route(/\/content\?.*screen/, async (route) => {
+    await new Promise<void>((release) => held.push(release));
+    await route.continue();
+  });
+  await inGrid(page, 'first.jpg').click();
+  const title = page.getByRole('heading', { level: 1 });
+  await expect(title).toHaveText('first.jpg');
+  await expect.poll(() => held.length).toBeGreaterThan(1);
+  await page.keyboard.press('ArrowRight');
+  await expect(title).toHaveText('market-street.jpg');
+  await page.keyboard.press('Escape');
+  await expect(page).toHaveURL(`${app.url}/library/photos`);
+  const arrived = page.waitForEvent('requestfinished', (request) => request.url().includes('screen'));
+  for (const release of held) release();
+  await arrived;
+  await expectPainted(inGrid(page, 'first.jpg').locator('img'));
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+});
+
 test('the details tell what the file says about itself', async ({ page, hasTouch }) => {
   await page.goto(`${app.url}/media/${ids.street}`);
   await expectPainted(page.getByRole('img', { name: 'market-street.jpg' }));

@@ -8,11 +8,7 @@ import { type BrowserContext, type Page, expect, test as base } from '@playwrigh
 
 class Complaints {
   private readonly heard: string[] = [];
-  /**
-   * Known: Svelte's notice that a page which is being left was asked once more, seen in a third of the runs on the way
-   * back from the viewer. Nothing is shown wrong by it, but it is a page's fault and wants mending.
-   */
-  private readonly allowed: RegExp[] = [/svelte\.dev\/e\/derived_inert/];
+  private readonly allowed: RegExp[] = [];
 
   /** Declares what this test provokes. */
   allow(...what: RegExp[]) {
