@@ -123,6 +123,13 @@ pub enum Outcome {
         /// The bytes of the range.
         piece: Piece,
     },
+    /// Several ranges, in the order in which they were asked for.
+    Parts {
+        /// Each with its bytes.
+        parts: Vec<(ByteRange, Piece)>,
+        /// How many bytes there are in all.
+        size_bytes: u64,
+    },
 }
 
 /// Bytes on their way out.
@@ -195,7 +202,7 @@ fn choose(
     wanted: &Wanted,
     etag: &str,
     size_bytes: u64,
-    piece: impl FnOnce(std::ops::Range<u64>) -> Piece,
+    piece: impl Fn(std::ops::Range<u64>) -> Piece,
 ) -> Outcome {
     if wanted.head {
         // RFC 9110, 14.2: a range means something for GET only.
@@ -205,6 +212,10 @@ fn choose(
         RangeOutcome::Whole => Outcome::Whole { size_bytes, piece: piece(0..size_bytes) },
         RangeOutcome::Part(range) => {
             Outcome::Part { range, size_bytes, piece: piece(range.first..range.last + 1) }
+        }
+        RangeOutcome::Parts(ranges) => {
+            let parts = ranges.into_iter().map(|range| (range, piece(range.first..range.last + 1))).collect();
+            Outcome::Parts { parts, size_bytes }
         }
         RangeOutcome::Unsatisfiable => Outcome::Unsatisfiable { size_bytes },
     }

@@ -54,7 +54,10 @@ async fn ranges_and_conditions_are_answered_as_the_standard_says() {
             (vec![("range", "bytes=5-9"), ("if-range", "\"other\"")], 200),
             (vec![("range", "bytes=5-9"), ("if-range", "Wed, 21 Oct 2015 07:28:00 GMT")], 200),
             (vec![("range", "bytes=9-5")], 200),
-            (vec![("range", "bytes=1-2,5-6")], 200),
+            (vec![("range", "bytes=1-5,5-6")], 200),
+            (vec![("range", "bytes=1-2,5-6"), ("if-range", "\"other\"")], 200),
+            (vec![("range", "bytes=1-2,5-6"), ("if-range", etag.as_str())], 206),
+            (vec![("range", "bytes=99999998-,99999999-")], 416),
             (vec![("range", "bytes=99999999-")], 416),
             (vec![("if-none-match", etag.as_str())], 304),
             (vec![("if-none-match", "*")], 304),
@@ -80,6 +83,50 @@ async fn ranges_and_conditions_are_answered_as_the_standard_says() {
         );
         assert!(head.bytes().await.unwrap().is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_ranges_come_in_one_body_and_never_more_than_the_whole() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    for size in [20_000, 900_000_usize] {
+        let bytes: Vec<u8> = (0..size).map(|i| (i % 253) as u8).collect();
+        let media = owner.upload_ok("data.bin", bytes.clone()).await;
+        let range = format!("bytes=10-19, {}-{}, -5", size / 2, size / 2 + 6000);
+        let answer = content(&owner, &media, "", &[("range", &range)]).await;
+        assert_eq!(answer.status(), 206);
+        assert!(answer.headers().get("content-range").is_none());
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap().to_owned();
+        let length: usize = answer.headers()["content-length"].to_str().unwrap().parse().unwrap();
+        let body = answer.bytes().await.unwrap();
+        assert_eq!(body.len(), length);
+        let mut expected = Vec::new();
+        for (first, end) in [(10, 20), (size / 2, size / 2 + 6001), (size - 5, size)] {
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+                 Content-Range: bytes {first}-{}/{size}\r\n\r\n",
+                end - 1
+            );
+            expected.extend(head.into_bytes());
+            expected.extend(&bytes[first..end]);
+        }
+        expected.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+        assert!(body == expected, "{size}");
+
+        // A thousand ranges, the same one over and over, and overlapping ones cost what the whole costs.
+        let thousand: Vec<String> = (0..1000).map(|i| format!("{}-{}", i * 10, i * 10)).collect();
+        let same = vec!["0-"; 16];
+        for list in [thousand.join(","), same.join(","), "0-99,50-149".into(), "0-,-1".into()] {
+            let answer = content(&owner, &media, "", &[("range", &format!("bytes={list}"))]).await;
+            assert_eq!(answer.status(), 200);
+            assert!(answer.bytes().await.unwrap() == bytes);
+        }
+    }
+    // Frames around single bytes would be more than the file.
+    let media = owner.upload_ok("small.txt", b"hello world".to_vec()).await;
+    let answer = content(&owner, &media, "", &[("range", "bytes=0-0,2-2")]).await;
+    assert_eq!((answer.status().as_u16(), answer.bytes().await.unwrap().len()), (200, 11));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,5 +24,6 @@ mod process;
 mod restore;
 mod storage;
 mod support;
+mod tokens;
 mod uploads;
 mod web;

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::byteranges;
 use crate::api::{Preconditions, Problem};
 use crate::app::App;
 use crate::imaging::Preset;
@@ -72,10 +73,19 @@ fn respond(delivery: Delivery) -> Response {
     headers.insert(header::ETAG, value(&etag));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_DISPOSITION, disposition(attachment, &name));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if sandbox {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
     }
     let (status, length, piece) = match outcome {
+        Outcome::Parts { parts, size_bytes } => {
+            let parts = byteranges::join(parts, shown_type(&content_type), size_bytes);
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(parts.length));
+            headers.insert(header::CONTENT_TYPE, value(&parts.content_type));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            *response.body_mut() = parts.body;
+            return response;
+        }
         // A cache takes the headers of this answer over into the content that it has.
         Outcome::NotModified | Outcome::PreconditionFailed => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -93,11 +103,8 @@ fn respond(delivery: Delivery) -> Response {
         }
     };
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status != StatusCode::RANGE_NOT_SATISFIABLE {
-        let content_type =
-            if content_type == "text/plain" { "text/plain; charset=utf-8" } else { &content_type };
-        headers.insert(header::CONTENT_TYPE, value(content_type));
+        headers.insert(header::CONTENT_TYPE, value(shown_type(&content_type)));
     }
     *response.status_mut() = status;
     *response.body_mut() = match piece {
@@ -106,6 +113,11 @@ fn respond(delivery: Delivery) -> Response {
         Piece::Stream(stream) => Body::from_stream(stream),
     };
     response
+}
+
+/// The media type with what browsers would otherwise guess.
+fn shown_type(content_type: &str) -> &str {
+    if content_type == "text/plain" { "text/plain; charset=utf-8" } else { content_type }
 }
 
 fn value(text: &str) -> HeaderValue {

@@ -1,5 +1,6 @@
 //! The HTTP side of the library: wire types, thin handlers, and the one translation of a delivery into headers.
 
+mod byteranges;
 mod content;
 mod upload;
 
