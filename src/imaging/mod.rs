@@ -21,6 +21,7 @@ mod shrink;
 mod source;
 mod thumbhash;
 mod tiff;
+mod transform;
 mod variant;
 mod webp;
 
@@ -38,7 +39,8 @@ pub use pixels::{Channels, Image, Samples};
 pub use probe::{Colour, Probe, probe, probe_bytes};
 pub use resize::resize;
 pub use thumbhash::thumbhash;
-pub use variant::{Fit, Preset, Variant, VariantSpec, thumbnail, variant, variant_bytes};
+pub use transform::{BadTransform, Fit, Gravity, MAX_AVIF_PIXELS, MAX_SIDE, OutputFormat, Preset, Transform};
+pub use variant::{Variant, render, render_bytes, thumbnail};
 
 #[cfg(test)]
 mod tests;

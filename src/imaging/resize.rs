@@ -97,6 +97,16 @@ fn failed(error: impl ToString) -> Error {
 }
 
 impl Area {
+    /// The same part of a copy whose sides are that many times as long.
+    pub(super) fn scaled(self, across: f64, down: f64) -> Self {
+        Self {
+            left: self.left * across,
+            top: self.top * down,
+            width: self.width * across,
+            height: self.height * down,
+        }
+    }
+
     /// Moves what rounding put outside back into the picture.
     fn inside(self, width: u32, height: u32) -> Self {
         let (width, height) = (f64::from(width), f64::from(height));
