@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod cache;
 pub mod engine;
 pub mod imaging;
+pub mod keys;
 pub mod storage;
 
 // What every feature stands on.

@@ -46,15 +46,17 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 struct Document;
 
 fn api_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).nest(
-        "/api/v1",
-        OpenApiRouter::new()
-            .merge(accounts::router())
-            .merge(library::router())
-            .merge(restore::router())
-            .merge(notify::router())
-            .merge(admin::router()),
-    )
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest(
+            "/api/v1",
+            OpenApiRouter::new()
+                .merge(accounts::router())
+                .merge(library::router())
+                .merge(restore::router())
+                .merge(notify::router())
+                .merge(admin::router()),
+        )
+        .merge(library::storage_router())
 }
 
 /// The OpenAPI document of all routes.
@@ -132,6 +134,7 @@ pub fn runner(app: &App) -> Runner<App> {
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
         .register::<library::Describe>()
+        .register::<library::WarmUp>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, admin::Prune {})

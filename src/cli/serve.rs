@@ -11,15 +11,19 @@ use tracing_subscriber::EnvFilter;
 
 use super::{GlobalArgs, ListenArgs, demo, settings};
 use crate::app::App;
-use crate::cache::DiskCache;
+use crate::cache::{DiskCache, HotFiles};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 use crate::db::{Db, Role};
 use crate::engine::Engines;
 use crate::imaging::Budget;
+use crate::keys::Keys;
 use crate::server::{self, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
 use crate::{accounts, library};
+
+/// What the small files that are asked for often may take of the memory.
+const HOT_BYTES: usize = 16 << 20;
 
 /// `safelight serve`
 #[derive(Debug, Clone, clap::Args)]
@@ -129,6 +133,8 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
         engines: Engines::new(),
         budget: Budget::of_this_machine(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
+        hot: HotFiles::new(HOT_BYTES),
+        keys: Keys::new(data_dir.keys(), clock.clone()),
         started_at: clock.now(),
         clock,
         config: Arc::new(config),

@@ -203,6 +203,15 @@ pub const SETTINGS: &[Setting] = &[
         flag: None,
     },
     Setting {
+        key: "delivery.public_base_url",
+        kind: Kind::Url,
+        default: Default::Absent("none"),
+        example: r#""https://cdn.example.org""#,
+        doc: "The address of a CDN or proxy that fetches `/storage/…` from here and keeps it: signed addresses begin \
+              with it. Without it they begin with `server.public_url`.",
+        flag: None,
+    },
+    Setting {
         key: "outbound.offline",
         kind: Kind::Flag,
         default: Default::Value("false"),

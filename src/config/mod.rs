@@ -115,6 +115,8 @@ pub struct Jobs {
 pub struct Delivery {
     /// Bytes of disk for renderings made on demand.
     pub cache_bytes: u64,
+    /// Scheme and host of a CDN, with which signed addresses begin.
+    pub public_base_url: Option<PublicUrl>,
 }
 
 /// What may leave the machine.
@@ -310,7 +312,10 @@ impl Values {
                     .and_then(|workers| NonZeroUsize::new(usize::try_from(workers).ok()?))
                     .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             },
-            delivery: Delivery { cache_bytes: self.required("delivery.cache_bytes").integer() },
+            delivery: Delivery {
+                cache_bytes: self.required("delivery.cache_bytes").integer(),
+                public_base_url: self.find("delivery.public_base_url").map(Value::url),
+            },
             outbound: Outbound { offline: self.required("outbound.offline").flag() },
             log: Log {
                 level: match self.required("log.level").text().as_str() {

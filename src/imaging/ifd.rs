@@ -372,6 +372,52 @@ fn remove_gps(exif: &[u8]) -> Option<Vec<u8>> {
     main.find(GPS_DIRECTORY).is_none().then_some(cleaned)
 }
 
+/// The most that a position is allowed to take in a TIFF file.
+const MAX_POSITION_BYTES: u64 = 1 << 22;
+
+/// Pages of a TIFF file whose position is looked for.
+const MAX_PAGES: usize = 1000;
+
+/// Finds what takes the position out of a TIFF file: places in the file, and what has to stand there instead. The
+/// pointer to the position becomes an entry that nobody knows; the entries behind it stay where they are.
+///
+/// # Errors
+/// [`Error::Broken`] when the positions take more than any honest file gives them.
+pub(super) fn position_in_tiff(directories: &mut Directories<'_>) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+    let mut found = Vec::new();
+    let (entry_bytes, count_bytes, pointer_bytes) =
+        if directories.big_tiff { (20, 8, 8) } else { (12, 2, 4) };
+    let (mut at, mut left) = (directories.first, MAX_POSITION_BYTES);
+    for _ in 0..MAX_PAGES {
+        let Ok(page) = directories.directory(at) else { break };
+        for entry in page.entries.iter().filter(|entry| entry.tag == GPS_DIRECTORY) {
+            let unknown = GPS_DIRECTORY + 1;
+            let tag = if directories.little_endian { unknown.to_le_bytes() } else { unknown.to_be_bytes() };
+            found.push((entry.at, tag.to_vec()));
+            found.push((entry.at + entry_bytes - pointer_bytes, vec![0; pointer_bytes as usize]));
+            let first = Entry { count: entry.count.min(1), ..entry.clone() };
+            let Some(offset) = directories.numbers(&first, 1).ok().and_then(|all| all.first().copied())
+            else {
+                continue;
+            };
+            let Ok(gps) = directories.directory(offset) else { continue };
+            let length = count_bytes + gps.entries.len() as u64 * entry_bytes;
+            found.push((offset, vec![0; length as usize]));
+            for value in gps.entries.iter().filter(|value| value.value_bytes() > pointer_bytes) {
+                left = left
+                    .checked_sub(value.value_bytes())
+                    .ok_or_else(|| Error::broken("TIFF", "an endless position"))?;
+                found.push((value.value_at, vec![0; value.value_bytes() as usize]));
+            }
+        }
+        at = page.next;
+        if at == 0 {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

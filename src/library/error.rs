@@ -1,6 +1,7 @@
 //! What can go wrong in the library, in cases that a caller can act on.
 
-use crate::{db, storage};
+use crate::imaging::BadTransform;
+use crate::{db, keys, storage};
 
 /// Why the library could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,39 @@ pub enum Error {
     /// Only what lies in the trash can be removed for good.
     #[error("only what lies in the trash can be removed for good")]
     NotInTrash,
+    /// A rendering that can't be understood.
+    #[error("the rendering can't be understood: {0}")]
+    BadTransform(BadTransform),
+    /// A rendering of one's own needs a signature, or somebody who may read the library.
+    #[error("only the file itself and presets may be fetched here without a signature")]
+    SignatureNeeded,
+    /// The signature is not ours, or of something else.
+    #[error("the signature does not fit this address")]
+    SignatureInvalid,
+    /// The address is over.
+    #[error("this address is over")]
+    SignatureExpired,
+    /// An address can't live so long.
+    #[error("a signed address lives 60 seconds to 365 days")]
+    BadLife,
+    /// There is no such preset.
+    #[error("there is no such preset")]
+    NoSuchPreset,
+    /// A preset's name that can't be one.
+    #[error("a preset's name has 1 to 64 of a-z, 0-9, - and _")]
+    BadPresetName,
+    /// A preset that is always what it is.
+    #[error("this preset is built in and stays as it is: choose another name")]
+    BuiltinPreset,
+    /// There are as many presets as there may be.
+    #[error("there are {max} presets already, and more are not possible: remove one first")]
+    TooManyPresets {
+        /// How many there may be.
+        max: usize,
+    },
+    /// The instance's secrets could not be had.
+    #[error("the keys could not be read or written")]
+    Keys(#[from] keys::Error),
     /// The sender paused for too long.
     #[error("the upload stalled: nothing came for {} s", .after.as_secs())]
     Stalled {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
-use super::jobs::Describe;
+use super::jobs::{Describe, WarmUp};
 use super::model::{Media, OnConflict, Slug};
 use super::store::{NewVersion, Place};
 use super::{Error, Result, What, buckets, emit, free_place, get_in, names, store};
@@ -193,7 +193,7 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
     get_in(tx, id)
 }
 
-/// Takes over the place-holder that the same bytes have already, or has one made.
+/// Takes over the place-holder that the same bytes have already, or has one made, and after it what the grid shows.
 fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
     if media.width.is_none() {
         return Ok(());
@@ -205,7 +205,7 @@ fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
     let options =
         jobs::Options { unique_key: Some(media.version_id.to_string()), ..jobs::Options::default() };
     jobs::enqueue(tx, &Describe { version: media.version_id }, options)?;
-    Ok(())
+    Ok(WarmUp::enqueue(tx, media.sha256)?)
 }
 
 impl Arrived {

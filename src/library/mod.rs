@@ -4,6 +4,7 @@
 //! holds no rules. Contents are immutable: a new content is a new version, a picture made from one is a rendition.
 //! The room knows nothing of restoring, sharing or of any protocol.
 
+mod address;
 mod buckets;
 mod delivery;
 mod error;
@@ -11,9 +12,12 @@ mod intake;
 mod jobs;
 mod model;
 mod names;
+mod presets;
 mod renditions;
 mod routes;
+mod signed;
 mod store;
+mod wish;
 
 use std::collections::HashSet;
 
@@ -28,21 +32,25 @@ use crate::db::{self, Tx};
 use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Kept, Storage};
 
+pub use address::{Address, Addressed, Right, find_by_address};
 pub use buckets::{
     BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, first_bucket, get_bucket,
     list_buckets, list_folders, remove_bucket,
 };
-pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
+pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
 pub use error::Error;
 pub use intake::{Arrived, Destination, add, add_in, receive, receive_bytes};
-pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
+pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
     RestorationId, Slug, Sort, SortBy, State, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
+pub use presets::{DeliveryPreset, list_presets, put_preset, remove_preset, resolve};
 pub use renditions::{NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition};
-pub use routes::router;
+pub use routes::{router, storage_router};
+pub use signed::{Signature, SignedUrl, sign_url};
+pub use wish::Wish;
 
 use model::Seq;
 use store::Place;

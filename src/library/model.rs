@@ -126,6 +126,8 @@ pub struct Bucket {
     pub name: String,
     /// Who may see it without being asked.
     pub visibility: Visibility,
+    /// Whether pictures that leave by a public or signed address may say where they were taken.
+    pub keep_location: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// Media in it, the trash not counted.

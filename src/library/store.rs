@@ -3,6 +3,7 @@
 pub(super) mod blobs;
 pub(super) mod buckets;
 pub(super) mod list;
+pub(super) mod presets;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
@@ -281,6 +282,15 @@ pub(super) fn find_version(conn: &Connection, media: Seq, id: VersionId) -> Resu
         "SELECT {VERSION_COLUMNS} FROM versions JOIN blobs USING (sha256) WHERE versions.id = ?1 AND media_seq = ?2"
     );
     Ok(conn.prepare_cached(&sql)?.query_row(params![id, media], version_from_row).optional()?)
+}
+
+/// The newest content of a media whose SHA-256 begins so.
+pub(super) fn find_version_by_name(conn: &Connection, media: Seq, name: [u8; 8]) -> Result<Option<Version>> {
+    let sql = format!(
+        "SELECT {VERSION_COLUMNS} FROM versions JOIN blobs USING (sha256)
+         WHERE media_seq = ?1 AND substr(versions.sha256, 1, 8) = ?2 ORDER BY number DESC LIMIT 1"
+    );
+    Ok(conn.prepare_cached(&sql)?.query_row(params![media, name], version_from_row).optional()?)
 }
 
 /// Newest first.

@@ -196,6 +196,7 @@ async fn renderings_are_made_once_upright_and_within_their_box() {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "image/jpeg");
         assert_eq!(answer.headers()["content-disposition"], "inline; filename=\"harbour.jpg\"");
+        assert_eq!(answer.headers()["vary"], "accept");
         assert_eq!(answer.headers()["cache-control"], "private, no-cache");
         let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
         let bytes = answer.bytes().await.unwrap();
@@ -218,12 +219,88 @@ async fn renderings_are_made_once_upright_and_within_their_box() {
         assert_eq!(answer.status(), 200);
     }
     assert_eq!(server.app.cache.size_bytes(), cached);
-    problem(content(&owner, &media, "?preset=huge", &[]).await, 400, "bad-query").await;
+    problem(content(&owner, &media, "?preset=huge", &[]).await, 400, "bad-transform").await;
 
     let clear = pictures::encoded(300, 200, Channels::Rgba, Format::Png);
     let clear = owner.upload_ok("clear.png", clear).await;
     let answer = content(&owner, &clear, "?preset=thumb", &[]).await;
-    assert_eq!(answer.headers()["content-type"], "image/webp", "alpha is kept");
+    assert_eq!(answer.headers()["content-type"], "image/png", "alpha is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rendering_is_what_the_address_says_and_the_caller_accepts() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let media = owner.upload_ok("harbour.jpeg", pictures::jpeg_with_exif(900, 600)).await;
+    let mut etags = std::collections::HashSet::new();
+    for (query, accept, kind, size, varies) in [
+        ("?w=300", "image/webp,*/*", "image/webp", (300, 450), true),
+        ("?w=300", "*/*", "image/jpeg", (300, 450), true),
+        ("?w=300&format=png", "image/webp", "image/png", (300, 450), false),
+        ("?w=300&h=300&fit=cover&format=jpeg&q=50", "*/*", "image/jpeg", (300, 300), false),
+        ("?h=300&w=300&fit=fill&format=jpeg", "*/*", "image/jpeg", (300, 300), false),
+        ("?w=300&dpr=2&format=webp", "*/*", "image/webp", (600, 900), false),
+    ] {
+        let answer = content(&owner, &media, query, &[("accept", accept)]).await;
+        assert_eq!(answer.status(), 200, "{query}");
+        assert_eq!(answer.headers()["content-type"], kind, "{query}");
+        let vary = answer.headers().get_all("vary").iter().any(|value| value == "accept");
+        assert_eq!(vary, varies, "{query}");
+        let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        assert!(etag.starts_with('"') && etags.insert(etag.clone()), "{query}: {etag}");
+        let probe = imaging::probe_bytes(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!((probe.width, probe.height), size, "{query}");
+        let same = content(&owner, &media, query, &[("accept", accept), ("if-none-match", &etag)]).await;
+        assert_eq!(same.status(), 304);
+        assert_eq!(same.headers().get_all("vary").iter().any(|value| value == "accept"), varies);
+    }
+    // What is the same is one rendering, however it is spelled.
+    let etag = |query: &'static str| {
+        let (owner, media) = (owner.clone(), media.clone());
+        async move { content(&owner, &media, query, &[]).await.headers()["etag"].clone() }
+    };
+    assert_eq!(etag("?format=jpeg&w=300&q=80&fit=contain").await, etag("?dpr=1.0&w=300&format=jpeg").await);
+    for (query, parameter) in [
+        ("?w=0", "w"),
+        ("?w=9000", "w"),
+        ("?w=10&w=10", "w"),
+        ("?h=abc", "h"),
+        ("?format=bmp", "format"),
+        ("?fit=squash", "fit"),
+        ("?blur=1e9", "blur"),
+        ("?preset=thumb&w=10", "preset"),
+        ("?preset=nothing", "preset"),
+    ] {
+        let body = problem(content(&owner, &media, query, &[]).await, 400, "bad-transform").await;
+        assert_eq!(body["errors"][0]["field"], parameter, "{query}");
+    }
+    let text = owner.upload_ok("note.txt", b"hello".to_vec()).await;
+    problem(content(&owner, &text, "?w=10", &[]).await, 422, "not-a-picture").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_picture_is_ready_for_the_grid_before_anybody_looks() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let media = owner.upload_ok("harbour.jpg", pictures::jpeg(900, 600)).await;
+    owner.upload_ok("note.txt", b"no picture".to_vec()).await;
+    assert_eq!(server.app.cache.size_bytes(), 0);
+    server.run_jobs().await;
+    let cached = server.app.cache.size_bytes();
+    assert!(cached > 0);
+    let browser = ("accept", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8");
+    assert_eq!(content(&owner, &media, "?preset=grid", &[browser]).await.status(), 200);
+    assert_eq!(server.app.cache.size_bytes(), cached, "it was there");
+    // Nothing is made twice, and where nothing is kept nothing is made.
+    let blob = media["sha256"].as_str().unwrap().parse().unwrap();
+    let again = move |tx: &safelight::db::Tx<'_>| {
+        safelight::jobs::enqueue(tx, &safelight::library::WarmUp { blob }, safelight::jobs::Options::default())
+    };
+    server.app.db.write(again).await.unwrap();
+    assert_eq!(server.run_jobs().await, 1);
+    assert_eq!(server.app.cache.size_bytes(), cached);
+    let jobs = server.app.db.read(safelight::jobs::counts).await.unwrap();
+    assert_eq!((jobs.failed, jobs.queued), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

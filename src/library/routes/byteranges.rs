@@ -29,6 +29,7 @@ pub(super) fn join(parts: Vec<(ByteRange, Piece)>, content_type: &str, size_byte
             Piece::Nothing => {}
             Piece::Bytes(bytes) => pieces.push(stream::iter([Ok(bytes)]).boxed()),
             Piece::Stream(stream) => pieces.push(stream.boxed()),
+            Piece::Redacted(stream) => pieces.push(stream.boxed()),
         }
     }
     pieces.push(stream::iter([Ok(end)]).boxed());

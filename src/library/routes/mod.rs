@@ -2,6 +2,9 @@
 
 mod byteranges;
 mod content;
+mod presets;
+mod signed;
+mod storage_door;
 mod upload;
 
 use axum::extract::{Request, State};
@@ -21,7 +24,8 @@ use crate::accounts::{Allowed, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::storage;
-use content::ContentQuery;
+use content::{ContentQuery, Pairs};
+pub use storage_door::storage_router;
 use upload::{UploadForm, Uploaded};
 
 /// The routes of this room, below `/api/v1`.
@@ -40,6 +44,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_renditions))
         .routes(routes!(get_rendition, remove_rendition))
         .routes(routes!(rendition_content))
+        .routes(routes!(signed::sign))
+        .routes(routes!(presets::list))
+        .routes(routes!(presets::put, presets::remove))
 }
 
 /// Lists the buckets.
@@ -280,17 +287,17 @@ async fn untrash(
 /// Sends the current content, or a rendering of it.
 #[utoipa::path(get, path = "/media/{id}/content", tag = "library", params(("id" = MediaId, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
-        (status = 416), (status = 422)))]
+        (status = 400), (status = 416), (status = 422)))]
 async fn content(
     State(app): State<App>,
     _: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
-    Query(query): Query<ContentQuery>,
+    Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let media = super::get(&app, id).await?;
-    content::send(&app, &Content::current(&media), query, &method, &headers).await
+    content::send(&app, &Content::current(&media), &pairs, &method, &headers).await
 }
 
 /// Tells what the file says about itself.
@@ -321,17 +328,17 @@ async fn list_versions(
 #[utoipa::path(get, path = "/media/{id}/versions/{version}/content", tag = "library",
     params(("id" = MediaId, Path), ("version" = VersionId, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
-        (status = 416), (status = 422)))]
+        (status = 400), (status = 416), (status = 422)))]
 async fn version_content(
     State(app): State<App>,
     _: Allowed<may::LibraryRead>,
     Path((id, version)): Path<(MediaId, VersionId)>,
-    Query(query): Query<ContentQuery>,
+    Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (media, version) = super::get_version(&app, id, Some(version)).await?;
-    content::send(&app, &Content::version(&media, &version), query, &method, &headers).await
+    content::send(&app, &Content::version(&media, &version), &pairs, &method, &headers).await
 }
 
 /// Lists the pictures that were made from a media.
@@ -374,17 +381,17 @@ async fn remove_rendition(
 #[utoipa::path(get, path = "/media/{id}/renditions/{rendition}/content", tag = "library",
     params(("id" = MediaId, Path), ("rendition" = RenditionId, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
-        (status = 416)))]
+        (status = 400), (status = 416), (status = 422)))]
 async fn rendition_content(
     State(app): State<App>,
     _: Allowed<may::LibraryRead>,
     Path((id, rendition)): Path<(MediaId, RenditionId)>,
-    Query(query): Query<ContentQuery>,
+    Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (_, rendition) = super::get_rendition(&app, id, rendition).await?;
-    content::send(&app, &Content::rendition(&rendition), query, &method, &headers).await
+    content::send(&app, &Content::rendition(&rendition), &pairs, &method, &headers).await
 }
 
 /// A slug in a path: what can't be one names nothing.
@@ -400,6 +407,7 @@ impl From<Error> for Problem {
             Error::NoSuchMedia => Self::not_found("photograph or file"),
             Error::NoSuchVersion => Self::not_found("version"),
             Error::NoSuchRendition => Self::not_found("rendition"),
+            Error::NoSuchPreset => Self::not_found("preset"),
             Error::NoBucket => refuse(StatusCode::CONFLICT, "no-bucket", &error),
             Error::BadName { why, .. } => {
                 refuse(StatusCode::UNPROCESSABLE_ENTITY, "bad-name", &error).field("name", *why)
@@ -417,6 +425,21 @@ impl From<Error> for Problem {
             Error::BucketNotEmpty { .. } => refuse(StatusCode::CONFLICT, "bucket-not-empty", &error),
             Error::InTrash => refuse(StatusCode::CONFLICT, "in-trash", &error),
             Error::NotInTrash => refuse(StatusCode::CONFLICT, "not-in-trash", &error),
+            Error::BadTransform(bad) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad-transform", "The rendering can't be understood.")
+                    .field(bad.parameter, bad.why.clone())
+            }
+            Error::SignatureNeeded => Self::new(
+                StatusCode::FORBIDDEN,
+                "signature-invalid",
+                "Only the file itself and presets may be fetched here without a signature or a login.",
+            ),
+            Error::SignatureInvalid => refuse(StatusCode::FORBIDDEN, "signature-invalid", &error),
+            Error::SignatureExpired => refuse(StatusCode::FORBIDDEN, "signature-expired", &error),
+            Error::BadLife => Self::validation(sentence(&error)).field("expires_in_s", sentence(&error)),
+            Error::BadPresetName => Self::validation(sentence(&error)).field("name", sentence(&error)),
+            Error::BuiltinPreset => refuse(StatusCode::CONFLICT, "builtin-preset", &error),
+            Error::TooManyPresets { .. } => refuse(StatusCode::CONFLICT, "too-many-presets", &error),
             Error::Stalled { .. } => refuse(StatusCode::REQUEST_TIMEOUT, "upload-stalled", &error),
             Error::NotAPicture => refuse(StatusCode::UNPROCESSABLE_ENTITY, "not-a-picture", &error),
             Error::PictureTooLarge => refuse(StatusCode::UNPROCESSABLE_ENTITY, "picture-too-large", &error),
@@ -434,7 +457,9 @@ impl From<Error> for Problem {
                 "The upload ended before it was complete. Nothing of this file was kept.",
             )
             .caused_by(error),
-            Error::Render(_) | Error::Storage(_) | Error::Db(_) | Error::Task(_) => Self::internal(error),
+            Error::Render(_) | Error::Storage(_) | Error::Db(_) | Error::Task(_) | Error::Keys(_) => {
+                Self::internal(error)
+            }
         }
     }
 }
