@@ -75,6 +75,12 @@ impl Orientation {
         Self::from_parts(swaps != swaps_too, across != across_too, down != down_too)
     }
 
+    /// Whether stored columns and rows run backwards in the turned picture.
+    pub(super) const fn runs_backwards(self) -> (bool, bool) {
+        let (_, across, down) = self.parts();
+        (across, down)
+    }
+
     /// The part of a picture stored in that size that a part of the turned picture shows.
     pub(super) fn area_before(self, area: Area, width: u32, height: u32) -> Area {
         let (swaps, across, down) = self.parts();

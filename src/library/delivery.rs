@@ -428,7 +428,11 @@ fn explain(failure: Failure) -> Error {
     }
     match failure.downcast_ref::<imaging::Error>() {
         Some(imaging::Error::NotAPicture { .. } | imaging::Error::Unsupported { .. }) => Error::NotAPicture,
-        Some(imaging::Error::TooLarge { .. } | imaging::Error::Budget { .. }) => Error::PictureTooLarge,
+        Some(
+            imaging::Error::TooLarge { .. }
+            | imaging::Error::TooLargeFor { .. }
+            | imaging::Error::Budget { .. },
+        ) => Error::PictureTooLarge,
         Some(e @ (imaging::Error::Truncated { .. } | imaging::Error::Broken { .. })) => {
             Error::PictureDamaged { reason: e.to_string() }
         }
