@@ -132,6 +132,7 @@ pub fn runner(app: &App) -> Runner<App> {
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
         .register::<library::Describe>()
+        .register::<library::Bulk>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, admin::Prune {})
