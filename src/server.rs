@@ -135,6 +135,7 @@ pub fn runner(app: &App) -> Runner<App> {
         .register::<restore::RestoreJob>()
         .register::<library::Describe>()
         .register::<library::WarmUp>()
+        .register::<library::Bulk>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, admin::Prune {})

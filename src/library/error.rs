@@ -60,6 +60,50 @@ pub enum Error {
         /// Media in the trash.
         trashed: u64,
     },
+    /// There is no such folder.
+    #[error("there is no such folder")]
+    NoSuchFolder,
+    /// There is no such tag.
+    #[error("there is no such tag")]
+    NoSuchTag,
+    /// There is no such bulk action, or it is somebody else's.
+    #[error("there is no such bulk action")]
+    NoSuchRun,
+    /// A folder is there already.
+    #[error("there is a folder “{path}” already: choose another name, or move what lies in it")]
+    FolderTaken {
+        /// Its path.
+        path: String,
+    },
+    /// A folder can't be moved below itself, and the top of a bucket can't be one.
+    #[error("a folder can be moved neither into itself nor to the place of the bucket's top")]
+    FolderInItself,
+    /// A tag's name that is empty or too long.
+    #[error("a tag has 1 to 100 characters that can be seen")]
+    BadTag,
+    /// Too many tags on one media.
+    #[error("a photograph or file can have at most {most} tags")]
+    TooManyTags {
+        /// The limit.
+        most: usize,
+    },
+    /// A text that is too long.
+    #[error("the {field} is longer than {max_bytes} bytes")]
+    TooLong {
+        /// Which one.
+        field: &'static str,
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Something is to be moved or copied, but not said where to.
+    #[error("say where to: a bucket, a folder, or both")]
+    NoGoal,
+    /// Too many ids in one request.
+    #[error("at most {most} ids can be named at once: use a search for more")]
+    TooManyIds {
+        /// The limit.
+        most: usize,
+    },
     /// What lies in the trash can't be changed.
     #[error("this lies in the trash: take it back first")]
     InTrash,

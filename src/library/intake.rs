@@ -6,7 +6,7 @@ use futures_util::{Stream, StreamExt, stream};
 use super::jobs::{Describe, WarmUp};
 use super::model::{Media, OnConflict, Slug};
 use super::store::{NewVersion, Place};
-use super::{Error, Result, What, buckets, emit, free_place, get_in, names, store};
+use super::{Error, Result, What, buckets, emit, free_place, get_as_in, get_in, names, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
@@ -190,11 +190,11 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
     let details = serde_json::json!({ "bucket": media.bucket, "size_bytes": media.size_bytes });
     audit::record(tx, actor, action, Target::new("media", id).named(&media.key), &details)?;
     emit(tx, &media, what)?;
-    get_in(tx, id)
+    get_as_in(tx, actor.user_id(), id)
 }
 
 /// Takes over the place-holder that the same bytes have already, or has one made, and after it what the grid shows.
-fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
+pub(super) fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
     if media.width.is_none() {
         return Ok(());
     }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery::Recipe;
 use super::model::VersionId;
-use super::{Error, What, emit, purge_in, store};
+use super::organise::purge_in;
+use super::{Error, What, emit, store};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::clock::Timestamp;
@@ -63,7 +64,7 @@ impl Job for Describe {
     fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Option<Vec<u8>>>) -> db::Result<()> {
         let Ending::Succeeded(Some(thumbhash)) = ending else { return Ok(()) };
         let Some(media) = store::set_thumbhash(tx, self.version, &thumbhash)? else { return Ok(()) };
-        match store::find_media(tx, media)? {
+        match store::find_media(tx, None, media)? {
             Some(media) => emit(tx, &media, What::Updated),
             None => Ok(()),
         }
@@ -146,6 +147,7 @@ impl Job for Sweep {
 
     async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
         empty_trash(app, running).await?;
+        app.db.write(store::tags::forget_unused).await.map_err(Failure::retry)?;
         sweep(app, running).await
     }
 }

@@ -146,3 +146,20 @@ pub(in crate::library) fn list_folders(
     let rows = statement.query_map(params![bucket, parent, name, path, limit(rows)], folder_from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
+
+/// A folder and those below it that hold something, at most `rows`.
+pub(in crate::library) fn tree(
+    conn: &Connection,
+    bucket: Seq,
+    path: &str,
+    rows: usize,
+) -> Result<Vec<String>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT path FROM folders WHERE bucket_seq = ?1 AND path = ?2 AND media_count > 0
+         UNION ALL
+         SELECT path FROM folders WHERE bucket_seq = ?1 AND path > ?2 || '/' AND path < ?2 || '0' AND media_count > 0
+         LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![bucket, path, limit(rows)], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
