@@ -232,7 +232,7 @@ impl Which {
             }
             Self::Search(search) => {
                 let filter = Filter { up_to, ..search.filter(viewer)? };
-                let (bucket, filter) = resolve(conn, filter)?;
+                let (bucket, filter) = narrow(conn, filter)?;
                 let sort = Sort { by: SortBy::Created, descending: false };
                 Ok(store::list::positions(conn, bucket, &filter, sort, after, rows)?)
             }

@@ -124,7 +124,7 @@ pub async fn list(
 ) -> Result<Vec<Media>> {
     app.db
         .read(move |conn| {
-            let (bucket, filter) = resolve(conn, filter)?;
+            let (bucket, filter) = narrow(conn, filter)?;
             Ok(store::list::list(conn, bucket, &filter, sort, after.as_ref(), rows)?)
         })
         .await
@@ -137,7 +137,7 @@ pub async fn list(
 pub async fn timeline(app: &App, filter: Filter) -> Result<Vec<Month>> {
     app.db
         .read(move |conn| {
-            let (bucket, filter) = resolve(conn, filter)?;
+            let (bucket, filter) = narrow(conn, filter)?;
             let months = store::list::months(conn, bucket, &filter)?;
             Ok(months.into_iter().rev().map(|(month, count)| Month::new(month, count)).collect())
         })
@@ -145,7 +145,7 @@ pub async fn timeline(app: &App, filter: Filter) -> Result<Vec<Month>> {
 }
 
 /// Brings a filter into the form in which things are stored, and finds its bucket.
-fn resolve(conn: &Connection, mut filter: Filter) -> Result<(Option<Seq>, Filter)> {
+fn narrow(conn: &Connection, mut filter: Filter) -> Result<(Option<Seq>, Filter)> {
     if let Some(folder) = &mut filter.folder {
         *folder = names::folder(folder)?;
     }
