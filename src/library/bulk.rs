@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::model::{Filter, Media, MediaId, OnConflict, Position, Search, Seq, Slug, Sort, SortBy, State};
 use super::organise::{Goal, copy_in, delete_in, move_in, take_back_in};
 use super::tags::{TagName, TagNames};
-use super::{Error, Result, buckets, emit_many, get_in, names, resolve, store};
+use super::{Error, Result, buckets, emit_many, get_in, names, narrow, store};
 use crate::accounts::Permission;
 use crate::api::{Problem, ProblemBody};
 use crate::app::App;
