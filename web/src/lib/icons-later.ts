@@ -4,7 +4,6 @@ export const camera = 'M3.500 8h4l1.500-2.500h6L16.500 8h4v11h-17zM12 10a3.300 3
 export const chevronLeft = 'M14.5 6l-6 6 6 6';
 export const chevronRight = 'M9.5 6l6 6-6 6';
 export const copy = 'M9 9h11v11H9zM15 9V4H4v11h5';
-export const diff = 'M4 5h9v9H4zM11 10h9v9h-9z';
 export const dots = 'M12 4.900a.7.7 0 1 0 0 1.400.7.7 0 0 0 0-1.400zM12 11.300a.7.7 0 1 0 0 1.400.7.7 0 0 0 0-1.400zM12 17.700a.7.7 0 1 0 0 1.400.7.7 0 0 0 0-1.400z';
 export const download = 'M12 4v11M7 10.5l5 5 5-5M4.5 19.5h15';
 export const fitFrame = 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5';

@@ -6,6 +6,7 @@ export const check = 'M5 12.5l4.5 4.5L19 7.5';
 export const chevronDown = 'M6 9.5l6 6 6-6';
 export const clock = 'M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM12 7.5V12l3 2';
 export const cloudOff = 'M3.5 3.5l17 17M8 7.2A6 6 0 0 1 17.6 11 4 4 0 0 1 20.3 17M17 19H7a4.5 4.5 0 0 1-1.2-8.8';
+export const diff = 'M4 5h9v9H4zM11 10h9v9h-9z';
 export const file = 'M6 3.5h8l4.5 4.5v12.5H6zM14 3.5V8h4.5';
 export const folder = 'M3.5 6.5h6l2 2.5h9v10h-17z';
 export const folderPlus = 'M3.5 6.5h6l2 2.5h9v10h-17zM12 11.5v5M9.5 14h5';

@@ -2,7 +2,6 @@
 import { address } from './send';
 import type { Media } from './types';
 
-export const shapes = ['inside', 'cover', 'fill'] as const;
 export const formats = [
   ['auto', 'Best for the browser'],
   ['jpeg', 'JPEG'],

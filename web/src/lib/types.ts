@@ -20,7 +20,19 @@ export type Role = Schemas['Role'];
 /** `permissions` comes only with who is logged in. */
 export type User = Whole<Schemas['User']> & { permissions?: Permission[] };
 export type Session = Whole<Schemas['Session']>;
-export type Bucket = Whole<Schemas['Bucket']>;
+/** What a bucket takes and keeps; null where there is no limit. */
+export type BucketRules = {
+  /** Media types or kinds, such as `image/*`; empty for all. */
+  allowed_types: string[];
+  max_file_bytes: number | null;
+  quota_bytes: number | null;
+  /** Days after which a file goes to the trash. */
+  expire_after_days: number | null;
+  /** Older versions that are kept. */
+  keep_versions: number | null;
+};
+/** A server may not know rules yet. */
+export type Bucket = Whole<Schemas['Bucket']> & Partial<BucketRules>;
 export type Folder = Whole<Schemas['Folder']>;
 export type Media = Whole<Schemas['Media']> & {
   description: string;
