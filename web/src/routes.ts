@@ -6,12 +6,14 @@ export const routes: Route[] = [
   { path: '/login', load: () => import('./pages/Login.svelte'), bare: true },
   { path: '/library', load: () => import('./pages/Library.svelte'), needs: ['library.read'] },
   { path: '/library/:bucket/*folder', load: () => import('./pages/Library.svelte'), needs: ['library.read'] },
+  { path: '/duplicates', load: () => import('./pages/Duplicates.svelte'), needs: ['library.delete'] },
   { path: '/trash', load: () => import('./pages/Trash.svelte'), needs: ['library.delete'] },
   { path: '/media/:id', load: () => import('./pages/Viewer.svelte'), needs: ['library.read'] },
   { path: '/studio/:id', load: () => import('./pages/Studio.svelte'), needs: ['library.read', 'restore'] },
   { path: '/account', load: () => import('./pages/Account.svelte') },
   { path: '/admin', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
   { path: '/admin/:section', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
+  { path: '/admin/:section/:name', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
 ];
 
 export const notFound = () => import('./pages/NotFound.svelte');

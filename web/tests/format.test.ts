@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { agent, ago, bytes, duration, milliseconds, plural, words } from '../src/lib/format';
+import { agent } from '../src/lib/agent';
+import { ago, bytes, duration, milliseconds, plural, words } from '../src/lib/format';
 import { kindOf } from '../src/lib/media';
 
 describe('formatters', () => {

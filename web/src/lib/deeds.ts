@@ -56,10 +56,3 @@ export async function purge(media: Media[]) {
   if (done.length) toast(`${what(done.map(([one]) => one))} deleted for good.`);
   counted();
 }
-
-export async function moveTo(media: Media[], folder: string) {
-  const { done, error } = await each(media, (one) => send<Media>('PATCH', `/media/${one.id}`, { body: { folder, on_conflict: 'rename' } }));
-  listing.put(done.map(([, moved]) => moved));
-  if (error) toast(sentence(error), { bad: true });
-  if (done.length) toast(`${what(done.map(([one]) => one))} moved to ${folder ? `“${folder}”` : 'the top folder'}.`);
-}

@@ -6,9 +6,12 @@ import type { Media, Page } from './types';
 export type ListingQuery = {
   bucket?: string;
   folder?: string;
+  /** The folders below it too. */
+  recursive?: boolean;
   q?: string;
-  type?: string;
   sort?: string;
+  /** The latest day, for a list that begins in the past. */
+  taken_to?: string;
   trashed?: boolean;
 };
 
@@ -27,7 +30,8 @@ class Listing {
   /** The server does not know the bucket or folder. */
   missing = $state(false);
   query: ListingQuery = $state.raw({});
-  /** Where the library was scrolled to. */
+  /** The app's address of the page that shows it, and where that was scrolled to. */
+  home = '';
   top = 0;
 
   private key = '';
@@ -108,7 +112,11 @@ class Listing {
     let unsure = false;
     for (const media of changed) {
       const at = items.findIndex((item) => item.id === media.id);
-      if (!this.belongs(media)) items = at < 0 ? items : items.toSpliced(at, 1);
+      // Whether words fit, only the server knows: what is there stays until it has said so.
+      if (this.query.q || this.query.recursive || this.query.taken_to) {
+        if (at >= 0) items = items.with(at, media);
+        unsure = true;
+      } else if (!this.belongs(media)) items = at < 0 ? items : items.toSpliced(at, 1);
       else if (at >= 0) items = items.with(at, media);
       else if (this.query.sort) unsure = true;
       else {
@@ -119,7 +127,7 @@ class Listing {
       }
     }
     this.items = items;
-    // Sorted otherwise, only the server knows the place.
+    // The same with the place in another order.
     if (unsure) void this.refresh();
   }
 
@@ -129,20 +137,13 @@ class Listing {
   }
 
   private belongs(media: Media): boolean {
-    const { bucket, folder, type, q, trashed } = this.query;
-    const kind = media.content_type.startsWith('image/') ? 'image' : 'other';
-    return (
-      (!bucket || bucket === media.bucket) &&
-      (folder === undefined || folder === media.folder) &&
-      (!type || type === kind || type === media.content_type) &&
-      (!q || media.name.toLowerCase().includes(q.toLowerCase())) &&
-      (media.state === 'trashed') === !!trashed
-    );
+    const { bucket, folder, trashed } = this.query;
+    return (!bucket || bucket === media.bucket) && (folder === undefined || folder === media.folder) && (media.state === 'trashed') === !!trashed;
   }
 
   forget() {
     this.running?.abort();
-    this.key = '';
+    this.key = this.home = '';
     this.items = [];
     this.state = 'idle';
   }

@@ -1,6 +1,7 @@
-/** What is picked in a grid, by id. */
+/** What is picked in a grid, by id; or everything that a search finds, also what hasn't been loaded. */
 export class Selection {
   ids: ReadonlySet<string> = $state.raw(new Set());
+  whole = $state(false);
   /** The item from which a range is picked. */
   private anchor: string | null = null;
 
@@ -9,13 +10,14 @@ export class Selection {
   }
 
   has(id: string) {
-    return this.ids.has(id);
+    return this.whole || this.ids.has(id);
   }
 
   toggle(id: string) {
     const ids = new Set(this.ids);
     if (!ids.delete(id)) ids.add(id);
     this.ids = ids;
+    this.whole = false;
     this.anchor = id;
   }
 
@@ -33,6 +35,7 @@ export class Selection {
 
   clear() {
     this.ids = new Set();
+    this.whole = false;
     this.anchor = null;
   }
 }

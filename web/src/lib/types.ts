@@ -20,9 +20,35 @@ export type Role = Schemas['Role'];
 /** `permissions` comes only with who is logged in. */
 export type User = Whole<Schemas['User']> & { permissions?: Permission[] };
 export type Session = Whole<Schemas['Session']>;
-export type Bucket = Whole<Schemas['Bucket']>;
+/** What a bucket takes and keeps; null where there is no limit. */
+export type BucketRules = {
+  /** Media types or kinds, such as `image/*`; empty for all. */
+  allowed_types: string[];
+  max_file_bytes: number | null;
+  quota_bytes: number | null;
+  /** Days after which a file goes to the trash. */
+  expire_after_days: number | null;
+  /** Older versions that are kept. */
+  keep_versions: number | null;
+};
+/** A server may not know rules yet. */
+export type Bucket = Whole<Schemas['Bucket']> & Partial<BucketRules>;
 export type Folder = Whole<Schemas['Folder']>;
-export type Media = Whole<Schemas['Media']>;
+export type Media = Whole<Schemas['Media']> & {
+  description: string;
+  /** The caller's own mark. */
+  favourite: boolean;
+  tags: string[];
+  camera: string | null;
+};
+export type Tag = { name: string; count: number };
+export type BulkAction = 'trash' | 'untrash' | 'purge' | 'move' | 'copy' | 'tag' | 'untag' | 'favourite' | 'unfavourite';
+/** `job_id` where it is too much for one answer; else what was done. */
+export type BulkAnswer = { job_id?: string; done?: number; failed?: { id: string; problem: Problem }[]; more?: boolean };
+export type DuplicateGroup = { key: string; kind: 'exact' | 'similar'; distance: number; items: Media[] };
+export type SignedUrl = { url: string; expires_at: string };
+export type DeliveryPreset = { name: string; transform: string; builtin: boolean };
+export type Token = { id: string; name: string; prefix: string; scopes: Permission[]; expires_at: string | null; last_used_at: string | null; created_at: string };
 export type MetadataItem = Whole<Schemas['Fact']>;
 
 export type StepReport = Omit<Whole<Schemas['StepReport']>, 'evidence'> & Pick<Schemas['StepReport'], 'evidence'>;
