@@ -294,7 +294,11 @@ async fn a_new_picture_is_ready_for_the_grid_before_anybody_looks() {
     // Nothing is made twice, and where nothing is kept nothing is made.
     let blob = media["sha256"].as_str().unwrap().parse().unwrap();
     let again = move |tx: &safelight::db::Tx<'_>| {
-        safelight::jobs::enqueue(tx, &safelight::library::WarmUp { blob }, safelight::jobs::Options::default())
+        safelight::jobs::enqueue(
+            tx,
+            &safelight::library::WarmUp { blob },
+            safelight::jobs::Options::default(),
+        )
     };
     server.app.db.write(again).await.unwrap();
     assert_eq!(server.run_jobs().await, 1);

@@ -4,8 +4,8 @@
 mod accounts;
 mod appliance;
 mod architecture;
-mod cli_restore;
 mod caching_proxy;
+mod cli_restore;
 mod crash;
 mod database;
 mod delivery;
