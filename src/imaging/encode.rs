@@ -119,6 +119,22 @@ pub fn to_8_bits(image: Image) -> Image {
     Image { samples, ..image }
 }
 
+/// The alpha of an 8-bit picture as a gray one; nothing if it has none or is nowhere transparent.
+pub(super) fn alpha_of(image: &Image) -> Option<Image> {
+    let Samples::U8(samples) = &image.samples else { return None };
+    let count = image.channels.count();
+    let alpha: Vec<u8> = samples.iter().skip(count - 1).step_by(count).copied().collect();
+    let is_seen = image.channels.has_alpha() && alpha.iter().any(|alpha| *alpha < 255);
+    is_seen.then(|| Image { channels: Channels::Gray, samples: Samples::U8(alpha), ..*image })
+}
+
+/// Gives 8-bit RGB an alpha that is nowhere transparent.
+pub(super) fn with_alpha(image: Image) -> Image {
+    let (Channels::Rgb, Samples::U8(samples)) = (image.channels, &image.samples) else { return image };
+    let samples = samples.as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, 255]).collect();
+    Image { channels: Channels::Rgba, samples: Samples::U8(samples), ..image }
+}
+
 /// Lays a transparent picture on white.
 pub(super) fn without_alpha(image: Image) -> Image {
     let channels = match image.channels {

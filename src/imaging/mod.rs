@@ -1,6 +1,8 @@
 //! Pictures as numbers: probe, decode, orient, colour, resize, encode, metadata. Pure functions over bytes and
 //! pixels with one pixel budget for the process; knows no database, no route and no feature.
 
+mod animation;
+mod avif;
 mod budget;
 mod colour;
 mod decode;
@@ -12,6 +14,7 @@ mod gif;
 mod ifd;
 mod jpeg;
 mod jpeg_dc;
+mod libaom;
 mod libwebp;
 mod location;
 mod metadata;

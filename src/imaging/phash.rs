@@ -121,9 +121,9 @@ mod tests {
 
     #[test]
     fn copies_are_near() {
-        for seed in 1..30 {
-            let original = scene(seed, 320, 240);
-            for (width, height) in [(160, 120), (97, 73), (640, 480)] {
+        for seed in 1..9 {
+            let original = scene(seed, 240, 180);
+            for (width, height) in [(160, 120), (97, 73), (400, 300)] {
                 let resized = resize(&original, width, height).expect("it fits");
                 assert!(distance(&original, &resized) <= 6, "{seed} at {width} x {height}");
             }

@@ -2,11 +2,15 @@
 
 use std::io::{Read, Seek};
 
+use super::animation::{self, Shown};
 use super::budget::{Budget, Limits};
 use super::colour::{is_srgb, to_srgb};
 use super::decode::{Pixels, PlanarPixels, decode_planes, decode_reduced};
 use super::effects;
-use super::encode::{EncodeOptions, Subsampling, encode, to_8_bits, to_colour, with_metadata, without_alpha};
+use super::encode::{
+    EncodeOptions, Subsampling, alpha_of, encode, to_8_bits, to_colour, with_alpha, with_metadata,
+    without_alpha,
+};
 use super::error::Error;
 use super::format::Format;
 use super::ifd;
@@ -18,7 +22,7 @@ use super::resize::{Area, resize, resize_area};
 use super::smart;
 use super::source::Input;
 use super::transform::{Geometry, Gravity, MAX_AVIF_PIXELS, OutputFormat, Transform};
-use super::{jpeg, webp};
+use super::{avif, gif, jpeg, webp};
 
 /// A rendering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +81,9 @@ pub fn thumbnail<R: Read + Seek>(
     limits.check(probe.width, probe.height)?;
     let transform = &Transform::inside(max_side, max_side);
     let geometry = transform.geometry(&probe);
-    let work = Work { probe: &probe, transform, geometry, wanted: Wanted::Samples };
-    let _permit = budget.acquire_blocking(work.bytes(OutputFormat::Png))?;
+    let format = OutputFormat::Png;
+    let work = Work { probe: &probe, transform, geometry, format, wanted: Wanted::Samples };
+    let _permit = budget.acquire_blocking(work.bytes())?;
     match work.shrink(input)?.pixels {
         SmallPixels::Samples(image) => Ok(image),
         SmallPixels::Planes(planes) => Ok(planes.to_image()),
@@ -100,8 +105,12 @@ fn render_input(
         let (format, max_pixels) = (format.name(), MAX_AVIF_PIXELS);
         return Err(Error::TooLargeFor { format, width, height, max_pixels });
     }
-    let work = Work { probe: &probe, transform, geometry, wanted: Wanted::of(format, transform.quality()) };
-    let _permit = budget.acquire_blocking(work.bytes(format))?;
+    let wanted = Wanted::of(format, transform.quality());
+    let work = Work { probe: &probe, transform, geometry, format, wanted };
+    if work.moves() {
+        return work.animate(input, budget);
+    }
+    let _permit = budget.acquire_blocking(work.bytes())?;
     let mut small = work.shrink(input)?;
     small.apply(transform);
     let (width, height) = small.size();
@@ -184,9 +193,22 @@ fn write(small: Small, format: OutputFormat, quality: u8, exif: Option<Vec<u8>>)
         OutputFormat::Webp => Format::Webp,
         OutputFormat::Png => Format::Png,
         OutputFormat::Avif => {
-            return Err(Error::unsupported(format.name(), "delivery"));
+            let (planes, alpha) = match pixels {
+                SmallPixels::Planes(planes) => (planes, None),
+                SmallPixels::Samples(image) => {
+                    let planes = Planes::of_image(&image);
+                    (planes.ok_or_else(|| Error::unsupported("AVIF", "16 bits a sample"))?, alpha_of(&image))
+                }
+            };
+            return avif::encode(&planes, alpha.as_ref(), quality, exif);
         }
-        OutputFormat::Gif => return Err(Error::unsupported(format.name(), "delivery")),
+        OutputFormat::Gif => {
+            let SmallPixels::Samples(image) = pixels else { return Err(Error::encode("GIF", "planes")) };
+            let image = with_alpha(to_colour(image));
+            let mut writer = animation::Writer::new(format, quality, true);
+            writer.add(&image, 0, 1)?;
+            return writer.finish();
+        }
     };
     match pixels {
         SmallPixels::Planes(planes) => {
@@ -208,6 +230,7 @@ struct Work<'a> {
     probe: &'a Probe,
     transform: &'a Transform,
     geometry: Geometry,
+    format: OutputFormat,
     wanted: Wanted,
 }
 
@@ -269,8 +292,59 @@ impl Work<'_> {
         Ok(smart::place(&look((side(width), side(height)))?, area, f64::from(width), f64::from(height)))
     }
 
+    /// Whether the profile goes into the file instead of being applied. What writes AVIF has no place for it.
     fn keeps_profile(&self) -> bool {
-        !self.transform.strips()
+        !self.transform.strips() && self.format != OutputFormat::Avif
+    }
+
+    /// Whether the rendering moves: if the picture does, the format can, it was asked for, and it is not a film.
+    fn moves(&self) -> bool {
+        let frames = u64::from(self.probe.frames);
+        let shown = u64::from(self.geometry.width) * u64::from(self.geometry.height);
+        self.format.moves()
+            && self.transform.animates()
+            && self.probe.moves()
+            && self.probe.frames <= animation::MAX_FRAMES
+            && self.probe.pixels() * frames <= animation::MAX_DECODED_PIXELS
+            && shown * frames <= animation::MAX_ENCODED_PIXELS
+    }
+
+    /// Renders all frames.
+    fn animate(&self, input: &mut Input<'_>, budget: &Budget) -> Result<Variant, Error> {
+        // The canvas, the frame that is laid over it, what was there before, and the frame that is written.
+        let frames = self.probe.pixels() * 16;
+        let _permit = budget.acquire_blocking(self.bytes() + frames)?;
+        let has_alpha = self.probe.colour.has_alpha();
+        let mut writer = animation::Writer::new(self.format, self.transform.quality(), has_alpha);
+        let (width, height) = self.geometry.turn.size(self.geometry.width, self.geometry.height);
+        let mut area = None;
+        let mut show = |shown: Shown<'_>| {
+            let canvas = shown.canvas;
+            // Where most is to be seen in the first frame: the part must not jump about.
+            let area = match area {
+                Some(area) => area,
+                None => {
+                    let look = |side: (u32, u32)| Ok(without_alpha(resize(canvas, side.0, side.1)?));
+                    *area.insert(self.area(look)?)
+                }
+            };
+            let small = resize_area(canvas, area, self.geometry.width, self.geometry.height)?;
+            let mut small =
+                Small { pixels: SmallPixels::Samples(orient(small, self.geometry.turn)), icc: None };
+            small.apply(self.transform);
+            match &small.pixels {
+                SmallPixels::Samples(image) => writer.add(image, shown.duration_ms, shown.loops),
+                SmallPixels::Planes(_) => Ok(()),
+            }
+        };
+        match self.probe.format {
+            Format::Webp => {
+                let header = input.with_reader(|source| webp::header(source))?;
+                input.with_bytes(|bytes| webp::play(bytes, &header, &mut show))?;
+            }
+            _ => input.with_reader(|source| gif::play(source, self.probe, &mut show))?,
+        }
+        Ok(Variant { bytes: writer.finish()?, content_type: self.format.content_type(), width, height })
     }
 
     fn in_srgb(&self, image: Image, icc: Option<Vec<u8>>) -> (Image, Option<Vec<u8>>) {
@@ -282,13 +356,13 @@ impl Work<'_> {
     }
 
     /// Bytes that all of it takes at its peak.
-    fn bytes(&self, format: OutputFormat) -> u64 {
+    fn bytes(&self) -> u64 {
         let reduction = reduction(self.probe, self.geometry.reduction);
-        self.probe.decode_bytes_reduced(reduction) + self.further_bytes(reduction, format)
+        self.probe.decode_bytes_reduced(reduction) + self.further_bytes(reduction)
     }
 
     /// Bytes that the way from the decoded picture to the file takes.
-    fn further_bytes(&self, reduction: u32, format: OutputFormat) -> u64 {
+    fn further_bytes(&self, reduction: u32) -> u64 {
         let (probe, geometry) = (self.probe, &self.geometry);
         let reduction = u64::from(reduction);
         let decoded = probe.image_bytes() / (reduction * reduction);
@@ -300,7 +374,7 @@ impl Work<'_> {
         let coefficients = if reduction >= 8 && probe.format == Format::Jpeg { decoded * 3 } else { 0 };
         let effects = self.transform.blur_sigma().or(self.transform.sharpen_sigma()).map_or(0, |_| 20);
         // The result passes through a handful of buffers: resized, turned, converted, without alpha, encoded.
-        let (per_pixel, fixed) = match format {
+        let (per_pixel, fixed) = match self.format {
             OutputFormat::Avif => (32 + AVIF_BYTES_PER_PIXEL, AVIF_BYTES),
             _ => (32, 0),
         };

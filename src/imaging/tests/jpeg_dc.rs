@@ -217,9 +217,9 @@ fn odd_file(seed: u32, size: (u16, u16), (across, down): (u8, u8), interval: u16
 #[test]
 fn restart_markers_and_scans_of_single_components_are_read_as_libjpeg_reads_them() {
     let mut seed = 7;
-    for size in [(160, 120), (75, 41), (16, 16)] {
+    for size in [(107, 90), (75, 41), (16, 16)] {
         for sampling in [(1, 1), (2, 1), (2, 2), (1, 2)] {
-            for interval in [0, 1, 3, 20] {
+            for interval in [0, 1, 7] {
                 for alone in [false, true] {
                     seed += 1;
                     let bytes = odd_file(seed, size, sampling, interval, alone);
@@ -236,7 +236,7 @@ fn a_cut_file_is_never_taken_for_whole() {
     let image = picture(300, 200, Channels::Rgb, 8);
     for progressive in [false, true] {
         let bytes = compressed(&image, Subsamp::Sub2x2, progressive, 80);
-        for end in (20..bytes.len()).step_by(7) {
+        for end in (20..bytes.len()).step_by(37) {
             assert!(read(&bytes[..end]).is_none(), "progressive {progressive}, cut at {end}");
         }
         let tiny = Transform::inside(10, 10);
@@ -260,7 +260,7 @@ fn hostile_bytes_are_survived() {
         odd_file(4, (75, 41), (2, 1), 5, true),
     ];
     let mut read_anyway = 0;
-    for round in 0..6000 {
+    for round in 0..2000 {
         let mut bytes = files[round % files.len()].clone();
         for _ in 0..=random.below(4) {
             let length = bytes.len() as u32;
@@ -280,7 +280,7 @@ fn hostile_bytes_are_survived() {
         }
         read_anyway += u32::from(read(&bytes).is_some());
     }
-    assert!(read_anyway > 300, "{read_anyway}");
+    assert!(read_anyway > 100, "{read_anyway}");
 }
 
 /// Whatever reads the file, the small picture is the same.
