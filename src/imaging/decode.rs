@@ -89,7 +89,7 @@ pub(super) struct PlanarPixels {
     pub(super) reduction: f64,
 }
 
-/// Decodes the first frame of a picture file.
+/// Decodes the first frame of a picture file. Raw files of cameras are not developed: they only have renderings.
 ///
 /// # Errors
 /// Any [`Error`] but `Encode`; sizes are refused by the header, before anything is allocated.
@@ -108,6 +108,9 @@ pub fn decode_bytes(bytes: &[u8], options: &Options<'_>) -> Result<Decoded, Erro
 fn decode_input(input: &mut Input<'_>, options: &Options<'_>) -> Result<Decoded, Error> {
     let source = probe_input(input)?;
     options.limits.check(source.width, source.height)?;
+    if source.is_raw() {
+        return Err(Error::unsupported("Raw", "what the sensor saw"));
+    }
     let permit = match options.memory {
         Memory::From(budget) => Some(budget.acquire_blocking(source.decode_bytes())?),
         Memory::Held => None,

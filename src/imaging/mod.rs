@@ -24,6 +24,7 @@ mod pixels;
 mod planes;
 mod png;
 mod probe;
+mod raw;
 mod resize;
 mod shrink;
 mod smart;

@@ -79,6 +79,7 @@ pub fn thumbnail<R: Read + Seek>(
     let input = &mut Input::Reader(source);
     let probe = probe_input(input)?;
     limits.check(probe.width, probe.height)?;
+    let input = &mut input.part(probe.preview);
     let transform = &Transform::inside(max_side, max_side);
     let geometry = transform.geometry(&probe);
     let format = OutputFormat::Png;
@@ -99,6 +100,7 @@ fn render_input(
 ) -> Result<Variant, Error> {
     let probe = probe_input(input)?;
     limits.check(probe.width, probe.height)?;
+    let input = &mut input.part(probe.preview);
     let geometry = transform.geometry(&probe);
     let (width, height) = (geometry.width, geometry.height);
     if format == OutputFormat::Avif && u64::from(width) * u64::from(height) > MAX_AVIF_PIXELS {

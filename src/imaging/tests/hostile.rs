@@ -424,3 +424,25 @@ fn damaged_metadata_does_not_panic() {
         assert!(Metadata::read(&cleaned).position.is_none());
     }
 }
+
+#[test]
+fn damaged_raw_files_do_not_panic() {
+    let mut random = Xorshift(0x0041_5257_1234_5678);
+    let small = encoded(&rgb(16, 12), Format::Jpeg);
+    let large = encoded(&rgb(80, 60), Format::Jpeg);
+    let tiny = Transform::inside(5, 5);
+    let budget = Budget::new(64 << 20);
+    let mut shown = 0;
+    for round in 0..1500 {
+        let maker = ["canon", "nikon", "dng"][round % 3];
+        let mut bytes = samples::raw_file(maker, &small, &large, &samples::lossless_jpeg(&rgb(16, 16)));
+        // The directories stand behind the pictures.
+        let mut directories = bytes.split_off(if round % 2 == 0 { bytes.len() - 250 } else { 0 });
+        mutate(&mut directories, &mut random);
+        bytes.extend(directories);
+        let limits = Limits { max_pixels: 100_000 };
+        shown += u32::from(render_bytes(&bytes, &tiny, OutputFormat::Webp, &limits, &budget).is_ok());
+    }
+    assert!(shown > 100, "{shown}");
+    assert_eq!(budget.free_bytes(), budget.total_bytes());
+}
