@@ -410,11 +410,10 @@ mod tests {
         png.set_exif(exif.clone());
         let mut webp = img_parts::webp::WebP::from_bytes(plain(Format::Webp)).unwrap();
         webp.set_exif(exif);
-        let bytes = |encoder: img_parts::ImageEncoder| encoder.bytes().to_vec();
         vec![
-            ("jpeg", bytes(jpeg.encoder())),
-            ("png", bytes(png.encoder())),
-            ("webp", bytes(webp.encoder())),
+            ("jpeg", jpeg.encoder().bytes().to_vec()),
+            ("png", png.encoder().bytes().to_vec()),
+            ("webp", webp.encoder().bytes().to_vec()),
             ("tiff", tiff(plain(Format::Tiff).to_vec())),
         ]
     }

@@ -36,7 +36,7 @@ use crate::db::{self, Tx};
 use crate::imaging::{self, MetadataEntry};
 use crate::storage::{BlobReader, Kept, Storage};
 
-pub use address::{Address, Addressed, Right, find_by_address};
+pub use address::{Address, Addressed, Lookups, Right, find_by_address};
 pub use buckets::{
     BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, first_bucket, get_bucket,
     list_buckets, list_folders, remove_bucket,

@@ -3,7 +3,7 @@
 use crate::imaging::{BadTransform, Transform};
 
 /// A rendering that is asked for, before a name is looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Wish {
     /// The bytes themselves.
     Original,

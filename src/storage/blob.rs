@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -65,7 +65,7 @@ impl Blob {
     pub fn stream(&self, range: Range<u64>) -> BlobStream {
         let end = range.end.min(self.size_bytes);
         let rest = range.start.min(end)..end;
-        BlobStream { rest, content: self.content.clone(), reading: None, at_once: true }
+        BlobStream { rest, content: self.content.clone(), reading: None, at_once: true, home: Arc::default() }
     }
 
     /// Streams the whole blob.
@@ -74,7 +74,7 @@ impl Blob {
     }
 }
 
-/// A range of a blob on its way out; at most one piece of it is in memory.
+/// A range of a blob on its way out; whoever polls it decides how many pieces of it are in memory.
 ///
 /// What the system has in memory is read where the stream is polled: a visit to the blocking pool for each piece costs
 /// more than the copying. Only what would have to wait for the disk goes there.
@@ -87,6 +87,45 @@ pub struct BlobStream {
     reading: Option<JoinHandle<io::Result<Bytes>>>,
     /// Whether the file system can say that it would have to wait.
     at_once: bool,
+    home: Arc<Home>,
+}
+
+/// Buffers that have been sent and wait to be filled again: making a new one for each piece, which has to be zeroed,
+/// takes a tenth of the time that reading and sending take.
+#[derive(Debug, Default)]
+struct Home(Mutex<Vec<Vec<u8>>>);
+
+/// As many as a connection takes before it sends them.
+const BUFFERS_MAX: usize = 4;
+
+impl Home {
+    /// A buffer of at least `length`, at most a chunk, with whatever was in it before.
+    fn lend(self: &Arc<Self>, length: usize) -> Lent {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Lent { buffer: spare.unwrap_or_else(|| vec![0; length]), home: Arc::downgrade(self) }
+    }
+}
+
+/// A buffer that goes home when nobody needs its bytes any more.
+struct Lent {
+    buffer: Vec<u8>,
+    home: Weak<Home>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(home) = self.home.upgrade() else { return };
+        let mut spare = home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < BUFFERS_MAX && self.buffer.len() as u64 == CHUNK_BYTES {
+            spare.push(std::mem::take(&mut self.buffer));
+        }
+    }
 }
 
 impl BlobStream {
@@ -129,7 +168,7 @@ impl Stream for BlobStream {
         };
         if self.at_once {
             let length = (self.rest.end - self.rest.start).min(CHUNK_BYTES) as usize;
-            match read_cached(&file, self.rest.start, length) {
+            match read_cached(&file, self.rest.start, length, &self.home) {
                 Cached::Bytes(bytes) => {
                     self.take(bytes.len() as u64);
                     return self.settle(Ok(bytes));
@@ -162,24 +201,21 @@ enum Cached {
 
 /// Reads what the system has in memory (`preadv2` with `RWF_NOWAIT`).
 #[cfg(target_os = "linux")]
-fn read_cached(file: &File, at: u64, length: usize) -> Cached {
+fn read_cached(file: &File, at: u64, length: usize, home: &Arc<Home>) -> Cached {
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-    let mut buffer = vec![0; length];
-    let mut slices = [io::IoSliceMut::new(&mut buffer)];
+    let mut lent = home.lend(length);
+    let mut slices = [io::IoSliceMut::new(&mut lent.buffer[..length])];
     match preadv2(file, &mut slices, at, ReadWriteFlags::NOWAIT) {
         // The blocking read finds out whether the file has become shorter.
         Ok(0) | Err(Errno::AGAIN | Errno::INTR) => Cached::Later,
-        Ok(read) => {
-            buffer.truncate(read);
-            Cached::Bytes(buffer.into())
-        }
+        Ok(read) => Cached::Bytes(Bytes::from_owner(lent).slice(..read)),
         Err(_) => Cached::Unknown,
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn read_cached(_: &File, _: u64, _: usize) -> Cached {
+fn read_cached(_: &File, _: u64, _: usize, _: &Arc<Home>) -> Cached {
     Cached::Unknown
 }
 

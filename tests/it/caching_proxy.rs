@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::appliance::until;
+use crate::mounts::skipped;
 use crate::pictures;
 use crate::support::TestServer;
 
@@ -20,10 +21,10 @@ struct Nginx {
 
 impl Nginx {
     /// Starts one that caches what an appliance answers. None, loudly, where nginx is not installed.
-    async fn start(origin: &TestServer) -> Option<Self> {
+    async fn start(test: &str, origin: &TestServer) -> Option<Self> {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"];
         let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
-            eprintln!("SKIPPED: nginx is not installed (scripts/bootstrap test installs it)");
+            skipped(test, "nginx is not installed; scripts/bootstrap test installs it");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -89,7 +90,10 @@ impl Drop for Nginx {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_address_is_kept_by_a_proxy_until_it_is_over() {
     let server = TestServer::start().await;
-    let Some(nginx) = Nginx::start(&server).await else { return };
+    let Some(nginx) = Nginx::start("a_signed_address_is_kept_by_a_proxy_until_it_is_over", &server).await
+    else {
+        return;
+    };
     let owner = server.setup_owner().await;
     let media = owner.upload_ok("harbour.jpg", pictures::jpeg(400, 300)).await;
     let sign = async |form: Value| {
@@ -127,7 +131,10 @@ async fn a_signed_address_is_kept_by_a_proxy_until_it_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_keeps_what_is_public_and_nothing_that_is_private() {
     let server = TestServer::start().await;
-    let Some(nginx) = Nginx::start(&server).await else { return };
+    let Some(nginx) = Nginx::start("a_proxy_keeps_what_is_public_and_nothing_that_is_private", &server).await
+    else {
+        return;
+    };
     let owner = server.setup_owner().await;
     let media = owner.upload_ok("harbour.jpg", pictures::jpeg(400, 300)).await;
     let path = format!("/storage/{}/harbour.jpg", media["bucket"].as_str().unwrap());

@@ -124,7 +124,6 @@ async fn strangers_see_public_buckets_and_readers_see_all() {
     let url = server.url(&path(&media));
     assert_eq!(stranger.http.put(&url).body("x").send().await.unwrap().status(), 405);
     for odd in [
-        "/storage",
         "/storage/",
         "/storage/main",
         "/storage/main/",
@@ -372,6 +371,26 @@ async fn an_admin_names_renderings_and_a_change_is_seen_at_once() {
     problem(remove().await, 404, "not-found").await;
     problem(fetch(&address).await, 400, "bad-transform").await;
     problem(owner.delete("/api/v1/delivery/presets/grid").send().await.unwrap(), 409, "builtin-preset").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_remembered_is_forgotten_with_the_next_change() {
+    let (server, owner, media) = start(|_| ()).await;
+    let address = server.url(&path(&media));
+    let status = async || fetch(&address).await.status().as_u16();
+    for _ in 0..2 {
+        publish(&owner, &media, json!({ "visibility": "public" })).await;
+        assert_eq!((status().await, status().await), (200, 200));
+        publish(&owner, &media, json!({ "visibility": "private" })).await;
+        assert_eq!((status().await, status().await), (404, 404));
+    }
+    publish(&owner, &media, json!({ "visibility": "public" })).await;
+    let before = fetch(&address).await.bytes().await.unwrap();
+    upload(&owner, "trips", "harbour.jpg", pictures::jpeg(50, 40)).await;
+    assert_ne!(fetch(&address).await.bytes().await.unwrap(), before);
+    let id = media["id"].as_str().unwrap();
+    assert_eq!(owner.delete(&format!("/api/v1/media/{id}")).send().await.unwrap().status(), 204);
+    assert_eq!(status().await, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,9 +127,9 @@ async fn a_token_ends_with_its_time_its_withdrawal_and_its_owner() {
     // Its owner still sees why the program stopped; later it is forgotten.
     let listed = editor.json("/api/v1/tokens").await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
-    server.app.db.write(|tx| safelight::accounts::prune(tx)).await.unwrap();
+    server.app.db.write(safelight::accounts::prune).await.unwrap();
     server.clock.advance(31 * DAY);
-    server.app.db.write(|tx| safelight::accounts::prune(tx)).await.unwrap();
+    server.app.db.write(safelight::accounts::prune).await.unwrap();
     let own: Value = for_ever.get("/api/v1/tokens").await.json().await.unwrap();
     assert_eq!(own["items"].as_array().unwrap().len(), 1);
 

@@ -1,5 +1,6 @@
 //! `/storage/{bucket}/{key…}`: delivery by name, for everybody, for readers, and for whoever has a signed address.
 
+use axum::Extension;
 use axum::extract::{OptionalFromRequestParts, Request, State};
 use axum::http::Method;
 use axum::response::Response;
@@ -10,11 +11,11 @@ use super::content::{self, ContentQuery, Pairs};
 use crate::accounts::{CurrentUser, Permission};
 use crate::api::{Path, Problem, Query};
 use crate::app::App;
-use crate::library::{Address, Right, Signature, find_by_address};
+use crate::library::{Address, Lookups, Right, Signature, find_by_address};
 
 /// The door of delivery, at the top of all addresses.
 pub fn storage_router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(fetch))
+    OpenApiRouter::new().routes(routes!(fetch)).layer(Extension(Lookups::default()))
 }
 
 /// Sends a file by its name, or a rendering of it
@@ -28,6 +29,7 @@ pub fn storage_router() -> OpenApiRouter<App> {
         (status = 400), (status = 403), (status = 404), (status = 416), (status = 422)))]
 async fn fetch(
     State(app): State<App>,
+    Extension(lookups): Extension<Lookups>,
     Path((bucket, key)): Path<(String, String)>,
     Query(pairs): Query<Pairs>,
     method: Method,
@@ -41,7 +43,7 @@ async fn fetch(
         wish: pairs.wish()?,
         signature: Signature::read(pairs.iter())?,
     };
-    let found = find_by_address(&app, address).await?;
+    let found = find_by_address(&app, &lookups, address).await?;
     let right = match found.right {
         Ok(right) => right,
         // Who asks is found out only where it matters: that takes a question to the database.
