@@ -8,6 +8,7 @@ use super::format::Format;
 use super::jpeg::JpegInfo;
 use super::orientation::Orientation;
 use super::pixels::Image;
+use super::planes::Planes;
 use super::probe::{Probe, probe_input};
 use super::source::Input;
 use super::{gif, jpeg, png, tiff, webp};
@@ -81,6 +82,13 @@ pub(super) struct Pixels {
     pub(super) reduction: f64,
 }
 
+/// The same in planes.
+pub(super) struct PlanarPixels {
+    pub(super) planes: Planes,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) reduction: f64,
+}
+
 /// Decodes the first frame of a picture file.
 ///
 /// # Errors
@@ -132,6 +140,21 @@ pub(super) fn decode_reduced(input: &mut Input<'_>, probe: &Probe, reduction: u3
         sample_count(&pixels.image)
     );
     Ok(pixels)
+}
+
+/// Decodes a JPEG file to planes of light and colour; nothing if its pixels are not kept that way. Otherwise like
+/// [`decode_reduced`].
+pub(super) fn decode_planes(
+    input: &mut Input<'_>,
+    probe: &Probe,
+    reduction: u32,
+) -> Result<Option<PlanarPixels>, Error> {
+    if probe.format != Format::Jpeg {
+        return Ok(None);
+    }
+    let header = input.with_reader(|source| jpeg::header(source))?;
+    let decoded = input.with_bytes(|bytes| jpeg::decode_planes(bytes, &header, reduction))?;
+    Ok(decoded.map(|(planes, reduction)| PlanarPixels { planes, icc: header.icc, reduction }))
 }
 
 fn sample_count(image: &Image) -> u64 {

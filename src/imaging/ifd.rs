@@ -333,6 +333,20 @@ pub fn without_gps(exif: &[u8]) -> Vec<u8> {
     remove_gps(exif).unwrap_or_default()
 }
 
+/// Writes the block anew for a rendering, which is upright and of another size: without what describes the stored pixels,
+/// without the maker's notes and the camera's own thumbnail, and without the position unless it is to be kept.
+pub(super) fn for_rendering(exif: &[u8], keeps_position: bool) -> Option<Vec<u8>> {
+    let mut cursor = Cursor::new(exif);
+    let mut fields = ExifFields::read(&mut Directories::open(&mut cursor).ok()?);
+    fields.main.retain(|field| field.tag != ORIENTATION);
+    // Width and height of the stored picture, and where a related sound file lies.
+    fields.exif.retain(|field| !matches!(field.tag, 0xa002 | 0xa003 | 0xa004));
+    if !keeps_position {
+        fields.gps.clear();
+    }
+    fields.to_block()
+}
+
 fn remove_gps(exif: &[u8]) -> Option<Vec<u8>> {
     let mut cursor = Cursor::new(exif);
     let mut directories = Directories::open(&mut cursor).ok()?;
@@ -413,6 +427,16 @@ mod tests {
         assert_eq!((back.main, back.exif), (block().main, block().exif));
         let degrees = [48_u32, 1, 8, 1].map(u32::to_le_bytes).concat();
         assert!(!cleaned.windows(degrees.len()).any(|bytes| bytes == degrees), "the numbers are gone too");
+    }
+
+    #[test]
+    fn a_rendering_keeps_the_words_and_not_the_place() {
+        let written = block().to_block().expect("it has fields");
+        let kept = read(&for_rendering(&written, false).expect("it has fields"));
+        assert!(kept.gps.is_empty());
+        assert_eq!((kept.main, kept.exif), (block().main[..1].to_vec(), block().exif));
+        assert_eq!(read(&for_rendering(&written, true).expect("it has fields")).gps, block().gps);
+        assert_eq!(for_rendering(b"not exif", true), None);
     }
 
     #[test]

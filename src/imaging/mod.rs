@@ -4,23 +4,29 @@
 mod budget;
 mod colour;
 mod decode;
+mod effects;
 mod encode;
 mod error;
 mod format;
 mod gif;
 mod ifd;
 mod jpeg;
+mod jpeg_dc;
 mod libwebp;
 mod metadata;
 mod orientation;
+mod phash;
 mod pixels;
+mod planes;
 mod png;
 mod probe;
 mod resize;
 mod shrink;
+mod smart;
 mod source;
 mod thumbhash;
 mod tiff;
+mod transform;
 mod variant;
 mod webp;
 
@@ -34,11 +40,13 @@ pub use ifd::without_gps;
 pub use jpeg::{JpegComponent, JpegInfo, QuantTable};
 pub use metadata::{Metadata, MetadataEntry, Position, TakenAt, metadata_entries};
 pub use orientation::{Orientation, orient};
+pub use phash::perceptual_hash;
 pub use pixels::{Channels, Image, Samples};
 pub use probe::{Colour, Probe, probe, probe_bytes};
 pub use resize::resize;
 pub use thumbhash::thumbhash;
-pub use variant::{Fit, Preset, Variant, VariantSpec, thumbnail, variant, variant_bytes};
+pub use transform::{BadTransform, Fit, Gravity, MAX_AVIF_PIXELS, MAX_SIDE, OutputFormat, Preset, Transform};
+pub use variant::{Variant, render, render_bytes, thumbnail};
 
 #[cfg(test)]
 mod tests;

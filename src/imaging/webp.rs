@@ -5,6 +5,7 @@ use super::encode::EncodeOptions;
 use super::error::Error;
 use super::libwebp;
 use super::pixels::{Channels, Image, Samples};
+use super::planes::Planes;
 use super::probe::{Colour, Header};
 use super::source::{ReadSeek, Scan};
 
@@ -176,14 +177,49 @@ fn decode_frame(
     Ok(canvas)
 }
 
+/// Encodes planes of light and colour, the latter of half the size.
+pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Error> {
+    let (width, height) = (planes.light.width, planes.light.height);
+    check_sides(width, height)?;
+    let half = width.div_ceil(2) as usize * height.div_ceil(2) as usize;
+    let (blue, red) = match (&planes.colour, planes.subsampling) {
+        (Some([blue, red]), (2, 2)) => (studio_colour(blue)?, studio_colour(red)?),
+        (None, _) => (vec![128; half], vec![128; half]),
+        _ => return Err(Error::encode(NAME, "an unusual size of colour")),
+    };
+    // WebP leaves room above white and below black, which JPEG does not.
+    let light = samples8(&planes.light)?;
+    let light: Vec<u8> =
+        light.iter().map(|level| (16 + (u32::from(*level) * 219 + 127) / 255) as u8).collect();
+    libwebp::encode_planes([&light, &blue, &red], width, height, f32::from(quality.min(100)))
+}
+
+fn studio_colour(plane: &Image) -> Result<Vec<u8>, Error> {
+    let table: [u8; 256] =
+        std::array::from_fn(|level| (128.0 + (level as f64 - 128.0) * 224.0 / 255.0).round() as u8);
+    Ok(samples8(plane)?.iter().map(|level| table[usize::from(*level)]).collect())
+}
+
+fn samples8(plane: &Image) -> Result<&[u8], Error> {
+    match &plane.samples {
+        Samples::U8(samples) => Ok(samples),
+        Samples::U16(_) => Err(Error::unsupported(NAME, "16 bits a sample")),
+    }
+}
+
+fn check_sides(width: u32, height: u32) -> Result<(), Error> {
+    if width > 16_383 || height > 16_383 {
+        return Err(Error::unsupported(NAME, "sides over 16383 pixels"));
+    }
+    Ok(())
+}
+
 /// Encodes 8-bit RGB or RGBA; quality 100 is lossless if `options.lossless` says so.
 pub(super) fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, Error> {
     let Samples::U8(samples) = &image.samples else {
         return Err(Error::unsupported(NAME, "16 bits a sample"));
     };
-    if image.width > 16_383 || image.height > 16_383 {
-        return Err(Error::unsupported(NAME, "sides over 16383 pixels"));
-    }
+    check_sides(image.width, image.height)?;
     if !matches!(image.channels, Channels::Rgb | Channels::Rgba) {
         return Err(Error::unsupported(NAME, "gray samples"));
     }

@@ -12,7 +12,7 @@ use super::{Error, Result};
 use crate::api::{ByteRange, Preconditions, RangeOutcome};
 use crate::app::App;
 use crate::cache::Failure;
-use crate::imaging::{self, Format, Limits, Preset};
+use crate::imaging::{self, Format, Limits, OutputFormat, Preset};
 use crate::storage::{self, BlobId, BlobStream};
 
 /// Bytes of the library, with what is said about them.
@@ -243,9 +243,7 @@ struct Recipe {
 impl Recipe {
     fn new(blob: BlobId, preset: Preset) -> Self {
         // Whether it becomes a JPEG or keeps its alpha in a WebP follows from the picture.
-        let spec = preset.spec(Format::Jpeg).to_string();
-        let spec = spec.strip_suffix(".jpg").unwrap_or(&spec);
-        Self { blob, preset, name: format!("{blob}-{spec}") }
+        Self { blob, preset, name: format!("{blob}-{}", preset.transform().key(None)) }
     }
 
     async fn make(&self, app: &App) -> Result<Bytes> {
@@ -255,8 +253,8 @@ impl Recipe {
         let make = move || {
             let mut reader = storage.reader(blob).map_err(failure)?;
             let probe = imaging::probe(&mut reader).map_err(failure)?;
-            let format = if probe.colour.has_alpha() { Format::Webp } else { Format::Jpeg };
-            let variant = imaging::variant(&mut reader, &preset.spec(format), &limits, &budget);
+            let format = if probe.colour.has_alpha() { OutputFormat::Webp } else { OutputFormat::Jpeg };
+            let variant = imaging::render(&mut reader, &preset.transform(), format, &limits, &budget);
             Ok(variant.map_err(failure)?.bytes)
         };
         app.cache.get_or_make(&self.name, make).await.map_err(explain)
@@ -274,7 +272,11 @@ fn explain(failure: Failure) -> Error {
     }
     match failure.downcast_ref::<imaging::Error>() {
         Some(imaging::Error::NotAPicture { .. } | imaging::Error::Unsupported { .. }) => Error::NotAPicture,
-        Some(imaging::Error::TooLarge { .. } | imaging::Error::Budget { .. }) => Error::PictureTooLarge,
+        Some(
+            imaging::Error::TooLarge { .. }
+            | imaging::Error::TooLargeFor { .. }
+            | imaging::Error::Budget { .. },
+        ) => Error::PictureTooLarge,
         Some(e @ (imaging::Error::Truncated { .. } | imaging::Error::Broken { .. })) => {
             Error::PictureDamaged { reason: e.to_string() }
         }
