@@ -59,7 +59,8 @@ INSERT INTO media_months (bucket_seq, month, media_count)
 -- conjunction of words serves every combination of filters. `place` holds words that nobody types:
 --     zzb7      in bucket 7 and not in the trash        zzt7      in bucket 7, in the trash
 --     zzkimage  a picture (zzkvideo, zzkother)          zzm...    the media type, in hexadecimal
---     zzy2019   taken in 2019                           zzd, zzu  has a description, has no tags
+--     zzy2019   taken in 2019                           zzn201907 taken in July
+--     zzd       has a description                       zzu       has no tags
 CREATE VIRTUAL TABLE media_words USING fts5 (
     place, name, folder, tags, description, camera,
     content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3', detail = none
@@ -71,7 +72,7 @@ CREATE VIEW media_words_source AS SELECT
         || CASE WHEN content_type GLOB 'image/*' THEN ' zzkimage' WHEN content_type GLOB 'video/*' THEN ' zzkvideo'
                 ELSE ' zzkother' END
         || ' zzm' || hex(content_type)
-        || coalesce(strftime(' zzy%Y', taken_or_created_at / 1000, 'unixepoch'), '')
+        || coalesce(strftime(' zzy%Y zzn%Y%m', taken_or_created_at / 1000, 'unixepoch'), '')
         || iif(description <> '', ' zzd', '') || iif(tags = '', ' zzu', '') AS place,
     name, folder, tags, description, camera
     FROM media;

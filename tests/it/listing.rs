@@ -51,21 +51,23 @@ async fn slowest(server: &TestServer, repeat: usize) -> Vec<(Duration, String)> 
         for by in [SortBy::Created, SortBy::Name, SortBy::Taken, SortBy::Size] {
             for descending in [false, true] {
                 let sort = Sort { by, descending };
-                let mut worst = Duration::ZERO;
+                // The best of some times each page, then the worst page: other programs are not what is measured.
+                let mut best = [Duration::MAX; 4];
                 for _ in 0..repeat {
                     let mut after = None;
-                    for _ in 0..4 {
+                    for best in &mut best {
                         let started = Instant::now();
                         let page = library::list(&server.app, filter.clone(), sort, after.clone(), 101)
                             .await
                             .unwrap();
-                        worst = worst.max(started.elapsed());
+                        *best = started.elapsed().min(*best);
                         after = page.last().map(|media| media.position(sort));
                         if page.len() < 101 {
                             break;
                         }
                     }
                 }
+                let worst = best.into_iter().filter(|time| *time < Duration::MAX).max().unwrap_or_default();
                 figures.push((worst, format!("{name} by {by:?} {descending}")));
             }
         }

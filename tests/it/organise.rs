@@ -42,7 +42,7 @@ async fn a_media_is_described_and_tagged() {
     assert_eq!(media["description"], "");
     assert_eq!(media["tags"], json!([]));
     assert_eq!(media["favourite"], false);
-    assert_eq!(media["camera"], "Maker Model X");
+    assert_eq!(media["camera"], "Maker01 Model X");
 
     let change = json!({ "description": " Our boat,\r\nthe old one. ", "tags": ["Sea", "boats", "sea", " summer  house "] });
     let media = patch(&owner, &media, change).await;

@@ -215,7 +215,7 @@ async fn every_order_of_a_search_is_whole_and_pages_without_gaps() {
         ("type:image", 11_760),
         ("type:image -garden", 9360),
         ("tag:family", 1200),
-        ("family nikon", 171),
+        ("family nikon", 514),
         ("camera:nikon", 1715),
         ("garden canon", 343),
         ("size:>4mb", 0),

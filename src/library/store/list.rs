@@ -28,8 +28,8 @@ const FOLDERS_MAX: usize = 1000;
 /// Groups of three characters that are looked up; what they find is compared with the whole text anyway.
 const PARTS_MAX: usize = 16;
 
-/// Years that are looked up one by one.
-const YEARS_MAX: i64 = 60;
+/// Months or years that are looked up one by one.
+const TIMES_MAX: i64 = 60;
 
 pub(in crate::library) fn list(
     conn: &Connection,
@@ -273,7 +273,9 @@ impl<'a> Scope<'a> {
             };
             sources.push(both);
         }
-        if texts.is_empty() && (facts.len() > 1 || self.tree.is_some()) {
+        // A tag alone is known better by itself.
+        let only_tags = query.positive().all(|want| matches!(want, Want::Tag(_))) && self.tree.is_none();
+        if texts.is_empty() && facts.len() > 1 && !only_tags {
             sources.push(Source::Words(facts.join(" AND ")));
         }
         Ok(sources)
@@ -321,7 +323,8 @@ impl<'a> Scope<'a> {
                 Want::Is(Property::Described) => facts.push("\"zzd\"".into()),
                 Want::Is(Property::Untagged) => facts.push("\"zzu\"".into()),
                 Want::Camera(text) | Want::Folder(text) => facts.extend(words(text)),
-                Want::Taken(from, until) => facts.extend(years(*from, *until)),
+                Want::Tag(tag) => facts.extend(words(&Text::of_path(tag))),
+                Want::Taken(from, until) => facts.extend(times(*from, *until)),
                 _ => {}
             }
         }
@@ -660,18 +663,25 @@ fn pieces(text: &str) -> Option<String> {
     Some(parts.join(" "))
 }
 
-/// The years that a time touches, as alternatives; none for a time that never ends.
-fn years(from: i64, until: i64) -> Option<String> {
-    let year = |millis: i64| {
-        let at = jiff::Timestamp::from_millisecond(millis).ok()?;
-        Some(i64::from(at.to_zoned(jiff::tz::TimeZone::UTC).year()))
-    };
-    let (first, last) = (year(from)?, year(until.checked_sub(1)?)?);
-    if first > last || last - first > YEARS_MAX || first < 0 {
+/// The months or years that a time touches, as alternatives; none for a time that never ends.
+fn times(from: i64, until: i64) -> Option<String> {
+    let (first, last) = (month(from), month(until.checked_sub(1)?));
+    if until == i64::MAX || first < 1 || first > last {
         return None;
     }
-    let years: Vec<String> = (first..=last).map(|year| format!("\"zzy{year:04}\"")).collect();
-    Some(format!("({})", years.join(" OR ")))
+    let months = (last / 100 - first / 100) * 12 + last % 100 - first % 100;
+    let times: Vec<String> = if months < TIMES_MAX {
+        let next = |month: &i64| Some(if month % 100 == 12 { month + 89 } else { month + 1 });
+        std::iter::successors(Some(first), next)
+            .take_while(|month| *month <= last)
+            .map(|month| format!("\"zzn{month:06}\""))
+            .collect()
+    } else if last / 100 - first / 100 < TIMES_MAX {
+        (first / 100..=last / 100).map(|year| format!("\"zzy{year:04}\"")).collect()
+    } else {
+        return None;
+    };
+    Some(format!("({})", times.join(" OR ")))
 }
 
 /// Year * 100 + month, as the counts of whole buckets have it.
