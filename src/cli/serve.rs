@@ -19,7 +19,7 @@ use crate::engine::Engines;
 use crate::imaging::Budget;
 use crate::server::{self, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
-use crate::{accounts, library};
+use crate::{accounts, library, uploads};
 
 /// `safelight serve`
 #[derive(Debug, Clone, clap::Args)]
@@ -66,6 +66,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
         .await?
         .context("can't clean up after the last run")?;
+    uploads::pick_up(&app).await?;
 
     let public_url = app.config.server.public_url.as_ref().map(ToString::to_string);
     let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))

@@ -24,5 +24,6 @@ mod process;
 mod restore;
 mod storage;
 mod support;
+mod tus;
 mod uploads;
 mod web;
