@@ -34,7 +34,7 @@ pub struct Destination {
 #[must_use = "nothing refers to these bytes yet"]
 pub struct Arrived {
     kept: Kept,
-    facts: Facts,
+    facts: Box<Facts>,
 }
 
 impl Arrived {
@@ -185,7 +185,7 @@ async fn keep(received: Received, name: &str) -> Result<Arrived> {
     });
     let (received, facts) = looked.await.map_err(Error::Task)??;
     let kept = received.keep().await?;
-    Ok(Arrived { kept, facts })
+    Ok(Arrived { kept, facts: Box::new(facts) })
 }
 
 /// Does the same with bytes that were made here, such as a rendition. The limit for uploads is not theirs: a restored
@@ -256,7 +256,7 @@ fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
 impl Arrived {
     fn version(&self, actor: &Actor) -> NewVersion {
         let Facts { content_type, width, height, orientation, frames, taken_at, modified_at, camera } =
-            self.facts.clone();
+            (*self.facts).clone();
         NewVersion {
             blob: self.blob(),
             size_bytes: self.size_bytes(),

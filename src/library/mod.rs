@@ -34,9 +34,7 @@ pub use buckets::{
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
 pub use error::Error;
-pub use intake::{
-    Arrived, Destination, add, add_in, admit, fits, receive, receive_bytes, receive_staged,
-};
+pub use intake::{Arrived, Destination, add, add_in, admit, fits, receive, receive_bytes, receive_staged};
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId,

@@ -18,9 +18,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::data_dir::{has_marker, make_directory, sync_directory, write_marker};
-use super::{
-    BlobId, Error, Listed, ListedStaging, LocalOptions, Removal, Result, Space, StagingId, failed,
-};
+use super::{BlobId, Error, Listed, ListedStaging, LocalOptions, Removal, Result, Space, StagingId, failed};
 use crate::clock::Timestamp;
 
 const INCOMING: &str = "incoming";
@@ -498,7 +496,12 @@ impl Staged {
 /// Gives a file a second name that nobody has. A file system without second names gives it that name instead of its own.
 fn link_new(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied | ErrorKind::TooManyLinks) => {
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::Unsupported | ErrorKind::PermissionDenied | ErrorKind::TooManyLinks
+            ) =>
+        {
             rename_new(from, to)
         }
         done => done,

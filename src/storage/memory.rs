@@ -168,7 +168,11 @@ pub(super) struct Staged {
 impl Staged {
     /// The bytes, if nobody has discarded or opened them since.
     fn heap<'a>(&self, shelf: &'a mut Shelf) -> Result<&'a mut Heap> {
-        shelf.staged.get_mut(&self.id).filter(|heap| heap.opened == self.opened).ok_or(Error::NotStaged(self.id))
+        shelf
+            .staged
+            .get_mut(&self.id)
+            .filter(|heap| heap.opened == self.opened)
+            .ok_or(Error::NotStaged(self.id))
     }
 
     pub(super) fn size_bytes(&self) -> Result<u64> {

@@ -73,7 +73,8 @@ impl Staging {
         let mut sums = Sums::default();
         let mut piece = vec![0; READ_BYTES];
         while sums.size_bytes() < durable_bytes {
-            let wanted = usize::try_from(durable_bytes - sums.size_bytes()).unwrap_or(usize::MAX).min(READ_BYTES);
+            let wanted =
+                usize::try_from(durable_bytes - sums.size_bytes()).unwrap_or(usize::MAX).min(READ_BYTES);
             bytes.read(&mut piece[..wanted], sums.size_bytes())?;
             sums.update(&piece[..wanted]);
         }

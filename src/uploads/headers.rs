@@ -174,7 +174,8 @@ mod tests {
             [("filename", b"world"), ("is_confidential", b""), ("folder", b"a/b"), ("x", b"a")];
         assert_eq!(read, expected.map(|(key, value)| (key.to_owned(), value.to_vec())));
         assert_eq!(metadata("").unwrap(), []);
-        for wrong in [",", "a YQ==,", "a b c", "a YQ==,a YQ==", "é YQ==", "a ?", "a YQ", &"a".repeat(20_000)] {
+        for wrong in [",", "a YQ==,", "a b c", "a YQ==,a YQ==", "é YQ==", "a ?", "a YQ", &"a".repeat(20_000)]
+        {
             assert!(metadata(wrong).is_err(), "{wrong:.20}");
         }
     }
@@ -183,7 +184,9 @@ mod tests {
     fn numbers_are_digits() {
         assert_eq!(size("Upload-Length", "0"), Ok(0));
         assert_eq!(size("Upload-Length", "9223372036854775807"), Ok(i64::MAX.unsigned_abs()));
-        for wrong in ["", "-1", "+1", "1.0", " 1", "1e3", "0x1", "9223372036854775808", "99999999999999999999999"] {
+        for wrong in
+            ["", "-1", "+1", "1.0", " 1", "1e3", "0x1", "9223372036854775808", "99999999999999999999999"]
+        {
             assert!(size("Upload-Length", wrong).is_err(), "{wrong}");
         }
     }

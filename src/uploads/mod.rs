@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
@@ -63,7 +63,13 @@ pub type Body = BoxStream<'static, Result<Bytes, Box<dyn std::error::Error + Sen
 /// # Errors
 /// What [`library::admit`] says; [`Error::TooMany`]; of one that is put together, [`Error::NotAPart`] and what finishing
 /// says.
-pub async fn begin(app: &App, turns: &Arc<Turns>, user: UserId, actor: &Actor, mut new: NewUpload) -> Result<Upload> {
+pub async fn begin(
+    app: &App,
+    turns: &Arc<Turns>,
+    user: UserId,
+    actor: &Actor,
+    mut new: NewUpload,
+) -> Result<Upload> {
     if let Kind::Final(parts) = &new.kind {
         new.length_bytes = Some(length_of(app, user, parts.clone()).await?);
     }
@@ -180,8 +186,9 @@ pub async fn append(
     let appending = tokio::spawn(async move {
         let mut body = body;
         let appended = append_here(&app, &turns, user, id, chunk, &mut body).await;
-        if appended.is_err() {
-            tokio::spawn(drain(body));
+        match appended {
+            Ok(_) | Err(Error::Stopping | Error::Interrupted(_) | Error::Stalled { .. }) => {}
+            Err(_) => drop(tokio::spawn(drain(body))),
         }
         appended
     });
@@ -206,8 +213,14 @@ async fn append_here(
     };
     turn.began(chunk.offset_bytes);
     let staging = open(app, &upload).await?;
-    let mut arriving =
-        Arriving { app, turn: &turn, upload, staging, saved: Instant::now(), check: chunk.checksum.map(Check::new) };
+    let mut arriving = Arriving {
+        app,
+        turn: &turn,
+        upload,
+        staging,
+        saved: Instant::now(),
+        check: chunk.checksum.map(Check::new),
+    };
     let outcome = arriving.take_in(body).await;
     let upload = arriving.settle(outcome).await?;
     end(app, upload).await
@@ -336,8 +349,7 @@ impl Arriving<'_> {
         let (was_checked, holds) = (self.check.is_some(), self.check.take().is_none_or(Check::holds));
         let outcome = if holds { outcome } else { outcome.and(Err(Error::WrongChecksum)) };
         // Half a chunk can't be checked, and of one that is wrong nothing may stay.
-        let is_wrong =
-            matches!(outcome, Err(Error::TooLong { .. } | Error::Storage(_) | Error::Library(_)));
+        let is_wrong = matches!(outcome, Err(Error::TooLong { .. } | Error::Storage(_) | Error::Library(_)));
         if is_wrong || outcome.is_err() && was_checked {
             self.staging.revert().await?;
         }
@@ -351,10 +363,8 @@ impl Arriving<'_> {
             }
             return Err(outcome.err().unwrap_or(e));
         }
-        let is_too_large = matches!(
-            outcome,
-            Err(Error::Library(library::Error::Storage(storage::Error::TooLarge { .. })))
-        );
+        let is_too_large =
+            matches!(outcome, Err(Error::Library(library::Error::Storage(storage::Error::TooLarge { .. }))));
         self.app.storage.park(self.staging);
         match outcome {
             Ok(()) => Ok(self.upload),

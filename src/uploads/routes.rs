@@ -270,6 +270,8 @@ struct UploadInfo {
     offset: u64,
     /// When it is given up.
     expires_at: Timestamp,
+    /// Whether bytes of it are coming right now.
+    active: bool,
     /// Where it stands.
     state: Stage,
     /// What it has become.
@@ -279,9 +281,10 @@ struct UploadInfo {
     problem: Option<serde_json::Value>,
 }
 
-impl From<Upload> for UploadInfo {
-    fn from(upload: Upload) -> Self {
+impl UploadInfo {
+    fn of(upload: Upload, turns: &Turns) -> Self {
         Self {
+            active: turns.is_taken(upload.id),
             state: upload.stage(),
             media_id: upload.media(),
             id: upload.id,
@@ -304,10 +307,11 @@ impl From<Upload> for UploadInfo {
 #[utoipa::path(get, path = "/uploads", tag = "uploads", responses((status = 200, body = Page<UploadInfo>)))]
 async fn list(
     State(app): State<App>,
+    Extension(turns): Extension<Arc<Turns>>,
     user: Allowed<may::LibraryWrite>,
 ) -> Result<Json<Page<UploadInfo>>, Problem> {
     let uploads = super::list(&app, user.id()).await?;
-    Ok(Json(Page::whole(uploads.into_iter().map(UploadInfo::from).collect())))
+    Ok(Json(Page::whole(uploads.into_iter().map(|upload| UploadInfo::of(upload, &turns)).collect())))
 }
 
 /// Shows an upload.
@@ -315,10 +319,11 @@ async fn list(
     responses((status = 200, body = UploadInfo), (status = 404), (status = 410)))]
 async fn show(
     State(app): State<App>,
+    Extension(turns): Extension<Arc<Turns>>,
     user: Allowed<may::LibraryWrite>,
     Path(id): Path<UploadId>,
 ) -> Result<Json<UploadInfo>, Problem> {
-    Ok(Json(super::get(&app, user.id(), id).await?.into()))
+    Ok(Json(UploadInfo::of(super::get(&app, user.id(), id).await?, &turns)))
 }
 
 /// A content that somebody is about to upload.
@@ -447,7 +452,8 @@ impl Said {
     fn modified_at(&self) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.find("modified")? else { return Ok(None) };
         // From the year 1 to the year 9999: what can be shown.
-        let millis: Option<i64> = text.parse().ok().filter(|ms| (-62_135_596_800_000..=253_402_300_799_999).contains(ms));
+        let millis: Option<i64> =
+            text.parse().ok().filter(|ms| (-62_135_596_800_000..=253_402_300_799_999).contains(ms));
         let millis = millis.ok_or_else(|| wrong("modified", "It is a number of milliseconds since 1970."))?;
         Ok(Some(Timestamp::from_millis(millis)))
     }

@@ -198,8 +198,8 @@ pub(super) fn waiting(conn: &Connection, left_alone_since: Timestamp) -> Result<
 
 /// Of some names, those that are no upload's any more: what is staged under them is of no use.
 pub(super) fn unknown(conn: &Connection, ids: &[UploadId]) -> Result<Vec<UploadId>> {
-    let mut statement = conn
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM uploads WHERE id = ?1 AND ended IS NULL)")?;
+    let mut statement =
+        conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM uploads WHERE id = ?1 AND ended IS NULL)")?;
     let mut unknown = Vec::new();
     for id in ids {
         if !statement.query_row([id], |row| row.get::<_, bool>(0))? {

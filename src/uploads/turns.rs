@@ -62,6 +62,11 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody writes to an upload right now.
+    pub(super) fn is_taken(&self, id: UploadId) -> bool {
+        self.seats().contains_key(&id)
+    }
+
     /// Takes the turn, if it is free or becomes free because whoever has it has gone silent. None when it is taken.
     pub(super) async fn take(self: &Arc<Self>, id: UploadId, wish: Wish) -> Option<Turn> {
         let deadline = Instant::now() + LEAVING;
@@ -110,8 +115,7 @@ impl Progress {
         let Self { began_bytes, arrived_bytes, waiting_since } = self;
         let Some(since) = waiting_since else { return false };
         // Who knows how far it came was told so since: it is the same sender, over another connection.
-        let knows =
-            matches!(wish, Wish::Append { from_bytes } if from_bytes == arrived_bytes && from_bytes > began_bytes);
+        let knows = matches!(wish, Wish::Append { from_bytes } if from_bytes == arrived_bytes && from_bytes > began_bytes);
         knows || now.duration_since(since) >= SILENT
     }
 }

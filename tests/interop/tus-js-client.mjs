@@ -5,15 +5,16 @@
 import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename } from 'node:path';
+import { Readable } from 'node:stream';
 
 const { Upload } = createRequire(new URL('../../web/package.json', import.meta.url))('tus-js-client');
 const [endpoint, Cookie, path] = process.argv.slice(2);
 const headers = { Cookie, 'Sec-Fetch-Site': 'same-origin' };
 const metadata = { filename: basename(path) };
 
-function upload(options, then = () => {}) {
+function upload(options, then = () => {}, source = createReadStream(path)) {
   return new Promise((resolve, reject) => {
-    const one = new Upload(createReadStream(path), {
+    const one = new Upload(source, {
       endpoint,
       headers,
       metadata,
@@ -37,7 +38,9 @@ console.log('uploaded', await upload({ chunkSize: 1_000_000 }, (one) => {
 }));
 if (!paused) throw new Error('it was never paused');
 console.log('uploaded', await upload({ parallelUploads: 3 }));
-console.log('uploaded', await upload({ chunkSize: 700_000, uploadLengthDeferred: true, uploadDataDuringCreation: true }));
+// A stream that is no file tells no length.
+const unknown = Readable.from(createReadStream(path));
+console.log('uploaded', await upload({ chunkSize: 700_000, uploadLengthDeferred: true, uploadDataDuringCreation: true }, undefined, unknown));
 console.log('uploaded', await upload({ chunkSize: 2_000_000, overridePatchMethod: true }));
 const removed = await new Promise((resolve, reject) => {
   const one = new Upload(createReadStream(path), {

