@@ -27,6 +27,7 @@ pub mod audit;
 pub mod library;
 pub mod notify;
 pub mod restore;
+pub mod uploads;
 
 // Top.
 pub mod cli;

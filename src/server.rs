@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::Problem;
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, admin, api, library, notify, restore, web};
+use crate::{accounts, admin, api, library, notify, restore, uploads, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -52,6 +52,7 @@ fn api_routes() -> OpenApiRouter<App> {
             OpenApiRouter::new()
                 .merge(accounts::router())
                 .merge(library::router())
+                .merge(uploads::router())
                 .merge(restore::router())
                 .merge(notify::router())
                 .merge(admin::router()),
@@ -138,6 +139,7 @@ pub fn runner(app: &App) -> Runner<App> {
         .register::<library::Bulk>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
+        .every(HOUR, uploads::Tidy {})
         .every(HOUR, admin::Prune {})
         .observe(notify::job_changed)
 }

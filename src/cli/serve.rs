@@ -20,7 +20,7 @@ use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::server::{self, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
-use crate::{accounts, library};
+use crate::{accounts, library, uploads};
 
 /// What the small files that are asked for often may take of the memory.
 const HOT_BYTES: usize = 16 << 20;
@@ -70,6 +70,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
         .await?
         .context("can't clean up after the last run")?;
+    uploads::pick_up(&app).await?;
 
     let public_url = app.config.server.public_url.as_ref().map(ToString::to_string);
     let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))

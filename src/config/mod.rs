@@ -36,6 +36,8 @@ pub struct Config {
     pub server: Server,
     /// What a request or a picture may cost.
     pub limits: Limits,
+    /// Files that arrive in several goes.
+    pub uploads: Uploads,
     /// People and sessions.
     pub accounts: Accounts,
     /// Work in the background.
@@ -92,6 +94,15 @@ pub struct LoginLimits {
     pub attempts_per_address: u32,
     /// The longest wait.
     pub longest_wait: Duration,
+}
+
+/// Files that arrive in several goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploads {
+    /// How long an unfinished one is kept after something last came for it.
+    pub expire: Duration,
+    /// How many of them one person may have.
+    pub max_unfinished: u32,
 }
 
 /// People and sessions.
@@ -301,6 +312,10 @@ impl Values {
                     attempts_per_address: self.count("limits.login.attempts_per_address"),
                     longest_wait: self.required("limits.login.longest_wait").duration(),
                 },
+            },
+            uploads: Uploads {
+                expire: self.required("uploads.expire").duration(),
+                max_unfinished: self.count("uploads.max_unfinished"),
             },
             accounts: Accounts {
                 session: self.days("accounts.session_days"),

@@ -34,7 +34,7 @@ use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
 use crate::imaging::{self, MetadataEntry};
-use crate::storage::{BlobReader, Kept, Storage};
+use crate::storage::{BlobId, BlobReader, Kept, Storage};
 
 pub use address::{Address, Addressed, Lookups, Right, find_by_address};
 pub use buckets::{
@@ -47,7 +47,7 @@ pub use bulk::{
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
 pub use error::Error;
-pub use intake::{Arrived, Destination, add, add_in, receive, receive_bytes};
+pub use intake::{Arrived, Destination, add, add_in, admit, fits, receive, receive_bytes, receive_staged};
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, Month, OnConflict, Position, Rendition,
@@ -107,6 +107,24 @@ pub async fn find_by_key(app: &App, bucket: &Slug, key: &str) -> Result<Option<M
         .read(move |conn| {
             let bucket = buckets::get_in(conn, &bucket)?;
             Ok(store::find_media_by_key(conn, bucket.seq, &key)?)
+        })
+        .await
+}
+
+/// Of some contents with their lengths, those that something in the library has now. For somebody who may read all of it.
+///
+/// # Errors
+/// [`Error::Db`].
+pub async fn known(app: &App, contents: Vec<(BlobId, u64)>) -> Result<Vec<BlobId>> {
+    app.db
+        .read(move |conn| {
+            let mut known = Vec::new();
+            for (blob, size_bytes) in contents {
+                if store::is_current_content(conn, blob, size_bytes)? {
+                    known.push(blob);
+                }
+            }
+            Ok(known)
         })
         .await
 }

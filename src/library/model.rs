@@ -325,6 +325,22 @@ pub enum OnConflict {
     Refuse,
 }
 
+impl OnConflict {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rename => "rename",
+            Self::Replace => "replace",
+            Self::Refuse => "refuse",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Rename, Self::Replace, Self::Refuse].into_iter().find(|choice| choice.as_str() == text)
+    }
+}
+
 /// Which media are wanted; everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {

@@ -121,6 +121,7 @@ pub(super) struct NewVersion {
     pub(super) orientation: u16,
     pub(super) frames: u32,
     pub(super) taken_at: Option<Timestamp>,
+    pub(super) modified_at: Option<Timestamp>,
     pub(super) camera: Option<String>,
     pub(super) created_by: Option<UserId>,
 }
@@ -144,7 +145,7 @@ pub(super) fn insert_media(
         "INSERT INTO media (id, bucket_seq, key, folder, name, name_folded, version_id, content_type, size_bytes,
                             taken_or_created_at, camera, created_at, updated_at)
          VALUES (:id, :bucket_seq, :key, :folder, :name, :name_folded, :version_id, :content_type, :size_bytes,
-                 coalesce(:taken_at, :now), :camera, :now, :now)",
+                 coalesce(:taken_at, :modified_at, :now), :camera, :now, :now)",
     )?
     .execute(named_params! {
         ":id": id,
@@ -158,6 +159,7 @@ pub(super) fn insert_media(
         ":size_bytes": signed(version.size_bytes),
         ":taken_at": version.taken_at,
         ":camera": version.camera,
+        ":modified_at": version.modified_at,
         ":now": tx.now(),
     })?;
     insert_version(tx, version_id, tx.last_insert_rowid(), version)?;
@@ -170,7 +172,8 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
     insert_version(tx, id, media, version)?;
     tx.prepare_cached(
         "UPDATE media SET version_id = :version_id, content_type = :content_type, size_bytes = :size_bytes,
-                taken_or_created_at = coalesce(:taken_at, created_at), camera = :camera, updated_at = :now
+                taken_or_created_at = coalesce(:taken_at, :modified_at, created_at), camera = :camera,
+                updated_at = :now
          WHERE seq = :seq",
     )?
     .execute(named_params! {
@@ -180,6 +183,7 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
         ":size_bytes": signed(version.size_bytes),
         ":taken_at": version.taken_at,
         ":camera": version.camera,
+        ":modified_at": version.modified_at,
         ":now": tx.now(),
     })?;
     Ok(())
@@ -188,9 +192,10 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
 fn insert_version(tx: &Tx<'_>, id: VersionId, media: Seq, version: &NewVersion) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO versions (id, media_seq, number, sha256, content_type, width, height, orientation, frames,
-                               taken_at, camera, created_at, created_by)
+                               taken_at, modified_at, camera, created_at, created_by)
          VALUES (:id, :media_seq, (SELECT coalesce(max(number), 0) + 1 FROM versions WHERE media_seq = :media_seq),
-                 :sha256, :content_type, :width, :height, :orientation, :frames, :taken_at, :camera, :now, :created_by)",
+                 :sha256, :content_type, :width, :height, :orientation, :frames, :taken_at, :modified_at, :camera, :now,
+                 :created_by)",
     )?
     .execute(named_params! {
         ":id": id,
@@ -202,6 +207,7 @@ fn insert_version(tx: &Tx<'_>, id: VersionId, media: Seq, version: &NewVersion) 
         ":orientation": version.orientation,
         ":frames": version.frames,
         ":taken_at": version.taken_at,
+        ":modified_at": version.modified_at,
         ":camera": version.camera,
         ":now": tx.now(),
         ":created_by": version.created_by,
@@ -400,6 +406,15 @@ pub(super) fn list_versions(
 pub(super) fn version_blob(conn: &Connection, id: VersionId) -> Result<Option<BlobId>> {
     let mut statement = conn.prepare_cached("SELECT sha256 FROM versions WHERE id = ?1")?;
     Ok(statement.query_row([id], |row| row.get(0)).optional()?)
+}
+
+/// Whether something that is not in the trash has this content now.
+pub(super) fn is_current_content(conn: &Connection, blob: BlobId, size_bytes: u64) -> Result<bool> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM versions v JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
+                        WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL)",
+    )?;
+    Ok(statement.query_row(params![blob, signed(size_bytes)], |row| row.get(0))?)
 }
 
 /// A place-holder that the same bytes were given before.

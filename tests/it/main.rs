@@ -30,5 +30,6 @@ mod storage;
 mod storage_door;
 mod support;
 mod tokens;
+mod tus;
 mod uploads;
 mod web;
