@@ -151,6 +151,8 @@ class Listing {
   /** An event says that a media changed: a few are asked for one by one, a flood by reading the list again. */
   heard(id: string, bucket: string, change: string) {
     if (this.state !== 'ready' || (this.query.bucket && this.query.bucket !== bucket)) return;
+    // Many at once, told without their names.
+    if (change === 'many') return void this.refresh();
     if (change === 'removed' || (change === 'trashed' && !this.query.trashed)) return this.remove([id]);
     this.waiting.set(id, change);
     clearTimeout(this.flush);
