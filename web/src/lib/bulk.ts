@@ -1,11 +1,10 @@
 import { loadBuckets } from './buckets.svelte';
 import { plural } from './format';
 import { listing, type ListingQuery } from './listing.svelte';
-import { on } from './live.svelte';
 import { errorOf, sentence } from './problem';
 import { send } from './send';
 import { toast } from './toasts.svelte';
-import type { BulkAction, BulkAnswer, Media } from './types';
+import type { BulkAction, BulkAnswer, BulkRun, Media } from './types';
 
 /** What something is done to: what is picked, or everything that a search finds. */
 export type Those = { media: Media[] } | { search: ListingQuery; found: number | null };
@@ -27,12 +26,15 @@ export async function bulk(action: BulkAction, those: Those, more: More, said: S
   try {
     const failed: NonNullable<BulkAnswer['failed']> = [];
     let done = 0;
+    // More failed than are named.
+    let untold = false;
     if ('media' in those) {
       const ids = those.media.map((one) => one.id);
       for (let from = 0; from < ids.length; from += most) {
         const answer = await send<BulkAnswer>('POST', '/media/bulk', { body: { action, ids: ids.slice(from, from + most), ...more } });
         failed.push(...(answer.failed ?? []));
         done += answer.done ?? 0;
+        untold ||= !!answer.more;
       }
     } else {
       const answer = await send<BulkAnswer>('POST', '/media/bulk', { body: { action, search: those.search, ...more } });
@@ -43,8 +45,9 @@ export async function bulk(action: BulkAction, those: Those, more: More, said: S
       }
       failed.push(...(answer.failed ?? []));
       done = answer.done ?? 0;
+      untold = !!answer.more;
     }
-    tell(those, done, failed, said);
+    tell(those, done, failed, untold, said);
     void loadBuckets(true).catch(() => undefined);
     return failed.length === 0;
   } catch (error) {
@@ -53,27 +56,32 @@ export async function bulk(action: BulkAction, those: Those, more: More, said: S
   }
 }
 
-function tell(those: Those, done: number, failed: NonNullable<BulkAnswer['failed']>, { done: what, undo }: Said) {
+function tell(those: Those, done: number, failed: NonNullable<BulkAnswer['failed']>, untold: boolean, { done: what, undo }: Said) {
   const bad = new Set(failed.map(({ id }) => id));
-  const fine = 'media' in those ? those.media.filter((one) => !bad.has(one.id)) : null;
+  const fine = 'media' in those && !untold ? those.media.filter((one) => !bad.has(one.id)) : null;
   if (failed.length) {
     const why = errorOf(failed[0]!.problem.status, failed[0]!.problem).message;
-    toast(failed.length === 1 ? why : `${plural(failed.length, 'file')} stayed as they were. ${why}`, { bad: true });
+    toast(failed.length === 1 ? why : `${untold ? `More than ${failed.length} files` : plural(failed.length, 'file')} stayed as they were. ${why}`, { bad: true });
   }
   if (done) toast(`${fine ? thoseName({ media: fine }) : plural(done, 'file')} ${what}`, undo && fine ? { action: { label: 'Undo', run: () => undo(fine) } } : {});
   else if (!failed.length) toast('There was nothing to do.');
 }
 
-/** Says so when a long piece of work is over. */
-function follow(id: string, said: Said) {
-  const stop = on('job', (job) => {
-    if (job.id !== id || job.state === 'queued' || job.state === 'running') return;
-    stop();
-    if (job.state === 'succeeded') toast(`Done: all ${said.done}`);
-    else toast('Not all of it could be done. The jobs page tells why.', { bad: true });
+/** Asks now and then how far a long piece of work is, and says when it is over. */
+function follow(id: string, { done: what }: Said, wait = 1000) {
+  setTimeout(async () => {
+    const run = await send<BulkRun>('GET', `/media/bulk/${id}`).catch(() => null);
+    // Without a connection, or signed out: whoever comes back sees the result.
+    if (!run) return;
+    if (run.state === 'queued' || run.state === 'running') return follow(id, { done: what }, Math.min(wait * 1.5, 10_000));
+    if (run.done) toast(`${plural(run.done, 'file')} ${what}`);
+    if (run.failed_count || run.state === 'failed') {
+      const first = run.failed[0];
+      toast(`${plural(Math.max(run.failed_count, run.total - run.done), 'file')} stayed as they were. ${first ? errorOf(first.problem.status, first.problem).message : ''}`, { bad: true });
+    }
     void listing.refresh();
     void loadBuckets(true).catch(() => undefined);
-  });
+  }, wait);
 }
 
 /** Shows a change at once; the server's event about it follows. */

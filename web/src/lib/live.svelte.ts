@@ -3,7 +3,7 @@ import { sessionEnded } from './session.svelte';
 import type { JobState, Restoration } from './types';
 
 export type Events = {
-  media: { id: string; bucket: string; change: 'created' | 'updated' | 'trashed' | 'removed' };
+  media: { id: string; bucket: string; change: 'created' | 'updated' | 'trashed' | 'removed' | 'many' };
   restoration: Restoration;
   job: { id: string; kind: string; state: JobState; progress: number };
 };

@@ -43,8 +43,10 @@ export type Media = Whole<Schemas['Media']> & {
 };
 export type Tag = { name: string; count: number };
 export type BulkAction = 'trash' | 'untrash' | 'purge' | 'move' | 'copy' | 'tag' | 'untag' | 'favourite' | 'unfavourite';
-/** `job_id` where it is too much for one answer; else what was done. */
+/** `job_id` where it is too much for one answer; else what was done, and `more` where more failed than are named. */
 export type BulkAnswer = { job_id?: string; done?: number; failed?: { id: string; problem: Problem }[]; more?: boolean };
+/** How far a bulk action has come that a job does. */
+export type BulkRun = { job_id: string; state: JobState | null; total: number; done: number; failed_count: number; failed: { id: string; problem: Problem }[] };
 export type DuplicateGroup = { key: string; kind: 'exact' | 'similar'; distance: number; items: Media[] };
 export type SignedUrl = { url: string; expires_at: string };
 export type DeliveryPreset = { name: string; transform: string; builtin: boolean };
