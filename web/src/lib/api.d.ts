@@ -182,6 +182,24 @@ export interface paths {
         put?: never;
         /** Makes a folder. */
         post: operations["add_folder"];
+        /** Moves all that lies in a folder to the trash, and removes the folder. */
+        delete: operations["remove_folder"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/buckets/{slug}/folders/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Renames a folder or moves it below another, with all that lies in it. */
+        post: operations["move_folder"];
         delete?: never;
         options?: never;
         head?: never;
@@ -200,6 +218,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/delivery/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the renderings that have a name. */
+        get: operations["list_delivery_presets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/delivery/presets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Gives a rendering a name, or the name another rendering. */
+        put: operations["put_delivery_preset"];
+        post?: never;
+        /** Removes a named rendering. */
+        delete: operations["remove_delivery_preset"];
         options?: never;
         head?: never;
         patch?: never;
@@ -295,6 +348,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/media/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does something to many media: at once, or by a job where a search finds more than 1,000. */
+        post: operations["bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/bulk/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how far a bulk action has come that a job does. */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/bulk/{job}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for such a bulk action to stop; what is done stays done. */
+        post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts media by the month in which they were taken, newest first. */
+        get: operations["timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/media/{id}": {
         parameters: {
             query?: never;
@@ -310,7 +431,7 @@ export interface paths {
         delete: operations["remove_media"];
         options?: never;
         head?: never;
-        /** Renames or moves a media. */
+        /** Renames, moves, describes, tags or marks a media. */
         patch: operations["change_media"];
         trace?: never;
     };
@@ -325,6 +446,23 @@ export interface paths {
         get: operations["content"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{id}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts the current content of a media somewhere else too; the bytes are stored once. */
+        post: operations["copy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -414,6 +552,26 @@ export interface paths {
          * @description The result comes beside the original; nothing is overwritten.
          */
         post: operations["post_restoration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{id}/signed-urls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs the address of a media, for whoever is to have it without a login.
+         * @description It stands for the content of now, also when there is a newer one later, and for nothing else.
+         */
+        post: operations["sign"];
         delete?: never;
         options?: never;
         head?: never;
@@ -594,6 +752,148 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tags by name, with the media that have them. */
+        get: operations["list_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/rename": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a tag another name. */
+        post: operations["rename_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The own tokens, the newest first */
+        get: operations["list_tokens"];
+        put?: never;
+        /**
+         * Makes a token with which a program can act for the user
+         * @description Programs send it as `Authorization: Bearer slt_…`. It may do what its scopes and its owner's role both allow. It
+         *     can't make tokens or change passwords.
+         */
+        post: operations["add_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Withdraws one of the own tokens */
+        delete: operations["remove_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own unfinished uploads, oldest first. */
+        get: operations["list"];
+        put?: never;
+        /**
+         * Begins an upload
+         * @description In the words of tus 1.0.0: `Upload-Length` or `Upload-Defer-Length`, `Upload-Metadata` with `filename`, `bucket`,
+         *     `folder`, `on_conflict` and `modified` (milliseconds since 1970), `Upload-Concat`. The answer's `Location` is where the
+         *     bytes go; a body of `application/offset+octet-stream` is taken at once.
+         */
+        post: operations["create"];
+        delete?: never;
+        /** Tells what this end of tus can do. */
+        options: operations["options"];
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells which contents need not be uploaded, because they are in the library already
+         * @description Only what the caller may read is told.
+         */
+        post: operations["known"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an upload. */
+        get: operations["show"];
+        put?: never;
+        /** Does what `X-HTTP-Method-Override` says, for programs whose way here lets nothing but POST pass. */
+        post: operations["overridden"];
+        /** Gives an upload up, with what has arrived of it. */
+        delete: operations["remove"];
+        options?: never;
+        /** Tells how far an upload has come. */
+        head: operations["head"];
+        /**
+         * Adds bytes to an upload
+         * @description In the words of tus 1.0.0: `Upload-Offset` says where they begin, `Upload-Checksum` what they must come to. The answer
+         *     to the last ones comes when the file is in the library, and names it in `Safelight-Media-Id`.
+         */
+        patch: operations["patch"];
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -652,16 +952,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/storage/{bucket}/{*key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sends a file by its name, or a rendering of it
+         * @description From a public bucket everybody may have the files themselves and their presets. Whoever may read the library may
+         *     have everything; anybody may have what a signed address says, until it is over. Addresses of signed files come from
+         *     `POST /media/{id}/signed-urls` and have the parameters `v`, `expires`, `kid` and `signature`.
+         */
+        get: operations["fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A bulk action that a job does. */
+        Accepted: {
+            /** @description The job. */
+            job_id: components["schemas"]["JobId"];
+        };
         /** @description The user who did something, by the name of that time. */
         ActorName: {
             /** @description The user's id. */
             id: components["schemas"]["UserId"];
             /** @description The name at that time. */
             name: string;
+        };
+        /** @description A token as its owner sees it, without its secret. */
+        ApiToken: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"];
+            expires_at?: components["schemas"]["Timestamp"] | null;
+            /** @description Names the token; no secret. */
+            id: components["schemas"]["TokenId"];
+            last_used_at?: components["schemas"]["Timestamp"] | null;
+            /** @description What it is for. */
+            name: string;
+            /** @description How it begins. */
+            prefix: string;
+            /** @description What it may do, as far as its owner may. */
+            scopes: components["schemas"]["Permission"][];
         };
         /** @description A step as somebody has asked for it. */
         AskedStep: {
@@ -709,6 +1051,8 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             /** @description Its id. */
             id: components["schemas"]["BucketId"];
+            /** @description Whether pictures that leave by a public or signed address may say where they were taken. */
+            keep_location: boolean;
             /**
              * Format: int64
              * @description Media in it, the trash not counted.
@@ -728,6 +1072,8 @@ export interface components {
         };
         /** @description What is to be changed about a bucket. */
         BucketChange: {
+            /** @description Whether pictures that leave by a public or signed address may say where they were taken, from now on. */
+            keep_location?: boolean | null;
             /** @description Its name for people from now on. */
             name?: string | null;
             visibility?: components["schemas"]["Visibility"] | null;
@@ -737,6 +1083,64 @@ export interface components {
          * @description Names a bucket. People and programs use its slug.
          */
         BucketId: string;
+        /**
+         * @description What can be done to many.
+         * @enum {string}
+         */
+        BulkAction: "trash" | "untrash" | "purge" | "move" | "copy" | "tag" | "untag" | "favourite" | "unfavourite";
+        BulkRequest: {
+            /** @description What is to be done. */
+            action: components["schemas"]["BulkAction"];
+            /** @description Where to move or copy: the slug of the bucket. */
+            bucket?: string | null;
+            /** @description Where to move or copy: the folder. */
+            folder?: string | null;
+            /** @description To which media, at most 1,000; or else `search`. */
+            ids?: components["schemas"]["MediaId"][] | null;
+            /** @description What to do with names that are taken; they are numbered where it is not said. */
+            on_conflict?: components["schemas"]["OnConflict"];
+            search?: components["schemas"]["Search"] | null;
+            /** @description The tags to give or take. */
+            tags?: string[];
+        };
+        /** @description How far a bulk action has come. */
+        BulkRun: {
+            /**
+             * Format: int64
+             * @description Media that are done.
+             */
+            done: number;
+            /** @description The first hundred of them, with the reasons. */
+            failed: components["schemas"]["Failed"][];
+            /**
+             * Format: int64
+             * @description Media that could not be.
+             */
+            failed_count: number;
+            /** @description The job that does it. */
+            job_id: components["schemas"]["JobId"];
+            state?: components["schemas"]["JobState"] | null;
+            /**
+             * Format: int64
+             * @description Media that it was asked for when it began.
+             */
+            total: number;
+        };
+        /** @description A content that somebody is about to upload. */
+        Candidate: {
+            /** @description SHA-256 of its bytes. */
+            sha256: components["schemas"]["BlobId"];
+            /**
+             * Format: int64
+             * @description How many bytes it has.
+             */
+            size_bytes: number;
+        };
+        /** @description Contents that somebody is about to upload. */
+        Candidates: {
+            /** @description At most 1,000. */
+            items: components["schemas"]["Candidate"][];
+        };
         /** @description Why a restoration failed. */
         Complaint: {
             /** @description A word that programs may depend on. */
@@ -796,6 +1200,15 @@ export interface components {
          * @enum {string}
          */
         Decision: "applied" | "skipped";
+        /** @description A rendering with a name. */
+        DeliveryPreset: {
+            /** @description Whether it is always there. */
+            builtin: boolean;
+            /** @description The name in addresses: up to 64 of `a-z`, `0-9`, `-` and `_`. */
+            name: string;
+            /** @description What it is, as a query in its one spelling. */
+            transform: string;
+        };
         /** @description Space on a disk, in bytes. */
         Disk: {
             /** Format: int64 */
@@ -829,6 +1242,13 @@ export interface components {
             /** @description The value with its unit. */
             value: string;
         };
+        /** @description A media that something could not be done to. */
+        Failed: {
+            /** @description Its id. */
+            id: components["schemas"]["MediaId"];
+            /** @description Why. */
+            problem: components["schemas"]["Problem"];
+        };
         /** @description One field of a request that is wrong, and why. */
         FieldError: {
             /** @description A sentence for the person who filled it in. */
@@ -847,6 +1267,12 @@ export interface components {
             name: string;
             /** @description Its path from the top of the bucket. */
             path: string;
+        };
+        FolderMove: {
+            /** @description The folder's path. */
+            from: string;
+            /** @description Its path from now on; nothing may be there yet. */
+            to: string;
         };
         /** @description A job as stored, without its payload. */
         Job: {
@@ -895,6 +1321,11 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        /** @description What need not be uploaded. */
+        Known: {
+            /** @description Those that something in the library has now. */
+            known: components["schemas"]["BlobId"][];
+        };
         /** @description What somebody types to log in. */
         Login: {
             /** @description The email of the account. */
@@ -904,19 +1335,30 @@ export interface components {
             /** @description Whether the login should outlive the browser. */
             remember?: boolean;
         };
+        /** @description A token that was just made. */
+        MadeToken: components["schemas"]["ApiToken"] & {
+            /** @description The token itself. It is shown only here. */
+            token: string;
+        };
         /** @description Whoever is logged in. */
         Me: components["schemas"]["User"] & {
-            /** @description What the user may do. */
+            /** @description What the user may do; for a request with a token, what both may. */
             permissions: components["schemas"]["Permission"][];
         };
         /** @description A photograph or file with the content that it has now. */
         Media: {
             /** @description The slug of its bucket. */
             bucket: components["schemas"]["Slug"];
+            /** @description The camera that took it. */
+            camera?: string | null;
             /** @description The media type, found out from the bytes. */
             content_type: string;
             /** @description When it came here. */
             created_at: components["schemas"]["Timestamp"];
+            /** @description What somebody wrote about it; empty where nobody did. */
+            description: string;
+            /** @description Whether whoever asks likes it best. */
+            favourite: boolean;
             /** @description The folder that it lies in; empty for the top. */
             folder: string;
             /**
@@ -944,6 +1386,8 @@ export interface components {
             size_bytes: number;
             /** @description Where it stands. */
             state: components["schemas"]["State"];
+            /** @description Its tags, by name. */
+            tags: string[];
             taken_at?: components["schemas"]["Timestamp"] | null;
             /** @description ThumbHash in base64; null until it has been computed. */
             thumbhash?: string | null;
@@ -961,11 +1405,19 @@ export interface components {
             width?: number | null;
         };
         MediaChange: {
+            /** @description The slug of the bucket that it lies in from now on. */
+            bucket?: string | null;
+            /** @description What is said about it from now on; empty for nothing. */
+            description?: string | null;
+            /** @description Whether you like it best. This alone needs no right to change anything. */
+            favourite?: boolean | null;
             /** @description The folder that it lies in from now on. */
             folder?: string | null;
             /** @description Its name from now on. */
             name?: string | null;
             on_conflict?: components["schemas"]["OnConflict"] | null;
+            /** @description All its tags from now on. */
+            tags?: string[] | null;
         };
         /**
          * Format: uuid
@@ -985,6 +1437,16 @@ export interface components {
             /** @description What it can do, in the order in which it does it. */
             steps: components["schemas"]["StepInfo"][];
         };
+        /** @description A month and the media that were taken in it. */
+        Month: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description Year and month: `2019-07`. */
+            month: string;
+        };
         /** @description A bucket to be made. */
         NewBucket: {
             /** @description Its name for people; the slug where it is not said. */
@@ -993,9 +1455,43 @@ export interface components {
             slug: string;
             visibility?: components["schemas"]["Visibility"] | null;
         };
+        NewCopy: {
+            /**
+             * @description The slug of its bucket; the same where it is not said.
+             * @default null
+             */
+            bucket: string | null;
+            /**
+             * @description Its folder; the same where it is not said.
+             * @default null
+             */
+            folder: string | null;
+            /**
+             * @description Its name; the same where it is not said.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * @description What to do when the name is taken; it is numbered where it is not said.
+             * @default rename
+             */
+            on_conflict: components["schemas"]["OnConflict"];
+        };
         NewFolder: {
             /** @description Its path from the top of the bucket; parents that are missing are made. */
             path: string;
+        };
+        /** @description A token to be made. */
+        NewToken: {
+            /**
+             * Format: int32
+             * @description After how many days it is over, 1 to 3,650; never where it is not said.
+             */
+            expires_in_days?: number | null;
+            /** @description What it is for, 1 to 100 characters. */
+            name: string;
+            /** @description What it may do; nothing that its owner may not. */
+            scopes: components["schemas"]["Permission"][];
         };
         /** @description A person to be added. */
         NewUser: {
@@ -1013,11 +1509,38 @@ export interface components {
          * @enum {string}
          */
         OnConflict: "rename" | "replace" | "refuse";
-        /**
-         * @description What became of a restoration.
-         * @enum {string}
-         */
-        Outcome: "restored" | "unchanged";
+        /** @description What has become of a bulk action that was done at once. */
+        Outcome: {
+            /**
+             * Format: int64
+             * @description Media that are done.
+             */
+            done: number;
+            /** @description Those that could not be, with the reason; the first hundred of them. */
+            failed: components["schemas"]["Failed"][];
+            /** @description Whether more failed than are told. */
+            more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_ApiToken: {
+            /** @description The rows. */
+            items: {
+                /** @description When it was made. */
+                created_at: components["schemas"]["Timestamp"];
+                expires_at?: components["schemas"]["Timestamp"] | null;
+                /** @description Names the token; no secret. */
+                id: components["schemas"]["TokenId"];
+                last_used_at?: components["schemas"]["Timestamp"] | null;
+                /** @description What it is for. */
+                name: string;
+                /** @description How it begins. */
+                prefix: string;
+                /** @description What it may do, as far as its owner may. */
+                scopes: components["schemas"]["Permission"][];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
         /** @description One page of a list. */
         Page_AuditEntry: {
             /** @description The rows. */
@@ -1053,6 +1576,8 @@ export interface components {
                 created_at: components["schemas"]["Timestamp"];
                 /** @description Its id. */
                 id: components["schemas"]["BucketId"];
+                /** @description Whether pictures that leave by a public or signed address may say where they were taken. */
+                keep_location: boolean;
                 /**
                  * Format: int64
                  * @description Media in it, the trash not counted.
@@ -1069,6 +1594,20 @@ export interface components {
                 slug: components["schemas"]["Slug"];
                 /** @description Who may see it without being asked. */
                 visibility: components["schemas"]["Visibility"];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_DeliveryPreset: {
+            /** @description The rows. */
+            items: {
+                /** @description Whether it is always there. */
+                builtin: boolean;
+                /** @description The name in addresses: up to 64 of `a-z`, `0-9`, `-` and `_`. */
+                name: string;
+                /** @description What it is, as a query in its one spelling. */
+                transform: string;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -1152,10 +1691,16 @@ export interface components {
             items: {
                 /** @description The slug of its bucket. */
                 bucket: components["schemas"]["Slug"];
+                /** @description The camera that took it. */
+                camera?: string | null;
                 /** @description The media type, found out from the bytes. */
                 content_type: string;
                 /** @description When it came here. */
                 created_at: components["schemas"]["Timestamp"];
+                /** @description What somebody wrote about it; empty where nobody did. */
+                description: string;
+                /** @description Whether whoever asks likes it best. */
+                favourite: boolean;
                 /** @description The folder that it lies in; empty for the top. */
                 folder: string;
                 /**
@@ -1183,6 +1728,8 @@ export interface components {
                 size_bytes: number;
                 /** @description Where it stands. */
                 state: components["schemas"]["State"];
+                /** @description Its tags, by name. */
+                tags: string[];
                 taken_at?: components["schemas"]["Timestamp"] | null;
                 /** @description ThumbHash in base64; null until it has been computed. */
                 thumbhash?: string | null;
@@ -1216,6 +1763,21 @@ export interface components {
                 recreates: boolean;
                 /** @description What it can do, in the order in which it does it. */
                 steps: components["schemas"]["StepInfo"][];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Month: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description How many.
+                 */
+                count: number;
+                /** @description Year and month: `2019-07`. */
+                month: string;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -1347,6 +1909,59 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_Tag: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Media that have it, the trash not counted.
+                 */
+                count: number;
+                /** @description Its name. */
+                name: string;
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_UploadInfo: {
+            /** @description The rows. */
+            items: {
+                /** @description Whether bytes of it are coming right now. */
+                active: boolean;
+                bucket?: components["schemas"]["Slug"] | null;
+                /** @description When it is given up. */
+                expires_at: components["schemas"]["Timestamp"];
+                /** @description The name that the file will have. */
+                filename: string;
+                /** @description The folder that it goes to; empty for the top. */
+                folder: string;
+                /**
+                 * Format: uuid
+                 * @description Its id, and the last part of its address.
+                 */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description How many bytes it will have; null while nobody has said so.
+                 */
+                length?: number | null;
+                media_id?: components["schemas"]["MediaId"] | null;
+                modified_at?: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int64
+                 * @description How many have arrived and are safe.
+                 */
+                offset: number;
+                /** @description Why it failed: a problem document. */
+                problem?: Record<string, never> | null;
+                /** @description Where it stands. */
+                state: components["schemas"]["Stage"];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_User: {
             /** @description The rows. */
             items: {
@@ -1429,6 +2044,10 @@ export interface components {
          * @enum {string}
          */
         Preset: "auto" | "gentle" | "strong";
+        PresetForm: {
+            /** @description What the preset is to be. */
+            transform: components["schemas"]["TransformText"];
+        };
         /** @description A named list of steps. */
         PresetInfo: {
             /** @description What it does, in a sentence. */
@@ -1564,6 +2183,80 @@ export interface components {
             /** @description What it may do. */
             permissions: components["schemas"]["Permission"][];
         };
+        /** @description Which media are wanted, as said in an address or in a request. */
+        Search: {
+            /**
+             * @description Only those in this bucket.
+             * @default null
+             */
+            bucket: string | null;
+            /**
+             * @description Only those whose camera's name has these words.
+             * @default null
+             */
+            camera: string | null;
+            /**
+             * @description Only those that you like best.
+             * @default null
+             */
+            favourite: boolean | null;
+            /**
+             * @description Only those directly in this folder; empty is the top of the bucket.
+             * @default null
+             */
+            folder: string | null;
+            /**
+             * @description Only those that fit these words: in name, folder, tags, description or camera, all of them, the last may be a
+             *     beginning. `"a phrase"`, `-without`, `tag:`, `camera:`, `folder:`, `type:`, `size:>2mb`, `taken:2019-07`,
+             *     `taken:2019..2021`, `before:`, `after:`, `is:favourite`, `is:restored`, `is:described` and `is:untagged` say more.
+             * @default null
+             */
+            q: string | null;
+            /**
+             * @description Those in the folders below it too.
+             * @default null
+             */
+            recursive: boolean | null;
+            /**
+             * Format: int64
+             * @description Only those of so many bytes or fewer.
+             * @default null
+             */
+            size_max: number | null;
+            /**
+             * Format: int64
+             * @description Only those of so many bytes or more.
+             * @default null
+             */
+            size_min: number | null;
+            /** @default null */
+            state: components["schemas"]["State"] | null;
+            /**
+             * @description Only those with this tag.
+             * @default null
+             */
+            tag: string | null;
+            /**
+             * @description Only those taken from this year, month, day or moment on.
+             * @default null
+             */
+            taken_from: string | null;
+            /**
+             * @description Only those taken until this year, month, day or moment, which is part of it.
+             * @default null
+             */
+            taken_to: string | null;
+            /**
+             * @description Those in the trash instead of those that are not.
+             * @default null
+             */
+            trashed: boolean | null;
+            /**
+             * @description Only `image`, `video`, `other`, or a media type.
+             * @default null
+             */
+            type: string | null;
+        };
         /** @description A browser that is logged in, as its owner sees it. */
         Session: {
             /** @description The address from which it was last used. */
@@ -1606,8 +2299,27 @@ export interface components {
             /** @description Whether this browser is logged in. */
             signed_in: boolean;
         };
+        SignedUrlView: {
+            /** @description When it is over. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The address. */
+            url: string;
+        };
+        SigningForm: {
+            /**
+             * Format: int64
+             * @description For how many seconds the address is good, 60 to 31,536,000; a day where it is not said.
+             */
+            expires_in_s?: number | null;
+            transform?: components["schemas"]["TransformText"] | null;
+        };
         /** @description The name of a bucket in addresses: 3 to 63 of `a-z`, `0-9` and `-`, no `-` at the ends. */
         Slug: string;
+        /**
+         * @description Where an upload stands.
+         * @enum {string}
+         */
+        Stage: "receiving" | "finishing" | "done" | "failed";
         /**
          * @description Where a media stands.
          * @enum {string}
@@ -1667,8 +2379,33 @@ export interface components {
              */
             strength: number;
         };
+        /** @description A word by which people find media again. */
+        Tag: {
+            /**
+             * Format: int64
+             * @description Media that have it, the trash not counted.
+             */
+            count: number;
+            /** @description Its name. */
+            name: string;
+        };
+        TagRename: {
+            /** @description Its name. */
+            from: string;
+            /** @description Its name from now on; if another tag has it, the two become one. */
+            to: string;
+        };
         /** Format: date-time */
         Timestamp: string;
+        /**
+         * Format: uuid
+         * @description Names a token of a program. It is no secret: the token itself is.
+         */
+        TokenId: string;
+        /** @description A rendering written down: `"w=320&format=webp"` or `{"w": 320, "format": "webp"}`. */
+        TransformText: string | {
+            [key: string]: unknown;
+        };
         /** @description The form, for the description of the API only: it is read piece by piece. */
         UploadForm: {
             /** @description The bucket's slug; the oldest bucket where it is not said. Fields come before files. */
@@ -1678,6 +2415,39 @@ export interface components {
             /** @description The folder; the top where it is not said. */
             folder?: string | null;
             on_conflict?: components["schemas"]["OnConflict"] | null;
+        };
+        /** @description An upload, for people and programs that don't speak tus. */
+        UploadInfo: {
+            /** @description Whether bytes of it are coming right now. */
+            active: boolean;
+            bucket?: components["schemas"]["Slug"] | null;
+            /** @description When it is given up. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The name that the file will have. */
+            filename: string;
+            /** @description The folder that it goes to; empty for the top. */
+            folder: string;
+            /**
+             * Format: uuid
+             * @description Its id, and the last part of its address.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description How many bytes it will have; null while nobody has said so.
+             */
+            length?: number | null;
+            media_id?: components["schemas"]["MediaId"] | null;
+            modified_at?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int64
+             * @description How many have arrived and are safe.
+             */
+            offset: number;
+            /** @description Why it failed: a problem document. */
+            problem?: Record<string, never> | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["Stage"];
         };
         /** @description What has become of the files. */
         Uploaded: {
@@ -2162,6 +2932,89 @@ export interface operations {
             };
         };
     };
+    remove_folder: {
+        parameters: {
+            query: {
+                /** @description The folder's path. */
+                path: string;
+            };
+            header?: never;
+            path: {
+                slug: components["schemas"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    move_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["schemas"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FolderMove"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     dashboard: {
         parameters: {
             query?: never;
@@ -2178,6 +3031,99 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Dashboard"];
                 };
+            };
+        };
+    };
+    list_delivery_presets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeliveryPreset"];
+                };
+            };
+        };
+    };
+    put_delivery_preset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresetForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPreset"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove_delivery_preset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -2305,14 +3251,39 @@ export interface operations {
                 bucket?: string;
                 /** @description Only those directly in this folder; empty is the top of the bucket. */
                 folder?: string;
-                /** @description Only those whose name contains this. */
+                /** @description Those in the folders below it too. */
+                recursive?: boolean;
+                /**
+                 * @description Only those that fit these words: in name, folder, tags, description or camera, all of them, the last may be a
+                 *     beginning. `"a phrase"`, `-without`, `tag:`, `camera:`, `folder:`, `type:`, `size:>2mb`, `taken:2019-07`,
+                 *     `taken:2019..2021`, `before:`, `after:`, `is:favourite`, `is:restored`, `is:described` and `is:untagged` say more.
+                 */
                 q?: string;
-                /** @description Only `image`, `other`, or a media type. */
+                /** @description Only `image`, `video`, `other`, or a media type. */
                 type?: string;
-                /** @description `created`, `name`, `taken` or `size`, with `-` before it for the other direction; `-created` where it is not said. */
-                sort?: string;
+                /** @description Only those with this tag. */
+                tag?: string;
+                /** @description Only those whose camera's name has these words. */
+                camera?: string;
+                /** @description Only those that you like best. */
+                favourite?: boolean;
+                /** @description Only those taken from this year, month, day or moment on. */
+                taken_from?: string;
+                /** @description Only those taken until this year, month, day or moment, which is part of it. */
+                taken_to?: string;
+                /** @description Only those of so many bytes or more. */
+                size_min?: number;
+                /** @description Only those of so many bytes or fewer. */
+                size_max?: number;
+                /**
+                 * @description Only those that stand there: `ready`, `trashed`, `pending` or `quarantined`; all but those in the trash where it
+                 *     is not said.
+                 */
+                state?: components["schemas"]["State"];
                 /** @description Those in the trash instead of those that are not. */
                 trashed?: boolean;
+                /** @description `created`, `name`, `taken` or `size`, with `-` before it for the other direction; `-created` where it is not said. */
+                sort?: string;
                 /** @description Rows wanted, 1 to 500; 100 where it is not said. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -2384,6 +3355,152 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkRun"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cancel_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: components["schemas"]["JobId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkRun"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    timeline: {
+        parameters: {
+            query?: {
+                /** @description Only those in this bucket. */
+                bucket?: string;
+                /** @description Only those directly in this folder; empty is the top of the bucket. */
+                folder?: string;
+                /** @description Those in the folders below it too. */
+                recursive?: boolean;
+                /**
+                 * @description Only those that fit these words: in name, folder, tags, description or camera, all of them, the last may be a
+                 *     beginning. `"a phrase"`, `-without`, `tag:`, `camera:`, `folder:`, `type:`, `size:>2mb`, `taken:2019-07`,
+                 *     `taken:2019..2021`, `before:`, `after:`, `is:favourite`, `is:restored`, `is:described` and `is:untagged` say more.
+                 */
+                q?: string;
+                /** @description Only `image`, `video`, `other`, or a media type. */
+                type?: string;
+                /** @description Only those with this tag. */
+                tag?: string;
+                /** @description Only those whose camera's name has these words. */
+                camera?: string;
+                /** @description Only those that you like best. */
+                favourite?: boolean;
+                /** @description Only those taken from this year, month, day or moment on. */
+                taken_from?: string;
+                /** @description Only those taken until this year, month, day or moment, which is part of it. */
+                taken_to?: string;
+                /** @description Only those of so many bytes or more. */
+                size_min?: number;
+                /** @description Only those of so many bytes or fewer. */
+                size_max?: number;
+                /**
+                 * @description Only those that stand there: `ready`, `trashed`, `pending` or `quarantined`; all but those in the trash where it
+                 *     is not said.
+                 */
+                state?: components["schemas"]["State"];
+                /** @description Those in the trash instead of those that are not. */
+                trashed?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Month"];
+                };
             };
         };
     };
@@ -2470,15 +3587,36 @@ export interface operations {
     content: {
         parameters: {
             query?: {
-                /** @description `thumb`, `grid` or `screen`: a rendering instead of the bytes themselves. */
+                /** @description A rendering with a name instead of the bytes: thumb, grid, screen, or one that an admin has made. */
                 preset?: string;
-                /** @description `1`: to be saved, not shown. */
+                /** @description 1: to be saved, not shown. */
                 download?: string;
-                /**
-                 * @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for
-                 *     ever.
-                 */
+                /** @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for ever. */
                 v?: string;
+                /** @description Width of the box in pixels, 1 to 8192. */
+                w?: string;
+                /** @description Height of the box in pixels, 1 to 8192. */
+                h?: string;
+                /** @description How the picture fills the box: contain (usual), inside (the same), cover or fill. */
+                fit?: string;
+                /** @description Which part stays when something is cut off: center (usual), n, ne, e, se, s, sw, w, nw or smart. */
+                gravity?: string;
+                /** @description auto (what the caller accepts; usual), jpeg, webp, avif or png. */
+                format?: string;
+                /** @description Quality, 1 to 100; 80 where it is not said. */
+                q?: string;
+                /** @description Pixels of the screen for each of the box, 0.1 to 4. */
+                dpr?: string;
+                /** @description Degrees clockwise: 0, 90, 180 or 270. */
+                rotate?: string;
+                /** @description Standard deviation in pixels, 0.3 to 100. */
+                blur?: string;
+                /** @description Standard deviation in pixels, 0.1 to 10. */
+                sharpen?: string;
+                /** @description 0: keeps what the camera wrote down, without the place unless that may be told. */
+                strip?: string;
+                /** @description 0: stills what moves. */
+                animate?: string;
             };
             header?: never;
             path: {
@@ -2508,6 +3646,12 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             416: {
                 headers: {
                     [name: string]: unknown;
@@ -2515,6 +3659,37 @@ export interface operations {
                 content?: never;
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    copy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCopy"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Media"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2614,15 +3789,36 @@ export interface operations {
     rendition_content: {
         parameters: {
             query?: {
-                /** @description `thumb`, `grid` or `screen`: a rendering instead of the bytes themselves. */
+                /** @description A rendering with a name instead of the bytes: thumb, grid, screen, or one that an admin has made. */
                 preset?: string;
-                /** @description `1`: to be saved, not shown. */
+                /** @description 1: to be saved, not shown. */
                 download?: string;
-                /**
-                 * @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for
-                 *     ever.
-                 */
+                /** @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for ever. */
                 v?: string;
+                /** @description Width of the box in pixels, 1 to 8192. */
+                w?: string;
+                /** @description Height of the box in pixels, 1 to 8192. */
+                h?: string;
+                /** @description How the picture fills the box: contain (usual), inside (the same), cover or fill. */
+                fit?: string;
+                /** @description Which part stays when something is cut off: center (usual), n, ne, e, se, s, sw, w, nw or smart. */
+                gravity?: string;
+                /** @description auto (what the caller accepts; usual), jpeg, webp, avif or png. */
+                format?: string;
+                /** @description Quality, 1 to 100; 80 where it is not said. */
+                q?: string;
+                /** @description Pixels of the screen for each of the box, 0.1 to 4. */
+                dpr?: string;
+                /** @description Degrees clockwise: 0, 90, 180 or 270. */
+                rotate?: string;
+                /** @description Standard deviation in pixels, 0.3 to 100. */
+                blur?: string;
+                /** @description Standard deviation in pixels, 0.1 to 10. */
+                sharpen?: string;
+                /** @description 0: keeps what the camera wrote down, without the place unless that may be told. */
+                strip?: string;
+                /** @description 0: stills what moves. */
+                animate?: string;
             };
             header?: never;
             path: {
@@ -2653,7 +3849,19 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2692,6 +3900,55 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    sign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SigningForm"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedUrlView"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -2745,15 +4002,36 @@ export interface operations {
     version_content: {
         parameters: {
             query?: {
-                /** @description `thumb`, `grid` or `screen`: a rendering instead of the bytes themselves. */
+                /** @description A rendering with a name instead of the bytes: thumb, grid, screen, or one that an admin has made. */
                 preset?: string;
-                /** @description `1`: to be saved, not shown. */
+                /** @description 1: to be saved, not shown. */
                 download?: string;
-                /**
-                 * @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for
-                 *     ever.
-                 */
+                /** @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for ever. */
                 v?: string;
+                /** @description Width of the box in pixels, 1 to 8192. */
+                w?: string;
+                /** @description Height of the box in pixels, 1 to 8192. */
+                h?: string;
+                /** @description How the picture fills the box: contain (usual), inside (the same), cover or fill. */
+                fit?: string;
+                /** @description Which part stays when something is cut off: center (usual), n, ne, e, se, s, sw, w, nw or smart. */
+                gravity?: string;
+                /** @description auto (what the caller accepts; usual), jpeg, webp, avif or png. */
+                format?: string;
+                /** @description Quality, 1 to 100; 80 where it is not said. */
+                q?: string;
+                /** @description Pixels of the screen for each of the box, 0.1 to 4. */
+                dpr?: string;
+                /** @description Degrees clockwise: 0, 90, 180 or 270. */
+                rotate?: string;
+                /** @description Standard deviation in pixels, 0.3 to 100. */
+                blur?: string;
+                /** @description Standard deviation in pixels, 0.1 to 10. */
+                sharpen?: string;
+                /** @description 0: keeps what the camera wrote down, without the place unless that may be told. */
+                strip?: string;
+                /** @description 0: stills what moves. */
+                animate?: string;
             };
             header?: never;
             path: {
@@ -2779,6 +4057,12 @@ export interface operations {
                 content?: never;
             };
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3007,6 +4291,506 @@ export interface operations {
             };
         };
     };
+    list_tags: {
+        parameters: {
+            query?: {
+                /** @description Only those of media in this bucket. */
+                bucket?: string;
+                /** @description Only those whose name contains this. */
+                q?: string;
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Tag"];
+                };
+            };
+        };
+    };
+    rename_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagRename"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ApiToken"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    add_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TokenId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UploadInfo"];
+                };
+            };
+        };
+    };
+    create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    Location?: string;
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    known: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Candidates"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Known"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    overridden: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    head: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "Upload-Length"?: number;
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/offset+octet-stream": number[];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    "Safelight-Media-Id"?: string;
+                    "Upload-Offset"?: number;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list_users: {
         parameters: {
             query?: {
@@ -3185,6 +4969,101 @@ export interface operations {
                 content?: never;
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    fetch: {
+        parameters: {
+            query?: {
+                /** @description A rendering with a name instead of the bytes: thumb, grid, screen, or one that an admin has made. */
+                preset?: string;
+                /** @description 1: to be saved, not shown. */
+                download?: string;
+                /** @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for ever. */
+                v?: string;
+                /** @description Width of the box in pixels, 1 to 8192. */
+                w?: string;
+                /** @description Height of the box in pixels, 1 to 8192. */
+                h?: string;
+                /** @description How the picture fills the box: contain (usual), inside (the same), cover or fill. */
+                fit?: string;
+                /** @description Which part stays when something is cut off: center (usual), n, ne, e, se, s, sw, w, nw or smart. */
+                gravity?: string;
+                /** @description auto (what the caller accepts; usual), jpeg, webp, avif or png. */
+                format?: string;
+                /** @description Quality, 1 to 100; 80 where it is not said. */
+                q?: string;
+                /** @description Pixels of the screen for each of the box, 0.1 to 4. */
+                dpr?: string;
+                /** @description Degrees clockwise: 0, 90, 180 or 270. */
+                rotate?: string;
+                /** @description Standard deviation in pixels, 0.3 to 100. */
+                blur?: string;
+                /** @description Standard deviation in pixels, 0.1 to 10. */
+                sharpen?: string;
+                /** @description 0: keeps what the camera wrote down, without the place unless that may be told. */
+                strip?: string;
+                /** @description 0: stills what moves. */
+                animate?: string;
+            };
+            header?: never;
+            path: {
+                bucket: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            416: {
                 headers: {
                     [name: string]: unknown;
                 };
