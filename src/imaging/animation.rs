@@ -125,7 +125,7 @@ pub(super) fn shown_ms(duration_ms: u32) -> u32 {
 /// Writes frames of one size.
 pub(super) enum Writer {
     Webp(WebpWriter),
-    Gif(Box<GifWriter>),
+    Gif(GifWriter),
 }
 
 impl Writer {
@@ -133,7 +133,7 @@ impl Writer {
         if format == OutputFormat::Webp {
             Self::Webp(WebpWriter { quality, ..WebpWriter::default() })
         } else {
-            Self::Gif(Box::new(GifWriter { has_alpha, ..GifWriter::default() }))
+            Self::Gif(GifWriter { has_alpha, ..GifWriter::default() })
         }
     }
 
@@ -346,7 +346,7 @@ impl GifWriter {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
+    fn finish(mut self) -> Result<Vec<u8>, Error> {
         self.flush()?;
         let encoder = self.encoder.take().ok_or_else(|| Error::encode("GIF", "it has no frame"))?;
         encoder.into_inner().map_err(|error| Error::encode("GIF", error))

@@ -25,7 +25,7 @@ pub(super) fn encode(
         Some([blue, red]) => [samples(blue)?, samples(red)?],
         None => [even.as_slice(), even.as_slice()],
     };
-    let quantizer = 100_u8.saturating_sub(quality).min(63);
+    let quantizer = quantizer(quality);
     let light = samples(&planes.light)?;
     let coded = libaom::encode(Frame { width, height, light, colour: Some(colour) }, quantizer)?;
     let alpha = match alpha {
@@ -44,9 +44,32 @@ pub(super) fn encode(
     Ok(file.to_vec(&coded, alpha.as_deref(), width, height, 8))
 }
 
+/// AV1's scale of 0, the best, to 63 for a quality of JPEG, so that both lose about as much: measured on photographs at
+/// qualities of 95, 80 and 50, and drawn straight between.
+fn quantizer(quality: u8) -> u8 {
+    let quality = u32::from(quality.clamp(1, 100));
+    let quantizer = match quality {
+        80.. => (100 - quality) * 21 / 20,
+        50.. => 21 + (80 - quality) * 11 / 30,
+        _ => 32 + (50 - quality) * 31 / 49,
+    };
+    quantizer as u8
+}
+
 fn samples(plane: &Image) -> Result<&[u8], Error> {
     match &plane.samples {
         Samples::U8(samples) => Ok(samples),
         Samples::U16(_) => Err(Error::unsupported(NAME, "16 bits a sample")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn better_quality_never_means_a_coarser_quantizer() {
+        assert_eq!([100, 80, 50, 1].map(quantizer), [0, 21, 32, 63]);
+        assert!((1..100).all(|quality| quantizer(quality) >= quantizer(quality + 1)));
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn alpha_of(image: &Image) -> Option<Image> {
     let count = image.channels.count();
     let alpha: Vec<u8> = samples.iter().skip(count - 1).step_by(count).copied().collect();
     let is_seen = image.channels.has_alpha() && alpha.iter().any(|alpha| *alpha < 255);
-    is_seen.then(|| Image { channels: Channels::Gray, samples: Samples::U8(alpha), ..*image })
+    is_seen.then_some(Image { channels: Channels::Gray, samples: Samples::U8(alpha), ..*image })
 }
 
 /// Gives 8-bit RGB an alpha that is nowhere transparent.

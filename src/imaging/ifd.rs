@@ -340,7 +340,7 @@ pub(super) fn for_rendering(exif: &[u8], keeps_position: bool) -> Option<Vec<u8>
     let mut fields = ExifFields::read(&mut Directories::open(&mut cursor).ok()?);
     fields.main.retain(|field| field.tag != ORIENTATION);
     // Width and height of the stored picture, and where a related sound file lies.
-    fields.exif.retain(|field| !matches!(field.tag, 0xa002 | 0xa003 | 0xa004));
+    fields.exif.retain(|field| !matches!(field.tag, 0xa002..=0xa004));
     if !keeps_position {
         fields.gps.clear();
     }

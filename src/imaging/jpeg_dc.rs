@@ -106,12 +106,17 @@ impl Reader {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let count = counts.iter().map(|count| usize::from(*count)).sum::<usize>();
             let (values, rest) = rest.split_at_checked(count)?;
-            let tables = match head >> 4 {
-                0 => &mut self.dc_tables,
-                1 => &mut self.ac_tables,
+            let (is_dc, tables) = match head >> 4 {
+                0 => (true, &mut self.dc_tables),
+                1 => (false, &mut self.ac_tables),
                 _ => return None,
             };
-            *tables.get_mut(usize::from(head & 15))? = Some(Table::new(counts, values)?);
+            let table = tables.get_mut(usize::from(head & 15))?;
+            // Of a progressive file only the first coefficients are read.
+            let is_needed = is_dc || !self.frame.as_ref().is_some_and(|frame| frame.progressive);
+            if is_needed {
+                *table = Some(Table::new(counts, values, is_dc)?);
+            }
             body = rest;
         }
         Some(())
@@ -223,13 +228,14 @@ impl Reader {
             (true, _) => Kind::Refinement(low),
         };
         let tables = (&self.dc_tables, &self.ac_tables);
-        let mut bits = Bits::new(data);
-        if let [one] = selected.as_slice() {
-            decode_alone(frame, one, kind, tables, self.restart_interval, &mut bits)?;
+        let bits = Bits::new(data);
+        let interval = self.restart_interval;
+        let bits = if let [one] = selected.as_slice() {
+            decode_alone(frame, one, kind, tables, interval, bits)?
         } else {
-            decode_interleaved(frame, &selected, kind, tables, self.restart_interval, &mut bits)?;
-        }
-        bits.finish()
+            decode_interleaved(frame, &selected, kind, tables, interval, bits)?
+        };
+        bits.end()
     }
 
     fn planes(self) -> Option<Planes> {
@@ -310,21 +316,23 @@ type Tables<'a> = (&'a [Option<Table>; 4], &'a [Option<Table>; 4]);
 /// Decodes blocks of one component with its tables.
 struct Decoder<'a> {
     kind: Kind,
-    dc: Option<&'a Table>,
-    ac: Option<&'a Table>,
+    dc: &'a Table,
+    ac: &'a Table,
     prediction: i32,
 }
 
 impl<'a> Decoder<'a> {
-    fn new(selected: &Selected, kind: Kind, tables: Tables<'a>) -> Option<Self> {
-        let dc = tables.0.get(selected.dc_table)?.as_ref();
-        let ac = tables.1.get(selected.ac_table)?.as_ref();
-        let complete = match kind {
-            Kind::Baseline => dc.is_some() && ac.is_some(),
-            Kind::First(_) => dc.is_some(),
-            Kind::Refinement(_) => true,
+    /// Kinds that need no table get any.
+    fn new(selected: &Selected, kind: Kind, (dc, ac): Tables<'a>) -> Option<Self> {
+        let any = dc.iter().chain(ac).flatten().next()?;
+        let dc = dc.get(selected.dc_table)?.as_ref();
+        let ac = ac.get(selected.ac_table)?.as_ref();
+        let (dc, ac) = match kind {
+            Kind::Baseline => (dc?, ac?),
+            Kind::First(_) => (dc?, any),
+            Kind::Refinement(_) => (any, any),
         };
-        complete.then_some(Self { kind, dc, ac, prediction: 0 })
+        Some(Self { kind, dc, ac, prediction: 0 })
     }
 
     #[inline(always)]
@@ -333,7 +341,7 @@ impl<'a> Decoder<'a> {
             Kind::Baseline => {
                 self.difference(bits)?;
                 *mean = i16::try_from(self.prediction).ok()?;
-                pass_over(self.ac?, bits)
+                pass_over(self.ac, bits)
             }
             Kind::First(low) => {
                 self.difference(bits)?;
@@ -353,14 +361,18 @@ impl<'a> Decoder<'a> {
     #[inline(always)]
     fn difference(&mut self, bits: &mut Bits<'_>) -> Option<()> {
         bits.refill();
-        let size = u32::from(self.dc?.symbol(bits)?);
+        let (length, difference) = self.dc.differences[bits.look(LOOK_BITS) as usize];
+        if length != 0 {
+            bits.skip(u32::from(length));
+            self.prediction += i32::from(difference);
+            return Some(());
+        }
+        let size = u32::from(self.dc.symbol(bits)?);
         if size > 11 {
             return None;
         }
         if size > 0 {
-            let value = bits.take(size) as i32;
-            let negative = value < 1 << (size - 1);
-            self.prediction += if negative { value - (1 << size) + 1 } else { value };
+            self.prediction += signed(bits.take(size) as i32, size);
         }
         Some(())
     }
@@ -373,11 +385,11 @@ fn pass_over(table: &Table, bits: &mut Bits<'_>) -> Option<()> {
     loop {
         bits.refill();
         let several = table.several[bits.look(LOOK_BITS) as usize];
-        let advance = u32::from(several.advance);
-        if several.bits != 0 && at + advance < 64 {
-            bits.skip(u32::from(several.bits));
-            at += advance;
-            if several.ends {
+        let after = at + several.advance();
+        if several.bits() != 0 && after < 64 {
+            bits.skip(several.bits());
+            at = after;
+            if several.ends() {
                 return Some(());
             }
             continue;
@@ -396,14 +408,14 @@ fn pass_over(table: &Table, bits: &mut Bits<'_>) -> Option<()> {
     }
 }
 
-fn decode_interleaved(
+fn decode_interleaved<'a>(
     frame: &mut Frame,
     selected: &[Selected],
     kind: Kind,
     tables: Tables<'_>,
     restart_interval: usize,
-    bits: &mut Bits<'_>,
-) -> Option<()> {
+    mut bits: Bits<'a>,
+) -> Option<Bits<'a>> {
     let mut decoders = Vec::new();
     for selected in selected {
         decoders.push((selected.component, Decoder::new(selected, kind, tables)?));
@@ -414,7 +426,7 @@ fn decode_interleaved(
         for x in 0..across {
             if restart_interval != 0 {
                 if until_restart == 0 {
-                    bits.restart()?;
+                    bits = bits.restarted()?;
                     decoders.iter_mut().for_each(|(_, decoder)| decoder.prediction = 0);
                     until_restart = restart_interval;
                 }
@@ -425,25 +437,25 @@ fn decode_interleaved(
                 for row in 0..component.down {
                     let start = (y * component.down + row) * component.stride + x * component.across;
                     for mean in component.means.get_mut(start..start + component.across)? {
-                        decoder.block(bits, mean)?;
+                        decoder.block(&mut bits, mean)?;
                     }
                 }
             }
         }
         bits.check()?;
     }
-    Some(())
+    Some(bits)
 }
 
 /// Decodes a scan of a single component, which has no padding.
-fn decode_alone(
+fn decode_alone<'a>(
     frame: &mut Frame,
     selected: &Selected,
     kind: Kind,
     tables: Tables<'_>,
     restart_interval: usize,
-    bits: &mut Bits<'_>,
-) -> Option<()> {
+    mut bits: Bits<'a>,
+) -> Option<Bits<'a>> {
     let mut decoder = Decoder::new(selected, kind, tables)?;
     let component = &mut frame.components[selected.component];
     let (columns, rows, stride) = (component.columns, component.rows, component.stride);
@@ -452,20 +464,21 @@ fn decode_alone(
         for mean in line.iter_mut().take(columns) {
             if restart_interval != 0 {
                 if until_restart == 0 {
-                    bits.restart()?;
+                    bits = bits.restarted()?;
                     decoder.prediction = 0;
                     until_restart = restart_interval;
                 }
                 until_restart -= 1;
             }
-            decoder.block(bits, mean)?;
+            decoder.block(&mut bits, mean)?;
         }
         bits.check()?;
     }
-    Some(())
+    Some(bits)
 }
 
 /// The bits of a scan, without the zeros that are stuffed behind 0xff.
+#[derive(Clone, Copy)]
 struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -499,11 +512,13 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_bytewise();
+        *self = self.refilled_bytewise();
     }
 
+    /// Takes and gives the state by value: a reference would keep it out of the processor's registers everywhere.
     #[cold]
-    fn refill_bytewise(&mut self) {
+    #[inline(never)]
+    fn refilled_bytewise(mut self) -> Self {
         while self.count <= 48 {
             let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
                 (Some(0xff), Some(0)) => {
@@ -522,6 +537,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     #[inline(always)]
@@ -548,19 +564,16 @@ impl<'a> Bits<'a> {
     }
 
     /// Goes behind the next restart marker, which has to be there.
-    fn restart(&mut self) -> Option<()> {
+    #[cold]
+    #[inline(never)]
+    fn restarted(self) -> Option<Self> {
         let at = self.end()?;
         (self.data.get(at + 1)? == &(0xd0 + self.restarts % 8)).then_some(())?;
         let restarts = (self.restarts + 1) % 8;
-        *self = Self { at: at + 2, restarts, ..Self::new(self.data) };
-        Some(())
+        Some(Self { at: at + 2, restarts, ..Self::new(self.data) })
     }
 
     /// Gives the position of the marker behind the data, which has to be used up.
-    fn finish(&self) -> Option<usize> {
-        self.end()
-    }
-
     fn end(&self) -> Option<usize> {
         let left = self.count.checked_sub(self.missing)?;
         if left >= 8 || self.data.get(self.at)? != &0xff {
@@ -575,6 +588,9 @@ impl<'a> Bits<'a> {
 struct Table {
     /// For the next bits: the length of the symbol's code, 0 if it is longer, and the symbol.
     short: Box<[(u8, u8); 1 << LOOK_BITS]>,
+    /// For the next bits: the length of a code with the value behind it, and the difference that this is of two means, if
+    /// both fit in them; else the length is 0.
+    differences: Box<[(u8, i16); 1 << LOOK_BITS]>,
     /// For the next bits: what all symbols with their values that fit in them do together.
     several: Box<[Several; 1 << LOOK_BITS]>,
     /// For each longer length: the first code that is too large for it, and what to add to find the symbol.
@@ -582,18 +598,14 @@ struct Table {
     symbols: Vec<u8>,
 }
 
+/// What symbols do: bits of the codes and of the values behind them, 0 if not even one code fits; above them the
+/// coefficients that are passed over; above those whether the last one ends the block. In one number, as it is read by a
+/// loop in which every step waits for the one before.
 #[derive(Clone, Copy, Default)]
-struct Several {
-    /// Bits of the codes and of the values behind them; 0 if not even one code fits.
-    bits: u8,
-    /// Coefficients that are passed over.
-    advance: u8,
-    /// Whether the last one ends the block.
-    ends: bool,
-}
+struct Several(u32);
 
 impl Table {
-    fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+    fn new(counts: &[u8; 16], symbols: &[u8], is_dc: bool) -> Option<Self> {
         if symbols.len() > 256 {
             return None;
         }
@@ -622,9 +634,16 @@ impl Table {
             code <<= 1;
         }
         let short: Box<[(u8, u8); 1 << LOOK_BITS]> = short.into_boxed_slice().try_into().ok()?;
-        let several: Vec<_> = (0..1_usize << LOOK_BITS).map(|bits| Several::new(bits, &short)).collect();
+        let mut several = vec![Several::default(); 1 << LOOK_BITS];
+        let mut differences = vec![(0, 0); 1 << LOOK_BITS];
+        if is_dc {
+            differences.iter_mut().zip(0..).for_each(|(found, bits)| *found = difference(bits, &short));
+        } else {
+            several.iter_mut().zip(0..).for_each(|(found, bits)| *found = Several::new(bits, &short));
+        }
         let several = several.into_boxed_slice().try_into().ok()?;
-        Some(Self { short, several, long, symbols: symbols.to_vec() })
+        let differences = differences.into_boxed_slice().try_into().ok()?;
+        Some(Self { short, several, differences, long, symbols: symbols.to_vec() })
     }
 
     /// Takes the next symbol.
@@ -635,50 +654,89 @@ impl Table {
             bits.skip(u32::from(length));
             return Some(symbol);
         }
-        self.long_symbol(bits)
+        let (length, symbol) = self.long_symbol(bits.look(16) as u32)?;
+        bits.skip(length);
+        Some(symbol)
     }
 
+    /// Finds the symbol whose longer code begins the next 16 bits, and the length of the code.
     #[cold]
-    fn long_symbol(&self, bits: &mut Bits<'_>) -> Option<u8> {
+    #[inline(never)]
+    fn long_symbol(&self, next: u32) -> Option<(u32, u8)> {
         for length in LOOK_BITS + 1..=16 {
-            let code = bits.look(length) as u32;
+            let code = next >> (16 - length);
             let (end, offset) = self.long[length as usize];
             if code < end {
-                bits.skip(length);
-                return self.symbols.get(usize::try_from(code as i32 + offset).ok()?).copied();
+                let symbol = self.symbols.get(usize::try_from(code as i32 + offset).ok()?)?;
+                return Some((length, *symbol));
             }
         }
         None
     }
 }
 
+/// The number that `size` bits stand for: negative if they begin with 0.
+#[inline(always)]
+fn signed(value: i32, size: u32) -> i32 {
+    if value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
+}
+
+fn difference(next: u32, short: &[(u8, u8); 1 << LOOK_BITS]) -> (u8, i16) {
+    let (length, size) = short[next as usize];
+    let bits = u32::from(length) + u32::from(size);
+    if length == 0 || bits > LOOK_BITS || size > 11 {
+        return (0, 0);
+    }
+    if size == 0 {
+        return (length, 0);
+    }
+    let value = next >> (LOOK_BITS - bits) & ((1 << size) - 1);
+    (bits as u8, signed(value as i32, u32::from(size)) as i16)
+}
+
 impl Several {
-    fn new(bits: usize, short: &[(u8, u8); 1 << LOOK_BITS]) -> Self {
-        let mut this = Self::default();
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    #[inline(always)]
+    fn advance(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    #[inline(always)]
+    fn ends(self) -> bool {
+        self.0 >> 16 != 0
+    }
+
+    fn new(next: usize, short: &[(u8, u8); 1 << LOOK_BITS]) -> Self {
+        let (mut bits, mut advance) = (0, 0);
+        let pack = |bits: u32, advance: u32, ends: bool| Self(bits | advance << 8 | u32::from(ends) << 16);
         loop {
-            let used = u32::from(this.bits);
-            let (length, symbol) = short[(bits << used) & ((1 << LOOK_BITS) - 1)];
-            if length == 0 || used + u32::from(length) > LOOK_BITS {
-                return this;
+            let (length, symbol) = short[(next << bits) & ((1 << LOOK_BITS) - 1)];
+            let length = u32::from(length);
+            if length == 0 || bits + length > LOOK_BITS {
+                return pack(bits, advance, false);
             }
-            let (run, size) = (symbol >> 4, symbol & 15);
+            let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             if size == 0 && run != 15 {
                 // The end of the block; other symbols without a value do not exist in baseline files.
-                if run == 0 {
-                    this.bits += length;
-                    this.ends = true;
-                }
-                return this;
+                return if run == 0 {
+                    pack(bits + length, advance, true)
+                } else {
+                    pack(bits, advance, false)
+                };
             }
-            let longer = used + u32::from(length) + u32::from(size) > LOOK_BITS;
+            let longer = bits + length + size > LOOK_BITS;
             // The first one may have its value outside, since its length is known.
-            if longer && used > 0 {
-                return this;
+            if longer && bits > 0 {
+                return pack(bits, advance, false);
             }
-            this.bits += length + size;
-            this.advance += run + 1;
-            if longer || u32::from(this.bits) >= LOOK_BITS {
-                return this;
+            bits += length + size;
+            advance += run + 1;
+            if bits >= LOOK_BITS {
+                return pack(bits, advance, false);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The calls into libwebp, and the only unsafe code of the pictures: there is no maintained safe binding, and the safe
+//! The calls into libwebp: there is no maintained safe binding, and the safe
 //! decoders are several times slower. Every buffer is a slice whose length is checked against the size given to the
 //! library; the library keeps no pointer after a call returns.
 #![expect(unsafe_code, reason = "libwebp is a C library; the calls are wrapped here and nowhere else")]

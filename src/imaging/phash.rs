@@ -99,7 +99,7 @@ mod tests {
                 let (fx, fy) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
                 let mut value = 120.0;
                 for [across, down, phase, strength] in &waves {
-                    value += strength * (6.283 * (across * fx + down * fy) + phase).sin();
+                    value += strength * (std::f64::consts::TAU * (across * fx + down * fy) + phase).sin();
                 }
                 if (fx - sun_x).hypot(fy - sun_y) < sun_r {
                     value += 70.0;

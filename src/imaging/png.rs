@@ -114,14 +114,16 @@ pub(super) fn decode(source: &mut dyn ReadSeek, probe: &Probe, reduction: u32) -
     let reduction = if reader.info().interlaced { 1 } else { reduction.max(1) };
     let image = if reduction > 1 {
         let mut shrink = BoxShrink::new(width, height, channels, reduction);
-        let mut row = vec![0; row_bytes];
+        let mut upper = Vec::new();
         for _ in 0..height {
-            reader.read_row(&mut row).map_err(failed)?.ok_or(Error::Truncated { format: NAME })?;
+            let row = reader.next_row().map_err(failed)?.ok_or(Error::Truncated { format: NAME })?;
             // Reduced pictures are for screens: the upper byte of 16 bits is enough.
             if wide {
-                shrink.push(row.chunks_exact(2).map(|sample| sample[0]));
+                upper.clear();
+                upper.extend(row.data().chunks_exact(2).map(|sample| sample[0]));
+                shrink.push(&upper);
             } else {
-                shrink.push(row.iter().copied());
+                shrink.push(row.data());
             }
         }
         shrink.finish()

@@ -12,10 +12,15 @@ pub(super) struct BoxShrink {
     /// Sums of the current row of boxes. Colour is weighted by alpha, so that what is transparent does not bleed.
     sums: Vec<u64>,
     rows_in_box: usize,
+    /// Sums of the single columns of these rows, where there is no alpha.
+    columns: Vec<u16>,
+    rows_in_columns: usize,
     samples: Vec<u8>,
     out_height: usize,
-    row: Vec<u8>,
 }
+
+/// Sums of so many samples fit into 16 bits.
+const MAX_ROWS_IN_COLUMNS: usize = 257;
 
 impl BoxShrink {
     pub(super) fn new(width: u32, height: u32, channels: Channels, factor: u32) -> Self {
@@ -28,34 +33,19 @@ impl BoxShrink {
             out_width,
             sums: vec![0; out_width * channels.count()],
             rows_in_box: 0,
+            columns: vec![0; width as usize * channels.count()],
+            rows_in_columns: 0,
             samples: Vec::with_capacity(out_width * out_height * channels.count()),
             out_height,
-            row: Vec::with_capacity(width as usize * channels.count()),
         }
     }
 
     /// Takes the next row.
-    pub(super) fn push(&mut self, row: impl Iterator<Item = u8>) {
-        self.row.clear();
-        self.row.extend(row);
+    pub(super) fn push(&mut self, row: &[u8]) {
         let count = self.channels.count();
-        let boxes = self.row.chunks(self.factor * count).zip(self.sums.chunks_exact_mut(count));
-        match self.channels {
-            Channels::Gray => boxes.for_each(|(pixels, sums)| {
-                sums[0] += pixels.iter().map(|sample| u64::from(*sample)).sum::<u64>();
-            }),
-            Channels::Rgb => boxes.for_each(|(pixels, sums)| {
-                let (mut red, mut green, mut blue) = (0_u32, 0_u32, 0_u32);
-                for pixel in pixels.chunks_exact(3) {
-                    red += u32::from(pixel[0]);
-                    green += u32::from(pixel[1]);
-                    blue += u32::from(pixel[2]);
-                }
-                sums[0] += u64::from(red);
-                sums[1] += u64::from(green);
-                sums[2] += u64::from(blue);
-            }),
-            Channels::GrayAlpha | Channels::Rgba => boxes.for_each(|(pixels, sums)| {
+        if self.channels.has_alpha() {
+            let boxes = row.chunks(self.factor * count).zip(self.sums.chunks_exact_mut(count));
+            boxes.for_each(|(pixels, sums)| {
                 for pixel in pixels.chunks_exact(count) {
                     let alpha = u64::from(pixel[count - 1]);
                     for (sum, sample) in sums.iter_mut().zip(&pixel[..count - 1]) {
@@ -63,12 +53,36 @@ impl BoxShrink {
                     }
                     sums[count - 1] += alpha;
                 }
-            }),
+            });
+        } else {
+            // Downwards first, which the processor does for many columns at once.
+            self.columns.iter_mut().zip(row).for_each(|(sum, sample)| *sum += u16::from(*sample));
+            self.rows_in_columns += 1;
+            if self.rows_in_columns == MAX_ROWS_IN_COLUMNS {
+                self.fold();
+            }
         }
         self.rows_in_box += 1;
         if self.rows_in_box == self.factor {
+            self.fold();
             self.flush();
         }
+    }
+
+    /// Adds the sums of columns to those of boxes.
+    fn fold(&mut self) {
+        if self.rows_in_columns == 0 {
+            return;
+        }
+        let count = self.channels.count();
+        let boxes = self.columns.chunks(self.factor * count).zip(self.sums.chunks_exact_mut(count));
+        for (columns, sums) in boxes {
+            for pixel in columns.chunks_exact(count) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, column)| *sum += u64::from(*column));
+            }
+        }
+        self.columns.fill(0);
+        self.rows_in_columns = 0;
     }
 
     fn flush(&mut self) {
@@ -95,6 +109,7 @@ impl BoxShrink {
 
     /// The shrunk picture, after the last row.
     pub(super) fn finish(mut self) -> Image {
+        self.fold();
         self.flush();
         Image {
             width: self.out_width as u32,
@@ -113,7 +128,7 @@ mod tests {
     fn partial_boxes_are_averages_of_what_they_hold() {
         let mut shrink = BoxShrink::new(3, 3, Channels::Gray, 2);
         for row in [[10, 20, 90], [30, 40, 110], [5, 7, 200]] {
-            shrink.push(row.into_iter());
+            shrink.push(&row);
         }
         let image = shrink.finish();
         assert_eq!((image.width, image.height), (2, 2));
@@ -121,9 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn boxes_of_many_rows_do_not_overflow() {
+        let mut shrink = BoxShrink::new(2, 700, Channels::Gray, 700);
+        for _ in 0..700 {
+            shrink.push(&[255, 255]);
+        }
+        assert_eq!(shrink.finish().samples, Samples::U8(vec![255]));
+    }
+
+    #[test]
     fn transparent_pixels_do_not_colour_their_neighbours() {
         let mut shrink = BoxShrink::new(2, 1, Channels::GrayAlpha, 2);
-        shrink.push([200, 255, 0, 0].into_iter());
+        shrink.push(&[200, 255, 0, 0]);
         assert_eq!(shrink.finish().samples, Samples::U8(vec![200, 128]));
     }
 }
