@@ -524,6 +524,28 @@ mod tests {
     }
 
     #[test]
+    fn damaged_files_keep_their_length_and_break_nothing() {
+        let mut state = 1_u32;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        for (name, whole) in files() {
+            for round in 0..300 {
+                let mut file = whole.clone();
+                for _ in 0..=round % 8 {
+                    let at = random(file.len());
+                    file[at] = [0, 0xff, 0x7f, b'I', random(256) as u8][random(5)];
+                }
+                file.truncate(file.len() - random(2) * random(file.len()));
+                let found = redactions(&mut Cursor::new(&file)).unwrap_or_default();
+                let length = file.len();
+                assert_eq!(Redaction::apply(&found, 0, file.into()).len(), length, "{name} {round}");
+            }
+        }
+    }
+
+    #[test]
     fn the_box_of_a_raw_file_goes() {
         let mut file = b"\0\0\0\x10ftypcrx \0\0\0\x01".to_vec();
         file.extend((block().len() as u32 + 8).to_be_bytes());
