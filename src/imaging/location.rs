@@ -104,6 +104,8 @@ struct Search<'a, R> {
 
 const EXIF_LITTLE: &[u8] = b"Exif\0\0II*\0";
 const EXIF_BIG: &[u8] = b"Exif\0\0MM\0*";
+/// The box in which raw files of one maker (CR3) have nothing but the place.
+const CMT4: &[u8] = b"CMT4";
 const RDF: &[u8] = b"<rdf:RDF";
 const RDF_END: &[u8] = b"</rdf:RDF>";
 
@@ -168,15 +170,22 @@ impl<R: Read + Seek> Search<'_, R> {
                 let rest = &read[i..];
                 match byte {
                     b'E' if rest.starts_with(EXIF_LITTLE) || rest.starts_with(EXIF_BIG) => {
-                        hits.push((i, true))
+                        hits.push((i, Found::Exif));
                     }
-                    b'<' if rest.starts_with(RDF) => hits.push((i, false)),
+                    b'C' if rest.starts_with(CMT4) && is_block(&rest[CMT4.len()..]) => {
+                        hits.push((i, Found::Box));
+                    }
+                    b'<' if rest.starts_with(RDF) => hits.push((i, Found::Xmp)),
                     _ => {}
                 }
             }
-            for (i, is_exif) in hits {
+            for (i, found) in hits {
                 let at = start + i as u64;
-                if is_exif { self.exif_behind_name(at)? } else { self.xmp(at)? }
+                match found {
+                    Found::Exif => self.exif_behind_name(at)?,
+                    Found::Box => self.place_box(at)?,
+                    Found::Xmp => self.xmp(at)?,
+                }
             }
             if length < WINDOW {
                 return Ok(());
@@ -203,6 +212,17 @@ impl<R: Read + Seek> Search<'_, R> {
         // What can't be understood goes: all of it, or its beginning where nobody knows its end.
         let length = if in_segment { 6 + block.len() } else { EXIF_LITTLE.len() };
         self.add(at, vec![0; length])
+    }
+
+    /// Makes a box with a place one that nobody reads.
+    fn place_box(&mut self, at: u64) -> Result<(), Error> {
+        let mut length = [0; 4];
+        if at < 4 || self.read_at(at - 4, &mut length)? < 4 {
+            return Ok(());
+        }
+        let length = u64::from(u32::from_be_bytes(length)).saturating_sub(8).min(BLOCK_BYTES_MAX);
+        self.add(at, b"free".to_vec())?;
+        self.add(at + 4, vec![0; length as usize])
     }
 
     fn xmp(&mut self, at: u64) -> Result<(), Error> {
@@ -287,6 +307,18 @@ impl<R: Read + Seek> Search<'_, R> {
         self.add(at + 8, cleaned)?;
         self.add(end, code.to_be_bytes().to_vec())
     }
+}
+
+/// What the search through everything finds.
+enum Found {
+    Exif,
+    Box,
+    Xmp,
+}
+
+/// Whether this begins as a block of directories does.
+fn is_block(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*")
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -471,10 +503,12 @@ mod tests {
         file.extend(&jpeg);
         assert!(tells_place(&file) && !tells_place(&cleaned(&file)));
         // Also where the windows of the search meet.
-        for shift in 0..40 {
-            let mut file = vec![7; 256 * 1024 - 40 + shift];
+        let at = find(&jpeg, b"Exif").unwrap();
+        for shift in 0..12 {
+            let mut file = vec![7; 256 * 1024 - at - shift];
             file.extend(&jpeg);
-            assert!(!tells_place(&cleaned(&file)), "{shift}");
+            let found = redactions(&mut Cursor::new(&file)).unwrap();
+            assert!(!tells_place(&Redaction::apply(&found, 0, file.into())), "{shift}");
         }
     }
 
@@ -487,6 +521,40 @@ mod tests {
         assert!(!tells_place(&clean));
         assert!(Metadata::read(&clean[at..]).camera_make.is_none());
         assert!(probe_bytes(&clean).is_ok());
+    }
+
+    #[test]
+    fn damaged_files_keep_their_length_and_break_nothing() {
+        let mut state = 1_u32;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        for (name, whole) in files() {
+            for round in 0..300 {
+                let mut file = whole.clone();
+                for _ in 0..=round % 8 {
+                    let at = random(file.len());
+                    file[at] = [0, 0xff, 0x7f, b'I', random(256) as u8][random(5)];
+                }
+                file.truncate(file.len() - random(2) * random(file.len()));
+                let found = redactions(&mut Cursor::new(&file)).unwrap_or_default();
+                let length = file.len();
+                assert_eq!(Redaction::apply(&found, 0, file.into()).len(), length, "{name} {round}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_box_of_a_raw_file_goes() {
+        let mut file = b"\0\0\0\x10ftypcrx \0\0\0\x01".to_vec();
+        file.extend((block().len() as u32 + 8).to_be_bytes());
+        file.extend(b"CMT4");
+        file.extend(block());
+        file.extend(b"\0\0\0\x08mdat CMT4 is only a word here");
+        let clean = cleaned(&file);
+        assert!(!tells_place(&clean) && find(&clean, b"free\0\0\0").is_some());
+        assert!(find(&clean, b"mdat CMT4 is").is_some());
     }
 
     #[test]
