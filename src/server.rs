@@ -133,6 +133,7 @@ pub fn runner(app: &App) -> Runner<App> {
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
         .register::<library::Describe>()
+        .register::<uploads::TakeWatched>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, uploads::Tidy {})

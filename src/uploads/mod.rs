@@ -13,6 +13,7 @@ mod model;
 mod routes;
 mod store;
 mod turns;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use jobs::{Tidy, pick_up};
 pub use model::{Ended, Kind, NewUpload, Stage, Upload, UploadId};
 pub use routes::router;
 pub use turns::Turns;
+pub use watch::{TakeWatched, files_below, look_into_folder, watch};
 
 /// What uploads functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
