@@ -37,3 +37,14 @@ CREATE INDEX uploads_expiry ON uploads (expires_at);
 
 -- When the file was last changed before it came here, as its sender said.
 ALTER TABLE versions ADD COLUMN modified_at INTEGER;
+
+-- Files of the watched folder that have been taken and stay where they are, or can't be taken: left alone until they
+-- change.
+CREATE TABLE watched_files (
+    -- below the watched folder
+    path TEXT NOT NULL PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    -- why it can't be taken; NULL for one that was
+    problem TEXT
+) STRICT, WITHOUT ROWID;

@@ -137,6 +137,7 @@ pub fn runner(app: &App) -> Runner<App> {
         .register::<library::Describe>()
         .register::<library::WarmUp>()
         .register::<library::Bulk>()
+        .register::<uploads::TakeWatched>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, uploads::Tidy {})

@@ -1,33 +1,28 @@
 //! `safelight import`: a folder of files into the library, through the same intake as every other door.
 
-use std::fs;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use tokio_util::io::ReaderStream;
 
 use super::put_json;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::library::{self, Destination, Media, OnConflict, Slug};
-use crate::storage::BlobId;
+use crate::uploads;
 
 /// Files that are on their way at once: while one waits for the disk, others are read.
 const AT_ONCE: usize = 4;
 
-/// Bytes read from a file at a time.
-const PIECE_BYTES: usize = 256 * 1024;
-
 /// `safelight import`
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImportArgs {
-    /// Folder whose files are copied into the library, with the folders in it
+    /// Folder whose files come into the library, with the folders in it and the dates of the files; run again, it goes on
+    /// where it stopped
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: PathBuf,
     /// Bucket that they go into [default: the oldest one]
@@ -39,6 +34,10 @@ pub struct ImportArgs {
     /// What becomes of a file whose name is taken by another content
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Conflict::Replace)]
     on_conflict: Conflict,
+    /// Share the bytes with the files instead of copying them, where the file system can: as clones, or else by a second
+    /// name, which makes the files read-only
+    #[arg(long)]
+    link: bool,
     /// Also take files and folders whose name begins with a dot
     #[arg(long)]
     hidden: bool,
@@ -83,7 +82,7 @@ pub async fn run(args: &ImportArgs, app: &App) -> anyhow::Result<ExitCode> {
     }
     let mut summary = Summary::default();
     let (dir, hidden) = (args.dir.clone(), args.hidden);
-    let walked = tokio::task::spawn_blocking(move || walk(&dir, hidden));
+    let walked = tokio::task::spawn_blocking(move || uploads::files_below(&dir, hidden));
     let (files, unreadable) = walked.await.context("the folder could not be read")?;
     summary.failed.extend(unreadable);
 
@@ -113,7 +112,7 @@ pub async fn run(args: &ImportArgs, app: &App) -> anyhow::Result<ExitCode> {
     Ok(if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Copies one file; none when it is there already.
+/// Takes one file in; none when it is there already.
 async fn import(app: &App, args: &ImportArgs, bucket: &Slug, file: &Path) -> anyhow::Result<Option<Media>> {
     let relative = file.strip_prefix(&args.dir).context("a file lies outside of the folder")?;
     let name = relative.file_name().and_then(|name| name.to_str()).context("its name is not UTF-8")?;
@@ -122,7 +121,7 @@ async fn import(app: &App, args: &ImportArgs, bucket: &Slug, file: &Path) -> any
     let folder = library::folder(&format!("{}/{inner}", args.folder))?;
     let key = library::key(&folder, &library::file_name(name)?)?;
     if let Some(existing) = library::find_by_key(app, bucket, &key).await?
-        && is_same(&existing, file).await?
+        && library::is_same(&existing, file).await?
     {
         return Ok(None);
     }
@@ -136,59 +135,7 @@ async fn import(app: &App, args: &ImportArgs, bucket: &Slug, file: &Path) -> any
             Conflict::Refuse => OnConflict::Refuse,
         },
     };
-    let opened = tokio::fs::File::open(file).await.context("can't open it")?;
-    let body = ReaderStream::with_capacity(opened, PIECE_BYTES)
-        .map_err(|e| library::Error::Interrupted(Box::new(e)));
-    Ok(Some(library::add(app, &Actor::cli(), to, body).await?))
-}
-
-/// Whether a file has the bytes of a media. Only one of the same length is read.
-async fn is_same(media: &Media, file: &Path) -> anyhow::Result<bool> {
-    let (path, size_bytes) = (file.to_owned(), media.size_bytes);
-    let hash = tokio::task::spawn_blocking(move || {
-        let mut file = fs::File::open(&path)?;
-        if file.metadata()?.len() != size_bytes {
-            return Ok(None);
-        }
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; PIECE_BYTES];
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(Some(BlobId::from_bytes(hash.finalize().into()))),
-                read => hash.update(&piece[..read]),
-            }
-        }
-    });
-    let hash: std::io::Result<Option<BlobId>> = hash.await?;
-    Ok(hash.context("can't read it")? == Some(media.sha256))
-}
-
-/// All files below a folder in the order of their names, and what could not be read. Links are not followed: they may
-/// lead out of the folder, or round in a circle.
-fn walk(dir: &Path, hidden: bool) -> (Vec<PathBuf>, Vec<(PathBuf, String)>) {
-    let (mut files, mut failed) = (Vec::new(), Vec::new());
-    let mut folders = vec![dir.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(e) => {
-                failed.push((folder, e.to_string()));
-                continue;
-            }
-        };
-        for entry in entries {
-            let found = entry.and_then(|entry| Ok((entry.path(), entry.file_name(), entry.file_type()?)));
-            match found {
-                Ok((_, name, _)) if !hidden && name.as_encoded_bytes().starts_with(b".") => {}
-                Ok((path, _, kind)) if kind.is_dir() => folders.push(path),
-                Ok((path, _, kind)) if kind.is_file() => files.push(path),
-                Ok((path, ..)) => failed.push((path, "it is neither a file nor a folder".to_owned())),
-                Err(e) => failed.push((folder.clone(), e.to_string())),
-            }
-        }
-    }
-    files.sort_unstable();
-    (files, failed)
+    Ok(Some(library::add_file(app, &Actor::cli(), to, file, args.link).await?))
 }
 
 fn progress(files: u64) -> ProgressBar {

@@ -89,6 +89,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     }
 
     let mut runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
+    tokio::spawn(uploads::watch(app.clone()));
     let mut http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     // Neither ends before it is told to: if one does, whoever restarts services should hear of it.

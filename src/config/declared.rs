@@ -54,6 +54,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("limits", "What one request or one picture may cost."),
     ("limits.login", "How failed logins are slowed down."),
     ("uploads", "Files that arrive in several goes."),
+    ("import", "A folder of this machine whose files come into the library by themselves."),
     ("accounts", "People and their sessions."),
     ("jobs", "Work in the background."),
     ("delivery", "Pictures and files on their way out."),
@@ -186,6 +187,24 @@ pub const SETTINGS: &[Setting] = &[
         example: "1_000",
         doc: "How many unfinished uploads one person may have; \
               a program that sends a file in pieces at the same time has one for each piece.",
+        flag: None,
+    },
+    Setting {
+        key: "import.watch",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/srv/scans""#,
+        doc: "The folder that is watched. A file that has not changed for ten seconds goes to the oldest bucket, \
+              into the same folder and with its date; names that begin with a dot are passed over.",
+        flag: None,
+    },
+    Setting {
+        key: "import.taken",
+        kind: Kind::Choice(&["move", "leave"]),
+        default: Default::Value(r#""move""#),
+        example: r#""leave""#,
+        doc: "What becomes of a file that was taken: `move` puts it into the folder `done` of the watched one, \
+              `leave` leaves it there, and takes it again as a new version when it changes.",
         flag: None,
     },
     Setting {

@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Files that arrive in several goes.
     pub uploads: Uploads,
+    /// A folder whose files come in by themselves.
+    pub import: Import,
     /// People and sessions.
     pub accounts: Accounts,
     /// Work in the background.
@@ -103,6 +105,24 @@ pub struct Uploads {
     pub expire: Duration,
     /// How many of them one person may have.
     pub max_unfinished: u32,
+}
+
+/// A folder whose files come in by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The folder, where there is one.
+    pub watch: Option<PathBuf>,
+    /// What becomes of a file that was taken.
+    pub taken: Taken,
+}
+
+/// What becomes of a file that was taken from the watched folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is moved into `done`.
+    Move,
+    /// It stays.
+    Leave,
 }
 
 /// People and sessions.
@@ -316,6 +336,13 @@ impl Values {
             uploads: Uploads {
                 expire: self.required("uploads.expire").duration(),
                 max_unfinished: self.count("uploads.max_unfinished"),
+            },
+            import: Import {
+                watch: self.find("import.watch").map(Value::path),
+                taken: match self.required("import.taken").text().as_str() {
+                    "leave" => Taken::Leave,
+                    _ => Taken::Move,
+                },
             },
             accounts: Accounts {
                 session: self.days("accounts.session_days"),

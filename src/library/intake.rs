@@ -1,7 +1,11 @@
 //! The one way in: stream, hash, count, look, keep, and only then the row and the work that it makes due.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use tokio_util::io::ReaderStream;
 
 use super::jobs::{Describe, WarmUp};
 use super::model::{Media, OnConflict, Slug};
@@ -14,6 +18,9 @@ use crate::db::Tx;
 use crate::imaging::{self, Format};
 use crate::jobs;
 use crate::storage::{self, BlobId, Kept, Received, Staging};
+
+/// Bytes read from a file of this machine at a time.
+const FILE_PIECE_BYTES: usize = 256 * 1024;
 
 /// Where an upload goes, as people typed it.
 #[derive(Debug, Clone)]
@@ -89,6 +96,35 @@ pub async fn add(
 ) -> Result<Media> {
     let to = admit(app, to, None).await?;
     let arrived = receive(app, &to.name, body).await?;
+    place(app, actor, to, arrived).await
+}
+
+/// Takes a file of this machine in, with the date of its last change. Where `share` is set and the file system can, its
+/// bytes are shared instead of copied, as [`storage::Storage::share`] says.
+///
+/// # Errors
+/// As [`add`]; [`Error::Interrupted`] when the file can't be read.
+pub async fn add_file(app: &App, actor: &Actor, to: Destination, file: &Path, share: bool) -> Result<Media> {
+    let unreadable = |e: std::io::Error| Error::Interrupted(e.into());
+    let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+    let metadata = opened.metadata().await.map_err(unreadable)?;
+    let modified_at = Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000);
+    let to = admit(app, to, (!share).then_some(metadata.len())).await?;
+    fits(app, metadata.len())?;
+    let shared = if share { app.storage.share(file).await? } else { None };
+    let arrived = match shared {
+        Some(received) => keep(received, &to.name).await?,
+        None => {
+            let body =
+                ReaderStream::with_capacity(opened, FILE_PIECE_BYTES).map(|piece| piece.map_err(unreadable));
+            receive(app, &to.name, body).await?
+        }
+    };
+    place(app, actor, to, arrived.modified_at(Some(modified_at))).await
+}
+
+/// Does [`add_in`] in a transaction of its own.
+async fn place(app: &App, actor: &Actor, to: Destination, arrived: Arrived) -> Result<Media> {
     let actor = actor.clone();
     // The bytes' hold goes into the transaction and comes back after it: they stay while it can still be committed,
     // even if whoever waits for it here gives up.

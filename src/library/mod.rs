@@ -24,9 +24,13 @@ mod tags;
 mod wish;
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use rusqlite::Connection;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::accounts::Permission;
 use crate::api::events::{self, Audience};
@@ -47,7 +51,9 @@ pub use bulk::{
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
 pub use error::Error;
-pub use intake::{Arrived, Destination, add, add_in, admit, fits, receive, receive_bytes, receive_staged};
+pub use intake::{
+    Arrived, Destination, add, add_file, add_in, admit, fits, receive, receive_bytes, receive_staged,
+};
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, Month, OnConflict, Position, Rendition,
@@ -127,6 +133,29 @@ pub async fn known(app: &App, contents: Vec<(BlobId, u64)>) -> Result<Vec<BlobId
             Ok(known)
         })
         .await
+}
+
+/// Whether a file of this machine is what a media has now. Only one of the same length is read.
+///
+/// # Errors
+/// [`Error::Interrupted`] when the file can't be read.
+pub async fn is_same(media: &Media, file: &Path) -> Result<bool> {
+    let (path, size_bytes, expected) = (file.to_owned(), media.size_bytes, media.sha256);
+    let compared = tokio::task::spawn_blocking(move || {
+        let mut file = File::open(&path)?;
+        if file.metadata()?.len() != size_bytes {
+            return Ok(false);
+        }
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(BlobId::from_bytes(hash.finalize().into()) == expected),
+                read => hash.update(&piece[..read]),
+            }
+        }
+    });
+    compared.await.map_err(Error::Task)?.map_err(|e: std::io::Error| Error::Interrupted(e.into()))
 }
 
 /// Media that fit a filter, in an order, at most `rows`, those after a position.

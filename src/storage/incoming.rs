@@ -1,11 +1,17 @@
 //! Taking bytes in that come in one go: counted while they come, gone when they don't come to their end.
 
+use std::io::Read;
+use std::path::Path;
+
 use bytes::Bytes;
 
 use super::pipe::{Absorb, Pipe};
 use super::staging::Staged;
 use super::sums::Sums;
-use super::{Backend, BlobId, BlobReader, Error, Result, blocking, local, memory};
+use super::{Backend, BlobId, BlobReader, Error, Result, blocking, failed, local, memory};
+
+/// How much of a file one visit reads when its bytes are shared.
+const READ_BYTES: usize = 1 << 20;
 
 /// An upload that is under way. Dropping it removes what has been written.
 #[derive(Debug)]
@@ -70,6 +76,21 @@ struct Sink {
     backend: Backend,
     sums: Sums,
     draft: Option<Draft>,
+}
+
+/// Shares bytes with a file instead of copying them; none where that can't be done. Blocks.
+pub(super) fn share(backend: &Backend, source: &Path) -> Result<Option<Received>> {
+    let Backend::Local(local) = backend else { return Ok(None) };
+    let Some(draft) = local.share(source)? else { return Ok(None) };
+    let mut file = draft.open()?;
+    let mut sums = Sums::default();
+    let mut piece = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut piece).map_err(failed("read", source))? {
+            0 => return Ok(Some(sums.received(Draft::Local(draft)))),
+            read => sums.update(&piece[..read]),
+        }
+    }
 }
 
 /// Where the bytes wait until somebody decides to keep them.

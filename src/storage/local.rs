@@ -102,6 +102,24 @@ impl Local {
         Ok(Draft { local: Arc::clone(self), temporary, unsynced_bytes: 0 })
     }
 
+    /// A draft that shares its bytes with a file instead of copying them; none where the file system can't do that.
+    ///
+    /// Best is a clone, which goes its own way as soon as one of the two is changed. A second name does not, so the file is
+    /// made read-only with it.
+    pub(super) fn share(self: &Arc<Self>, source: &Path) -> Result<Option<Draft>> {
+        let file = File::open(source).map_err(failed("open", source))?;
+        let temporary = Temporary::create(&self.incoming)?;
+        if rustix::fs::ioctl_ficlone(&temporary.file, &file).is_ok() {
+            return Ok(Some(Draft { local: Arc::clone(self), temporary, unsynced_bytes: 0 }));
+        }
+        drop(temporary);
+        Ok(Temporary::link(&self.incoming, source, file)?.map(|temporary| Draft {
+            local: Arc::clone(self),
+            temporary,
+            unsynced_bytes: 0,
+        }))
+    }
+
     pub(super) fn remove(&self, blob: BlobId, is_unwanted: impl FnOnce() -> bool) -> Result<Removal> {
         let path = self.path(blob);
         let Some(file) = self.look(blob)? else { return Ok(Removal::Missing) };
@@ -313,6 +331,24 @@ impl Temporary {
             }
             temporary.into_renamed();
         }
+    }
+
+    /// A second name for a file that stays where it is; none where there can't be one.
+    fn link(incoming: &Path, source: &Path, file: File) -> Result<Option<Self>> {
+        let path = incoming.join(crate::id::fresh().to_string());
+        let mut read_only = file.metadata().map_err(failed("look at", source))?.permissions();
+        read_only.set_readonly(true);
+        if fs::hard_link(source, &path).is_err() {
+            return Ok(None);
+        }
+        let temporary = Self { file, name: Name(Some(path)) };
+        // Whoever may not make it read-only can't keep others from changing it.
+        if temporary.file.set_permissions(read_only).is_err() {
+            return Ok(None);
+        }
+        temporary.file.lock_shared().map_err(failed("lock", temporary.path()))?;
+        // Somebody may have put another file in its place before it was linked.
+        if has_name(&temporary.file, temporary.path())? { Ok(Some(temporary)) } else { Ok(None) }
     }
 
     fn path(&self) -> &Path {

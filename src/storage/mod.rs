@@ -230,6 +230,16 @@ impl Storage {
         incoming.finish().await?.keep().await
     }
 
+    /// Takes a file in without copying it, where the file system can share its bytes: as a clone, or else by a second name.
+    /// A file with a second name is made read-only, for whoever changed it would change the blob. None where that can't be.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::NotWritable`], [`Error::Io`] also when the file can't be read.
+    pub async fn share(&self, source: &Path) -> Result<Option<Received>> {
+        let (backend, source) = (self.0.clone(), source.to_owned());
+        blocking(move || incoming::share(&backend, &source)).await
+    }
+
     /// Begins to take bytes in that will come in several goes.
     ///
     /// # Errors

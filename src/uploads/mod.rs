@@ -13,6 +13,7 @@ mod model;
 mod routes;
 mod store;
 mod turns;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use jobs::{Tidy, pick_up};
 pub use model::{Ended, Kind, NewUpload, Stage, Upload, UploadId};
 pub use routes::router;
 pub use turns::Turns;
+pub use watch::{TakeWatched, files_below, look_into_folder, watch};
 
 /// What uploads functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -137,15 +139,18 @@ pub async fn list(app: &App, user: UserId) -> Result<Vec<Upload>> {
 /// brought to its end first, and what only has to be put into its place is.
 ///
 /// # Errors
-/// As [`get`], and [`Error::Failed`].
+/// As [`get`]; [`Error::Failed`]; [`Error::Locked`] when it is complete and being put into its place for long: that all
+/// is there must not be told before it is in the library.
 pub async fn look(app: &App, turns: &Arc<Turns>, user: UserId, id: UploadId) -> Result<Upload> {
     let mut upload = get(app, user, id).await?;
     if let Some(turn) = turns.take(id, Wish::Look).await {
         drop(turn);
         upload = get(app, user, id).await?;
-        if upload.can_be_ended() {
-            upload = finish(app, turns, upload).await?;
-        }
+    } else if upload.can_be_ended() && turns.wait(id).await {
+        upload = get(app, user, id).await?;
+    }
+    if upload.can_be_ended() {
+        upload = finish(app, turns, upload).await?;
     }
     match upload.ended {
         Some(Ended::Failed(problem)) => Err(Error::Failed(problem)),
@@ -402,9 +407,7 @@ async fn end(app: &App, upload: Upload) -> Result<Upload> {
 async fn finish(app: &App, turns: &Arc<Turns>, upload: Upload) -> Result<Upload> {
     let (app, turns) = (app.clone(), Arc::clone(turns));
     let finishing = tokio::spawn(async move {
-        let Some(_turn) = turns.take(upload.id, Wish::Append { from_bytes: u64::MAX }).await else {
-            return Ok(upload);
-        };
+        let _turn = turns.take(upload.id, Wish::Look).await.ok_or(Error::Locked)?;
         let id = upload.id;
         let upload = app.db.read(move |conn| get_in(conn, id)).await?;
         end(&app, upload).await

@@ -1,10 +1,11 @@
-//! The SQL of `uploads`.
+//! The SQL of `uploads` and `watched_files`.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
 use super::model::{Ended, Kind, NewUpload, Upload, UploadId};
+use super::watch::Watched;
 use crate::audit::{Actor, UserId};
 use crate::clock::Timestamp;
 use crate::db::{Result, Tx};
@@ -207,4 +208,30 @@ pub(super) fn unknown(conn: &Connection, ids: &[UploadId]) -> Result<Vec<UploadI
         }
     }
     Ok(unknown)
+}
+
+/// Of some files of the watched folder, those that are not noted as they are.
+pub(super) fn new_watched(conn: &Connection, files: Vec<Watched>) -> Result<Vec<Watched>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM watched_files WHERE path = ?1 AND size_bytes = ?2 AND modified_at = ?3)",
+    )?;
+    let mut new = Vec::new();
+    for file in files {
+        let values = params![file.path, signed(file.size_bytes), file.modified_at];
+        if !statement.query_row(values, |row| row.get::<_, bool>(0))? {
+            new.push(file);
+        }
+    }
+    Ok(new)
+}
+
+/// Notes that a file of the watched folder was taken, or why it can't be.
+pub(super) fn note_watched(tx: &Tx<'_>, file: &Watched, problem: Option<&str>) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO watched_files (path, size_bytes, modified_at, problem) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes, modified_at = excluded.modified_at,
+                                          problem = excluded.problem",
+    )?
+    .execute(params![file.path, signed(file.size_bytes), file.modified_at, problem])?;
+    Ok(())
 }

@@ -16,6 +16,9 @@ const SILENT: Duration = Duration::from_secs(1);
 /// How long somebody who was asked to leave may take to put things away.
 const LEAVING: Duration = Duration::from_secs(20);
 
+/// How long somebody may take who is putting a complete upload into its place.
+const FINISHING: Duration = Duration::from_secs(50);
+
 /// The uploads that are written to.
 #[derive(Debug, Default)]
 pub struct Turns(Mutex<HashMap<UploadId, Arc<Seat>>>);
@@ -65,6 +68,12 @@ impl Turns {
     /// Whether somebody writes to an upload right now.
     pub(super) fn is_taken(&self, id: UploadId) -> bool {
         self.seats().contains_key(&id)
+    }
+
+    /// Waits until whoever has the turn has given it back; false when that takes too long.
+    pub(super) async fn wait(&self, id: UploadId) -> bool {
+        let Some(seat) = self.seats().get(&id).map(Arc::clone) else { return true };
+        tokio::time::timeout(FINISHING, seat.left.cancelled()).await.is_ok()
     }
 
     /// Takes the turn, if it is free or becomes free because whoever has it has gone silent. None when it is taken.

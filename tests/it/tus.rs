@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::Sha256;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -751,7 +751,11 @@ struct Wire {
 
 impl Wire {
     async fn to(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // The system may keep tens of megabytes in a connection's buffers, which nobody has received.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(256 << 10).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(64).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let target = Arc::new(Mutex::new(target.to_owned()));
         let connections = Arc::new(Mutex::new(CancellationToken::new()));
@@ -860,7 +864,7 @@ async fn through_all_trouble(size: u64) {
         tokio::select! {
             answer = sending => {
                 let answer = answer.unwrap();
-                if answer.status() != 423 {
+                if !matches!(answer.status().as_u16(), 409 | 423) {
                     break answer;
                 }
                 // The connection that was cut has not been given up yet. Real programs try again, too.
@@ -895,8 +899,9 @@ async fn through_all_trouble(size: u64) {
             }
         };
         println!("{what:?} at {reached}: goes on from {at}, the process had grown by {grown_kib} KiB");
+        // 32 MiB may not have been noted yet, and as many wait in the buffers before the process.
         assert!(
-            at <= reached + PIECE && reached.saturating_sub(at) <= 48 << 20 && at >= before,
+            at <= reached + PIECE && reached.saturating_sub(at) <= 96 << 20 && at >= before,
             "{before}: {at} of {reached}"
         );
     };

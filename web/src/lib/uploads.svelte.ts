@@ -79,7 +79,7 @@ const finished = new Set<UploadState>(['done', 'known', 'failed', 'cancelled']);
 /** Those of which the person knows that nothing moves. */
 const resting = new Set<UploadState>(['paused', 'lost']);
 /** What passes by itself: the server is away, restarts, or has not noticed yet that the last connection is dead. */
-const passing = (error: ApiError) => error.code === 'unreachable' || [408, 409, 423, 429, 502, 503, 504].includes(error.status) || error.code === 'upload-interrupted';
+const passing = (error: ApiError) => ['unreachable', 'wrong-offset', 'upload-interrupted', 'rate-limited'].includes(error.code) || [408, 423, 500, 502, 503, 504].includes(error.status);
 
 /**
  * Files on their way to the library. Small files share a request, large ones travel alone and can be interrupted; two
@@ -322,7 +322,7 @@ export class Uploads {
       if (item.media) this.onStored([item.media]);
     } catch (error) {
       if (!here()) return;
-      if (error instanceof ApiError && passing(error)) {
+      if (error instanceof ApiError && passing(error) && (error.status !== 500 || item.tries < 5)) {
         item.state = 'offline';
         const wait = Math.min(30_000, 1000 * 2 ** item.tries++);
         this.later(wait, () => {
