@@ -134,6 +134,8 @@ pub fn runner(app: &App) -> Runner<App> {
         .register::<library::Describe>()
         .register::<library::Bulk>()
         .every(HOUR, library::Sweep {})
+        .every(HOUR, library::Expire {})
+        .every(HOUR / 6, library::FindAlike {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, admin::Prune {})
         .observe(notify::job_changed)

@@ -38,7 +38,7 @@ pub use routes::{Me, router};
 pub use secret::Token;
 pub use session::{Allowed, SessionCookie, check_origin};
 pub use setup::{needs_setup, setup, setup_token};
-pub use users::{add, change, count, find_by_email, list, set_password};
+pub use users::{add, change, count, exists, find_by_email, list, set_password};
 
 /// Why an account could not do, or have done to it, what was asked.
 #[derive(Debug, thiserror::Error)]

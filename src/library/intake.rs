@@ -4,13 +4,14 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::jobs::Describe;
-use super::model::{Media, OnConflict, Slug};
+use super::limits::{self, Allowance};
+use super::model::{Bucket, Media, OnConflict, Seq, Slug, VersionId};
 use super::store::{NewVersion, Place};
 use super::{Error, Result, What, buckets, emit, free_place, get_as_in, get_in, names, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
-use crate::db::Tx;
+use crate::db::{self, Tx};
 use crate::imaging::{self, Format};
 use crate::jobs;
 use crate::storage::{BlobId, Kept, Received};
@@ -79,21 +80,9 @@ pub async fn add(
     to: Destination,
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Media> {
-    let name = names::file_name(&to.name)?;
-    let folder = names::folder(&to.folder)?;
-    let key = names::key(&folder, &name)?;
-    let to = Destination { name, folder, ..to };
-    let (slug, name, on_conflict) = (to.bucket.clone(), to.name.clone(), to.on_conflict);
-    app.db
-        .read(move |conn| {
-            let bucket = buckets::get_or_first_in(conn, slug.as_ref())?;
-            if on_conflict == OnConflict::Refuse && store::is_taken(conn, bucket.seq, &key)? {
-                return Err(Error::NameTaken { name });
-            }
-            Ok(())
-        })
-        .await?;
-    let arrived = receive(app, &to.name, body).await?;
+    let to = Destination { name: names::file_name(&to.name)?, folder: names::folder(&to.folder)?, ..to };
+    let allowance = limits::allowance(app, actor, &to).await?;
+    let arrived = receive_allowed(app, &allowance, &to.name, body).await?;
     let actor = actor.clone();
     // The bytes' hold goes into the transaction and comes back after it: they stay while it can still be committed,
     // even if whoever waits for it here gives up.
@@ -119,6 +108,36 @@ pub async fn receive(
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Arrived> {
     receive_within(app, app.config.limits.max_upload_bytes, name, body).await
+}
+
+/// Does the same within what may still come to a place, which is told as soon as it is known: of a length with the bytes
+/// that are too many, of a media type with the first ones.
+///
+/// # Errors
+/// As [`receive`], and [`Error::QuotaExceeded`], [`Error::TypeNotAllowed`].
+pub async fn receive_allowed(
+    app: &App,
+    allowance: &Allowance,
+    name: &str,
+    body: impl Stream<Item = Result<Bytes>> + Send,
+) -> Result<Arrived> {
+    let mut head = Vec::new();
+    let mut is_known = !allowance.is_choosy();
+    let looked_at = body.map(|chunk| {
+        let chunk = chunk?;
+        if !is_known {
+            head.extend_from_slice(&chunk[..chunk.len().min(imaging::SNIFF_BYTES - head.len())]);
+            if head.len() == imaging::SNIFF_BYTES {
+                is_known = true;
+                allowance.check_type(imaging::sniff(&head, name))?;
+            }
+        }
+        Ok(chunk)
+    });
+    let received = receive_within(app, allowance.max_bytes(), name, looked_at).await;
+    let arrived = received.map_err(|error| allowance.explain(error))?;
+    allowance.check_type(&arrived.facts.content_type)?;
+    Ok(arrived)
 }
 
 async fn receive_within(
@@ -155,16 +174,19 @@ pub async fn receive_bytes(app: &App, name: &str, bytes: Bytes) -> Result<Arrive
 /// Gives stored bytes a place in the library, in a transaction.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::BadName`], [`Error::NameTaken`], [`Error::Db`].
+/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::BadName`], [`Error::NameTaken`], [`Error::TypeNotAllowed`],
+/// [`Error::QuotaExceeded`], [`Error::Storage`] with `TooLarge`, [`Error::Db`].
 pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -> Result<Media> {
     let name = names::file_name(&to.name)?;
     let folder = names::folder(&to.folder)?;
     let key = names::key(&folder, &name)?;
     let bucket = buckets::get_or_first_in(tx, to.bucket.as_ref())?;
     let version = arrived.version(actor);
+    limits::check_in(&bucket, &version.content_type, version.size_bytes)?;
     store::blobs::pardon(tx, &arrived.kept)?;
     store::buckets::ensure_folder(tx, bucket.seq, &folder)?;
     let existing = store::find_media_by_key(tx, bucket.seq, &key)?;
+    let before = existing.as_ref().map_or(0, |media| media.size_bytes);
     let (id, action, what) = match existing {
         None => {
             let place = Place { key: &key, folder: &folder, name: &name };
@@ -181,10 +203,14 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
                 return Ok(media);
             }
             store::add_version(tx, media.seq, &version)?;
+            drop_old_versions(tx, &bucket, media.seq)?;
             (media.id, "media.replace", What::Updated)
         }
         Some(_) => return Err(Error::NameTaken { name }),
     };
+    if version.size_bytes > before || what == What::Created {
+        limits::check_quotas_in(tx, bucket.seq, actor.user_id())?;
+    }
     let media = get_in(tx, id)?;
     describe(tx, &media)?;
     let details = serde_json::json!({ "bucket": media.bucket, "size_bytes": media.size_bytes });
@@ -195,16 +221,29 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
 
 /// Takes over the place-holder that the same bytes have already, or has one made.
 pub(super) fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
+    store::duplicates::wait_if_shared(tx, media.seq)?;
     if media.width.is_none() {
         return Ok(());
     }
-    if let Some(thumbhash) = store::known_thumbhash(tx, media.sha256)? {
-        store::set_thumbhash(tx, media.version_id, &thumbhash)?;
+    if let Some(looked) = store::duplicates::known(tx, media.sha256)? {
+        store::duplicates::set_looked(tx, media.version_id, &looked)?;
         return Ok(());
     }
-    let options =
-        jobs::Options { unique_key: Some(media.version_id.to_string()), ..jobs::Options::default() };
-    jobs::enqueue(tx, &Describe { version: media.version_id }, options)?;
+    Ok(describe_again(tx, media.version_id)?)
+}
+
+/// Has a version looked at.
+pub(super) fn describe_again(tx: &Tx<'_>, version: VersionId) -> db::Result<()> {
+    let options = jobs::Options { unique_key: Some(version.to_string()), ..jobs::Options::default() };
+    jobs::enqueue(tx, &Describe { version }, options).map(drop)
+}
+
+/// Removes the versions of a media that are more than its bucket keeps.
+pub(super) fn drop_old_versions(tx: &Tx<'_>, bucket: &Bucket, media: Seq) -> Result<()> {
+    let Some(keep) = bucket.limits.keep_versions else { return Ok(()) };
+    for blob in store::limits::drop_old_versions(tx, media, keep)? {
+        store::blobs::condemn_if_unused(tx, blob)?;
+    }
     Ok(())
 }
 

@@ -7,9 +7,11 @@
 mod buckets;
 mod bulk;
 mod delivery;
+mod duplicates;
 mod error;
 mod intake;
 mod jobs;
+mod limits;
 mod model;
 mod names;
 mod organise;
@@ -41,11 +43,15 @@ pub use bulk::{
     move_folder, remove_folder, rename_tag,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
+pub use duplicates::{DISTANCE_MAX, FindAlike, Group, Likeness, dismiss_duplicates, list_duplicates};
 pub use error::Error;
-pub use intake::{Arrived, Destination, add, add_in, receive, receive_bytes};
+pub use intake::{Arrived, Destination, add, add_in, receive, receive_allowed, receive_bytes};
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
+pub use limits::{
+    Allowance, BucketLimits, Expire, LimitChange, QuotaOf, UserStorage, allowance, set_user_quota, user_storage,
+};
 pub use model::{
-    Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
+    Bucket, BucketId, Filter, Folder, Kind, Looked, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
     Month, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};

@@ -1,6 +1,8 @@
 //! The HTTP side of the library: wire types, thin handlers, and the one translation of a delivery into headers.
 
 mod content;
+mod duplicates;
+mod limits;
 mod organise;
 mod upload;
 
@@ -41,6 +43,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_rendition, remove_rendition))
         .routes(routes!(rendition_content))
         .merge(organise::router())
+        .merge(duplicates::router())
+        .merge(limits::router())
 }
 
 /// Lists the buckets.
@@ -75,7 +79,7 @@ async fn get_bucket(
     Ok(Json(super::get_bucket(&app, &existing(&slug)?).await?))
 }
 
-/// Changes a bucket's name or visibility.
+/// Changes a bucket's name, visibility or limits.
 #[utoipa::path(patch, path = "/buckets/{slug}", tag = "library", params(("slug" = Slug, Path)),
     responses((status = 200, body = Bucket)))]
 async fn change_bucket(
@@ -410,6 +414,19 @@ impl From<Error> for Problem {
                 Self::validation(sentence(&error)).field("tags", sentence(&error))
             }
             Error::TooLong { field, .. } => Self::validation(sentence(&error)).field(*field, sentence(&error)),
+            Error::NoSuchUser => Self::not_found("user"),
+            Error::QuotaExceeded { .. } => {
+                refuse(StatusCode::INSUFFICIENT_STORAGE, "quota-exceeded", &error)
+            }
+            Error::TypeNotAllowed { .. } => {
+                refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type-not-allowed", &error)
+            }
+            Error::BadLimit { field, .. } => {
+                Self::validation(sentence(&error)).field(*field, sentence(&error))
+            }
+            Error::BadMediaType { .. } => {
+                Self::validation(sentence(&error)).field("allowed_types", sentence(&error))
+            }
             Error::NoGoal => Self::validation(sentence(&error)).field("folder", sentence(&error)),
             Error::TooManyIds { .. } => Self::validation(sentence(&error)).field("ids", sentence(&error)),
             Error::NoBucket => refuse(StatusCode::CONFLICT, "no-bucket", &error),
