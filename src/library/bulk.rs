@@ -318,7 +318,8 @@ async fn at_once(
     let mut outcome = Outcome::default();
     let count = ids.len();
     // What is left to do at the end is done even if there was nothing.
-    let chunks: Vec<Vec<MediaId>> = if ids.is_empty() { vec![ids] } else { ids.chunks(CHUNK).map(<[_]>::to_vec).collect() };
+    let chunks: Vec<Vec<MediaId>> =
+        if ids.is_empty() { vec![ids] } else { ids.chunks(CHUNK).map(<[_]>::to_vec).collect() };
     let last = chunks.len() - 1;
     for (number, chunk) in chunks.into_iter().enumerate() {
         let (actor, deed, which) = (actor.clone(), deed.clone(), which.clone());
@@ -359,14 +360,7 @@ async fn begin(app: &App, actor: &Actor, deed: Deed, which: Which) -> Result<Job
     app.db.write(move |tx| begin_in(tx, &actor, deed, which, up_to, total)).await
 }
 
-fn begin_in(
-    tx: &Tx<'_>,
-    actor: &Actor,
-    deed: Deed,
-    which: Which,
-    up_to: Seq,
-    total: u64,
-) -> Result<JobId> {
+fn begin_in(tx: &Tx<'_>, actor: &Actor, deed: Deed, which: Which, up_to: Seq, total: u64) -> Result<JobId> {
     record(tx, actor, &deed, Some(&which), total)?;
     let job = Bulk { actor: actor.clone().later(), deed, which, up_to };
     let id = jobs::enqueue(tx, &job, jobs::Options { priority: 1, ..jobs::Options::default() })?;
@@ -388,12 +382,7 @@ fn record(tx: &Tx<'_>, actor: &Actor, deed: &Deed, which: Option<&Which>, count:
 }
 
 /// Does it to some, each for itself; returns how many are done, and the others.
-fn chunk_in(
-    tx: &Tx<'_>,
-    actor: &Actor,
-    deed: &Parsed,
-    ids: &[MediaId],
-) -> Result<(u64, Vec<Failed>)> {
+fn chunk_in(tx: &Tx<'_>, actor: &Actor, deed: &Parsed, ids: &[MediaId]) -> Result<(u64, Vec<Failed>)> {
     let (mut done, mut failed) = (0, Vec::new());
     let mut slugs: Vec<Slug> = Vec::new();
     for id in ids {
@@ -414,7 +403,8 @@ fn chunk_in(
         }
     }
     if done > 0 {
-        if let Parsed::Move(Goal { bucket: Some(bucket), .. }) | Parsed::Copy(Goal { bucket: Some(bucket), .. }) = deed
+        if let Parsed::Move(Goal { bucket: Some(bucket), .. })
+        | Parsed::Copy(Goal { bucket: Some(bucket), .. }) = deed
             && !slugs.contains(bucket)
         {
             slugs.push(bucket.clone());

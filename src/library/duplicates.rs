@@ -63,7 +63,8 @@ impl Job for FindAlike {
             if running.cancelled().is_cancelled() {
                 return Err(Failure::Interrupted);
             }
-            let waiting = app.db.read(|conn| store::duplicates::is_waiting(conn)).await.map_err(Failure::retry)?;
+            let waiting =
+                app.db.read(|conn| store::duplicates::is_waiting(conn)).await.map_err(Failure::retry)?;
             if !waiting {
                 break;
             }
@@ -161,11 +162,13 @@ pub async fn list_duplicates(
 ) -> Result<Vec<Group>> {
     app.db
         .read(move |conn| {
-            let bucket = bucket.map(|slug| buckets::get_in(conn, &slug)).transpose()?.map(|bucket| bucket.seq);
+            let bucket =
+                bucket.map(|slug| buckets::get_in(conn, &slug)).transpose()?.map(|bucket| bucket.seq);
             let mut groups = Vec::new();
             let mut after = after.unwrap_or(Seq::MAX);
             while groups.len() < rows {
-                let leaders = store::duplicates::leaders(conn, bucket, kind == Some(Likeness::Exact), after, rows)?;
+                let leaders =
+                    store::duplicates::leaders(conn, bucket, kind == Some(Likeness::Exact), after, rows)?;
                 let Some(last) = leaders.last() else { break };
                 after = *last;
                 for leader in leaders {

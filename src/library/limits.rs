@@ -72,7 +72,9 @@ pub struct LimitChange {
 
 /// Tells what was said to be null from what was not said.
 #[expect(clippy::option_option, reason = "the two mean different things")]
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -151,7 +153,9 @@ fn media_types(texts: Vec<String>) -> Result<Vec<String>> {
         let fits = text.len() <= 127
             && text.split_once('/').is_some_and(|(kind, rest)| plain(kind) && (rest == "*" || plain(rest)));
         if !fits || types.len() == TYPES_MAX {
-            return Err(Error::BadMediaType { text: text.chars().filter(|c| !c.is_control()).take(80).collect() });
+            return Err(Error::BadMediaType {
+                text: text.chars().filter(|c| !c.is_control()).take(80).collect(),
+            });
         }
         if !types.contains(&text) {
             types.push(text);
@@ -267,9 +271,7 @@ fn allowance_in(
 pub(super) fn check_in(bucket: &Bucket, content_type: &str, size_bytes: u64) -> Result<()> {
     bucket.limits.allow(content_type)?;
     match bucket.limits.max_upload_bytes {
-        Some(limit_bytes) if size_bytes > limit_bytes => {
-            Err(storage::Error::TooLarge { limit_bytes }.into())
-        }
+        Some(limit_bytes) if size_bytes > limit_bytes => Err(storage::Error::TooLarge { limit_bytes }.into()),
         _ => Ok(()),
     }
 }
@@ -392,7 +394,8 @@ mod tests {
     #[test]
     fn null_takes_a_limit_away_and_silence_keeps_it() {
         let change = |json: &str| serde_json::from_str::<LimitChange>(json).unwrap();
-        let limits = BucketLimits::default().changed(change(r#"{"expire_days":30,"quota_bytes":0}"#)).unwrap();
+        let limits =
+            BucketLimits::default().changed(change(r#"{"expire_days":30,"quota_bytes":0}"#)).unwrap();
         assert_eq!((limits.expire_days, limits.quota_bytes), (Some(30), Some(0)));
         let limits = limits.changed(change(r#"{"expire_days":null}"#)).unwrap();
         assert_eq!((limits.expire_days, limits.quota_bytes), (None, Some(0)));

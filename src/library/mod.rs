@@ -48,11 +48,12 @@ pub use error::Error;
 pub use intake::{Arrived, Destination, add, add_in, receive, receive_allowed, receive_bytes};
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
 pub use limits::{
-    Allowance, BucketLimits, Expire, LimitChange, QuotaOf, UserStorage, allowance, set_user_quota, user_storage,
+    Allowance, BucketLimits, Expire, LimitChange, QuotaOf, UserStorage, allowance, set_user_quota,
+    user_storage,
 };
 pub use model::{
-    Bucket, BucketId, Filter, Folder, Kind, Looked, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
-    Month, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
+    Bucket, BucketId, Filter, Folder, Kind, Looked, Media, MediaId, Month, OnConflict, Position, Rendition,
+    RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
 pub use organise::{Change, DESCRIPTION_BYTES_MAX, change, copy, purge, trash, untrash};

@@ -441,9 +441,11 @@ impl Search {
 /// The first millisecond of what is meant by a date or a moment, and the first one after it.
 fn moment(field: &'static str, text: &Option<String>) -> Result<Option<(i64, i64)>, Error> {
     let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let exact = || text.parse::<Timestamp>().ok().map(|at| (at.as_millis(), at.as_millis().saturating_add(1)));
+    let exact =
+        || text.parse::<Timestamp>().ok().map(|at| (at.as_millis(), at.as_millis().saturating_add(1)));
     let found = super::query::period(text).or_else(exact);
-    let allowed = "a year, a month, a day or a moment, such as 2019, 2019-07, 2019-07-31 or 2019-07-31T12:00:00Z";
+    let allowed =
+        "a year, a month, a day or a moment, such as 2019, 2019-07, 2019-07-31 or 2019-07-31T12:00:00Z";
     found.map(Some).ok_or(Error::BadFilter { field, allowed })
 }
 

@@ -75,8 +75,7 @@ impl Goal {
 /// [`Error::BadTag`], [`Error::TooLong`], [`Error::Db`].
 pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Result<Media> {
     let on_conflict = change.on_conflict.unwrap_or(OnConflict::Refuse);
-    let goal =
-        Goal::parse(change.bucket, change.folder.as_deref(), change.name.as_deref(), on_conflict)?;
+    let goal = Goal::parse(change.bucket, change.folder.as_deref(), change.name.as_deref(), on_conflict)?;
     let description = change.description.as_deref().map(description).transpose()?;
     let tags = change.tags.as_deref().map(TagName::parse_all).transpose()?;
     let actor = actor.clone();
@@ -189,9 +188,7 @@ pub(super) fn copy_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) ->
     limits::check_in(&bucket, &media.content_type, media.size_bytes)?;
     store::buckets::ensure_folder(tx, bucket.seq, folder)?;
     let id = match store::find_media_by_key(tx, bucket.seq, &key)? {
-        None => {
-            store::insert_media(tx, bucket.seq, Place { key: &key, folder, name }, &version)?
-        }
+        None => store::insert_media(tx, bucket.seq, Place { key: &key, folder, name }, &version)?,
         Some(_) if goal.on_conflict == OnConflict::Rename => {
             let free = free_place(tx, bucket.seq, folder, name)?;
             store::insert_media(tx, bucket.seq, free.place(folder), &version)?

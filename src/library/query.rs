@@ -489,15 +489,45 @@ mod tests {
     #[test]
     fn all_words_must_fit_somewhere_and_the_last_may_go_on() {
         for text in [
-            "", " ", "sea", "SEA", "the sea", "mother", "yell", "yellow hat", "zurich", "ZÜRICH", "zuri", "ete",
-            "été", "canon sea", "5d family", "\"yellow hat\"", "\"at the sea\"", "summer", "-winter",
-            "sea -beach", "-\"yellow cat\"", "she wore", "the.sea", "hat,",
+            "",
+            " ",
+            "sea",
+            "SEA",
+            "the sea",
+            "mother",
+            "yell",
+            "yellow hat",
+            "zurich",
+            "ZÜRICH",
+            "zuri",
+            "ete",
+            "été",
+            "canon sea",
+            "5d family",
+            "\"yellow hat\"",
+            "\"at the sea\"",
+            "summer",
+            "-winter",
+            "sea -beach",
+            "-\"yellow cat\"",
+            "she wore",
+            "the.sea",
+            "hat,",
         ] {
             assert!(fits(text), "{text}");
         }
         for text in [
-            "beach", "yell hat", "\"hat yellow\"", "\"sea jpg family\"", "-sea", "sea -mother", "ll", "xyz sea",
-            "\"always canon\"", "-\"yellow hat\"", "!!!",
+            "beach",
+            "yell hat",
+            "\"hat yellow\"",
+            "\"sea jpg family\"",
+            "-sea",
+            "sea -mother",
+            "ll",
+            "xyz sea",
+            "\"always canon\"",
+            "-\"yellow hat\"",
+            "!!!",
         ] {
             assert!(!fits(text), "{text}");
         }
@@ -506,19 +536,62 @@ mod tests {
     #[test]
     fn conditions_are_read_and_their_opposites() {
         for text in [
-            "tag:family", "tag:FAMILY sea", "tag:\"summer house\"", "-tag:summer", "camera:canon", "camera:eos",
-            "camera:\"eos 5\"", "-camera:nikon", "folder:zurich", "folder:ete", "folder:2004", "type:image",
-            "type:image/jpeg", "-type:video", "size:>2mb", "size:<10MB", "size:>=2500000", "size:<=2.5mb",
-            "size:2mb..3mb", "size:2mb..", "taken:2004", "taken:2004-07", "taken:2004-07-31", "taken:2003..2005",
-            "taken:..2004", "taken:2004-07..2004-08", "before:2004-08-01", "before:2005", "after:2003",
-            "after:2004-07-30", "is:favourite", "Is:Favorite", "is:described", "-is:untagged", "-is:restored",
+            "tag:family",
+            "tag:FAMILY sea",
+            "tag:\"summer house\"",
+            "-tag:summer",
+            "camera:canon",
+            "camera:eos",
+            "camera:\"eos 5\"",
+            "-camera:nikon",
+            "folder:zurich",
+            "folder:ete",
+            "folder:2004",
+            "type:image",
+            "type:image/jpeg",
+            "-type:video",
+            "size:>2mb",
+            "size:<10MB",
+            "size:>=2500000",
+            "size:<=2.5mb",
+            "size:2mb..3mb",
+            "size:2mb..",
+            "taken:2004",
+            "taken:2004-07",
+            "taken:2004-07-31",
+            "taken:2003..2005",
+            "taken:..2004",
+            "taken:2004-07..2004-08",
+            "before:2004-08-01",
+            "before:2005",
+            "after:2003",
+            "after:2004-07-30",
+            "is:favourite",
+            "Is:Favorite",
+            "is:described",
+            "-is:untagged",
+            "-is:restored",
         ] {
             assert!(fits(text), "{text}");
         }
         for text in [
-            "tag:summer", "-tag:family", "camera:nikon", "folder:winter", "type:other", "type:image/png",
-            "size:>3mb", "size:<0", "size:<2mb", "taken:2005", "taken:2004-08", "before:2004-07-31", "after:2004",
-            "after:2004-07-31", "is:restored", "is:untagged", "-is:favourite",
+            "tag:summer",
+            "-tag:family",
+            "camera:nikon",
+            "folder:winter",
+            "type:other",
+            "type:image/png",
+            "size:>3mb",
+            "size:<0",
+            "size:<2mb",
+            "taken:2005",
+            "taken:2004-08",
+            "before:2004-07-31",
+            "after:2004",
+            "after:2004-07-31",
+            "is:restored",
+            "is:untagged",
+            "-is:favourite",
         ] {
             assert!(!fits(text), "{text}");
         }
@@ -527,11 +600,25 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_words() {
         for text in [
-            "size:big", "taken:soon", "taken:2004-13", "taken:2004-02-30", "taken:99999", "is:nice", "type:picture",
-            "tag:", "before:", "camera:!!!", "size:>1parsec", "taken:..", "taken:+2004",
+            "size:big",
+            "taken:soon",
+            "taken:2004-13",
+            "taken:2004-02-30",
+            "taken:99999",
+            "is:nice",
+            "type:picture",
+            "tag:",
+            "before:",
+            "camera:!!!",
+            "size:>1parsec",
+            "taken:..",
+            "taken:+2004",
         ] {
             let query = Query::parse(text);
-            assert!(matches!(query.conditions[..], [Condition { want: Want::Text(_), .. }]), "{text} {query:?}");
+            assert!(
+                matches!(query.conditions[..], [Condition { want: Want::Text(_), .. }]),
+                "{text} {query:?}"
+            );
             assert!(!query.fits(&PICTURE), "{text}");
         }
         assert_eq!(Query::parse("http://sea").conditions.len(), 1, "other colons are part of words");

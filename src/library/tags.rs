@@ -145,7 +145,8 @@ pub async fn list_tags(
     let text = names::fold(text.trim());
     app.db
         .read(move |conn| {
-            let bucket = bucket.map(|slug| buckets::get_in(conn, &slug)).transpose()?.map(|bucket| bucket.seq);
+            let bucket =
+                bucket.map(|slug| buckets::get_in(conn, &slug)).transpose()?.map(|bucket| bucket.seq);
             Ok(store::tags::list(conn, bucket, &text, after.as_deref().unwrap_or(""), rows)?)
         })
         .await

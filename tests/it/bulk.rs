@@ -41,7 +41,8 @@ async fn a_selection_goes_through_every_deed() {
     let made = owner.post("/api/v1/buckets").json(&json!({ "slug": "other" })).send().await.unwrap();
     assert_eq!(made.status(), 201);
     let ids = upload(&owner, &["a.txt", "b.txt", "c.txt"]).await;
-    let done = |answer: &Value| (answer["done"].as_u64().unwrap(), answer["failed"].as_array().unwrap().len());
+    let done =
+        |answer: &Value| (answer["done"].as_u64().unwrap(), answer["failed"].as_array().unwrap().len());
 
     let tagged = bulk(&owner, json!({ "action": "tag", "ids": ids, "tags": ["Sea", "boat"] })).await;
     assert_eq!((done(&tagged), tagged["more"].as_bool()), ((3, 0), Some(false)));
@@ -55,7 +56,11 @@ async fn a_selection_goes_through_every_deed() {
 
     bulk(&owner, json!({ "action": "move", "ids": ids, "bucket": "other", "folder": "in/here" })).await;
     assert_eq!(count(&owner, "bucket=other&folder=in/here").await, 3);
-    bulk(&owner, json!({ "action": "copy", "search": { "bucket": "other", "tag": "sea" }, "bucket": "photos" })).await;
+    bulk(
+        &owner,
+        json!({ "action": "copy", "search": { "bucket": "other", "tag": "sea" }, "bucket": "photos" }),
+    )
+    .await;
     assert_eq!(count(&owner, "bucket=photos&folder=in/here&tag=sea").await, 2);
     let again = json!({ "action": "copy", "search": { "bucket": "other", "tag": "sea" }, "bucket": "photos",
         "on_conflict": "refuse" });
@@ -64,7 +69,10 @@ async fn a_selection_goes_through_every_deed() {
     assert_eq!(again["failed"][0]["problem"]["type"], "/problems/name-taken");
 
     bulk(&owner, json!({ "action": "trash", "search": { "bucket": "other" } })).await;
-    assert_eq!((count(&owner, "bucket=other").await, count(&owner, "bucket=other&trashed=true").await), (0, 3));
+    assert_eq!(
+        (count(&owner, "bucket=other").await, count(&owner, "bucket=other&trashed=true").await),
+        (0, 3)
+    );
     let refused = bulk(&owner, json!({ "action": "tag", "ids": [ids[0]], "tags": ["x"] })).await;
     assert_eq!(refused["failed"][0]["problem"]["type"], "/problems/in-trash");
     bulk(&owner, json!({ "action": "untrash", "ids": [ids[0], ids[0]] })).await;
@@ -79,7 +87,10 @@ async fn a_selection_goes_through_every_deed() {
     let audit = owner.json("/api/v1/audit?action=media.bulk").await;
     let entries = audit["items"].as_array().unwrap();
     assert_eq!(entries.len(), 12, "one for each action that had something to do");
-    assert_eq!((&entries[0]["details"]["action"], &entries[0]["details"]["count"]), (&json!("purge"), &json!(1)));
+    assert_eq!(
+        (&entries[0]["details"]["action"], &entries[0]["details"]["count"]),
+        (&json!("purge"), &json!(1))
+    );
     assert_eq!(entries[0]["details"]["search"], json!({ "state": "trashed" }));
 }
 
@@ -108,7 +119,8 @@ async fn a_bulk_action_is_checked_before_anything_is_done() {
     }
     for action in ["trash", "move", "tag"] {
         let request = json!({ "action": action, "ids": ids, "tags": ["x"], "folder": "x" });
-        problem(viewer.post("/api/v1/media/bulk").json(&request).send().await.unwrap(), 403, "forbidden").await;
+        problem(viewer.post("/api/v1/media/bulk").json(&request).send().await.unwrap(), 403, "forbidden")
+            .await;
     }
     assert_eq!(bulk(&viewer, json!({ "action": "favourite", "ids": ids })).await["done"], 1);
     let missing = bulk(&owner, json!({ "action": "trash", "ids": [unknown] })).await;
@@ -122,7 +134,8 @@ async fn a_large_search_becomes_a_job_that_does_each_once() {
     let owner = server.setup_owner().await;
     let editor = server.add_user(&owner, "editor").await;
     fill(&server.app.db, 3000).await.unwrap();
-    let location = begin(&editor, json!({ "action": "tag", "search": { "type": "image" }, "tags": ["all"] })).await;
+    let location =
+        begin(&editor, json!({ "action": "tag", "search": { "type": "image" }, "tags": ["all"] })).await;
     let waiting = editor.json(&location).await;
     assert_eq!((waiting["state"].as_str(), waiting["total"].as_u64()), (Some("queued"), Some(2940)));
     let other = server.add_user(&owner, "viewer").await;
@@ -134,7 +147,8 @@ async fn a_large_search_becomes_a_job_that_does_each_once() {
     assert_eq!(tags["items"], json!([{ "name": "all", "count": 2940 }]));
 
     // Copies land where the search looks, and are not copied themselves; nor is anything when the job runs again.
-    let location = begin(&editor, json!({ "action": "copy", "search": { "tag": "all" }, "folder": "copies" })).await;
+    let location =
+        begin(&editor, json!({ "action": "copy", "search": { "tag": "all" }, "folder": "copies" })).await;
     server.run_jobs().await;
     let copies = || async {
         let bucket = owner.json("/api/v1/buckets/photos").await;

@@ -69,7 +69,8 @@ async fn what_is_there_twice_is_found_once_it_was_looked_at() {
     let small = owner.upload_ok("small.jpg", scene(1, 200, 150, 60)).await;
     owner.upload_ok("copy.txt", "same").await;
     compare(&server).await;
-    let (text, picture) = (group("exact", &["text.txt", "copy.txt"]), group("similar", &["large.jpg", "small.jpg"]));
+    let (text, picture) =
+        (group("exact", &["text.txt", "copy.txt"]), group("similar", &["large.jpg", "small.jpg"]));
     assert_eq!(groups(&owner, "").await, [text.clone(), picture.clone()]);
     assert_eq!(groups(&owner, "kind=exact").await, std::slice::from_ref(&text));
     assert_eq!(groups(&owner, "kind=similar").await, std::slice::from_ref(&picture));
@@ -81,7 +82,10 @@ async fn what_is_there_twice_is_found_once_it_was_looked_at() {
     compare(&server).await;
     let all = group("similar", &["large.jpg", "small.jpg", "again.jpg", "small (2).jpg"]);
     assert_eq!(groups(&owner, "kind=similar").await, [all]);
-    assert_eq!(groups(&owner, "kind=exact").await, [group("exact", &["small.jpg", "small (2).jpg"]), text.clone()]);
+    assert_eq!(
+        groups(&owner, "kind=exact").await,
+        [group("exact", &["small.jpg", "small (2).jpg"]), text.clone()]
+    );
     let first = owner.json("/api/v1/duplicates?limit=1").await;
     let cursor = first["next_cursor"].as_str().unwrap();
     let rest = groups(&owner, &format!("cursor={cursor}")).await;
@@ -119,7 +123,8 @@ async fn what_is_wanted_twice_is_not_shown_again() {
     let all = group("similar", &["one.jpg", "two.jpg", "three.jpg"]);
     assert_eq!(groups(&owner, "").await, [all], "the third is like both");
     let many = json!({ "ids": vec![one["id"].clone(); 101] });
-    problem(owner.post("/api/v1/duplicates/dismiss").json(&many).send().await.unwrap(), 422, "validation").await;
+    problem(owner.post("/api/v1/duplicates/dismiss").json(&many).send().await.unwrap(), 422, "validation")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,8 +176,11 @@ async fn pictures_of_before_are_looked_at_in_time() {
     }
     assert_eq!(groups(&owner, "").await, [group("similar", &["one.jpg", "two.jpg"])]);
     let left = server.app.db.read(|conn| {
-        let count: i64 = conn
-            .query_row("SELECT count(*) FROM versions WHERE hashed = 0 AND width IS NOT NULL", [], |row| row.get(0))?;
+        let count: i64 = conn.query_row(
+            "SELECT count(*) FROM versions WHERE hashed = 0 AND width IS NOT NULL",
+            [],
+            |row| row.get(0),
+        )?;
         Ok::<_, safelight::db::Error>(count)
     });
     assert_eq!(left.await.unwrap(), 0);

@@ -61,11 +61,21 @@ async fn a_bucket_takes_only_what_it_allows() {
     let refused = problem(owner.upload("a.txt", "hello").await, 415, "type-not-allowed").await;
     assert!(refused["detail"].as_str().unwrap().contains("image/*"), "{refused}");
     problem(owner.upload("b.jpg", "not a picture at all").await, 415, "type-not-allowed").await;
-    problem(owner.upload("large.jpg", [pictures::jpeg(30, 20), vec![0; 20_000]].concat()).await, 413, "too-large").await;
+    problem(
+        owner.upload("large.jpg", [pictures::jpeg(30, 20), vec![0; 20_000]].concat()).await,
+        413,
+        "too-large",
+    )
+    .await;
     assert_eq!(owner.json("/api/v1/buckets/photos").await["media_count"], 1);
 
     // The first bytes say what it is; nobody has to send the rest.
-    let to = Destination { bucket: None, folder: String::new(), name: "x.txt".into(), on_conflict: OnConflict::Rename };
+    let to = Destination {
+        bucket: None,
+        folder: String::new(),
+        name: "x.txt".into(),
+        on_conflict: OnConflict::Rename,
+    };
     limit(&owner, json!({ "max_upload_bytes": null })).await;
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 4096])));
     let refused = library::add(&server.app, &Actor::cli(), to, endless).await;
@@ -79,11 +89,13 @@ async fn a_bucket_takes_only_what_it_allows() {
         name: "b.txt".into(),
         on_conflict: OnConflict::Rename,
     };
-    let text = library::add(&server.app, &Actor::cli(), to, stream::iter([Ok(Bytes::from_static(b"text"))])).await;
+    let text =
+        library::add(&server.app, &Actor::cli(), to, stream::iter([Ok(Bytes::from_static(b"text"))])).await;
     let path = format!("/api/v1/media/{}", text.unwrap().id);
     let change = json!({ "bucket": "photos" });
     problem(owner.patch(&path).json(&change).send().await.unwrap(), 415, "type-not-allowed").await;
-    problem(owner.post(&format!("{path}/copy")).json(&change).send().await.unwrap(), 415, "type-not-allowed").await;
+    problem(owner.post(&format!("{path}/copy")).json(&change).send().await.unwrap(), 415, "type-not-allowed")
+        .await;
     assert_eq!(owner.json(&path).await["bucket"], "other");
 }
 
@@ -101,7 +113,12 @@ async fn a_bucket_holds_no_more_than_its_quota() {
     assert_eq!(upload(&owner, "a.bin", vec![5; 500], "replace").await.status(), 201);
     problem(upload(&owner, "a.bin", vec![6; 601], "replace").await, 507, "quota-exceeded").await;
     let path = format!("/api/v1/media/{}", first["id"].as_str().unwrap());
-    problem(owner.post(&format!("{path}/copy")).json(&json!({})).send().await.unwrap(), 507, "quota-exceeded").await;
+    problem(
+        owner.post(&format!("{path}/copy")).json(&json!({})).send().await.unwrap(),
+        507,
+        "quota-exceeded",
+    )
+    .await;
     // The trash does not count, but what comes back from it does.
     owner.delete(&path).send().await.unwrap();
     owner.upload_ok("e.bin", vec![7; 600]).await;
@@ -117,10 +134,18 @@ async fn a_bucket_holds_no_more_than_its_quota() {
     assert_eq!(answer["problems"][0]["problem"]["type"], "/problems/quota-exceeded");
 
     // While it streams: an endless upload ends at the quota.
-    let to = Destination { bucket: None, folder: String::new(), name: "x".into(), on_conflict: OnConflict::Rename };
+    let to = Destination {
+        bucket: None,
+        folder: String::new(),
+        name: "x".into(),
+        on_conflict: OnConflict::Rename,
+    };
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 4096])));
     let refused = library::add(&server.app, &Actor::cli(), to, endless).await;
-    assert!(matches!(refused, Err(Error::QuotaExceeded { of: QuotaOf::Bucket, quota_bytes: 1100 })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::QuotaExceeded { of: QuotaOf::Bucket, quota_bytes: 1100 })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +174,7 @@ async fn a_person_stores_no_more_than_the_quota() {
     let server = TestServer::start().await;
     let owner = server.setup_owner().await;
     let editor = server.add_user(&owner, "editor").await;
-    let id = editor.json("/api/v1/auth/me").await["user"]["id"].as_str().unwrap().to_owned();
+    let id = editor.json("/api/v1/auth/me").await["id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/users/{id}/storage");
     let set = async |quota: Value| {
         let url = server.url(&path);
@@ -160,9 +185,17 @@ async fn a_person_stores_no_more_than_the_quota() {
     let media = editor.upload_ok("a.bin", vec![1; 700]).await;
     problem(editor.upload("b.bin", vec![2; 400]).await, 507, "quota-exceeded").await;
     owner.upload_ok("c.bin", vec![3; 5000]).await;
-    assert_eq!(editor.json("/api/v1/auth/me/storage").await, json!({ "size_bytes": 700, "quota_bytes": 1000 }));
+    assert_eq!(
+        editor.json("/api/v1/auth/me/storage").await,
+        json!({ "size_bytes": 700, "quota_bytes": 1000 })
+    );
     let media = format!("/api/v1/media/{}", media["id"].as_str().unwrap());
-    problem(editor.post(&format!("{media}/copy")).json(&json!({})).send().await.unwrap(), 507, "quota-exceeded").await;
+    problem(
+        editor.post(&format!("{media}/copy")).json(&json!({})).send().await.unwrap(),
+        507,
+        "quota-exceeded",
+    )
+    .await;
     editor.delete(&media).send().await.unwrap();
     assert_eq!(editor.json("/api/v1/auth/me/storage").await["size_bytes"], 0);
     // Who replaces something stores it from then on.

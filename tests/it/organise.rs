@@ -63,7 +63,11 @@ async fn a_media_is_described_and_tagged() {
         assert_eq!(refused["errors"][0]["field"], field);
     }
     let audit = owner.json("/api/v1/audit?action=media.describe").await;
-    assert_eq!(audit["items"].as_array().unwrap().len(), 2, "what was refused, and what changed nothing, is no deed");
+    assert_eq!(
+        audit["items"].as_array().unwrap().len(),
+        2,
+        "what was refused, and what changed nothing, is no deed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +101,8 @@ async fn tags_are_counted_renamed_and_merged() {
         let one = owner.upload_ok(name, name).await;
         media.push(patch(&owner, &one, json!({ "tags": tags })).await);
     }
-    let count = |counts: &[(&str, u64)]| counts.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect::<Vec<_>>();
+    let count =
+        |counts: &[(&str, u64)]| counts.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect::<Vec<_>>();
     assert_eq!(tags(&owner, "").await, count(&[("boat", 1), ("Sea", 2), ("See", 1)]));
     assert_eq!(tags(&owner, "q=SE").await, count(&[("Sea", 2), ("See", 1)]));
     patch(&owner, &media[1], json!({ "bucket": "other" })).await;
@@ -138,7 +143,10 @@ async fn media_move_between_buckets_with_all_that_is_known_of_them() {
     assert!(keys(&owner, "bucket=photos").await.is_empty());
     for (slug, count) in [("photos", 0), ("other", 1)] {
         let bucket = owner.json(&format!("/api/v1/buckets/{slug}")).await;
-        assert_eq!((bucket["media_count"].as_u64(), bucket["size_bytes"].as_u64()), (Some(count), Some(count * 5)));
+        assert_eq!(
+            (bucket["media_count"].as_u64(), bucket["size_bytes"].as_u64()),
+            (Some(count), Some(count * 5))
+        );
     }
     let folders = owner.json("/api/v1/buckets/other/folders?parent=x").await;
     assert_eq!(folders["items"][0]["media_count"], 1);
@@ -149,7 +157,10 @@ async fn media_move_between_buckets_with_all_that_is_known_of_them() {
     problem(owner.patch(&path(&taken)).json(&nowhere).send().await.unwrap(), 404, "not-found").await;
     let change = json!({ "bucket": "other", "folder": "x/y", "on_conflict": "rename" });
     assert_eq!(patch(&owner, &taken, change).await["key"], "x/y/a (2).txt");
-    assert_eq!(owner.get(&format!("{}/content", path(&media))).send().await.unwrap().text().await.unwrap(), "12345");
+    assert_eq!(
+        owner.get(&format!("{}/content", path(&media))).send().await.unwrap().text().await.unwrap(),
+        "12345"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +202,9 @@ async fn a_folder_moves_with_all_that_lies_in_it() {
         post(&owner, folders, json!({ "path": folder }), 201).await;
     }
     let mut trashed = Value::Null;
-    for (name, folder) in [("1.txt", "a"), ("2.txt", "a/b"), ("3.txt", "a/b/c"), ("4.txt", "ab"), ("5.txt", "a/b")] {
+    for (name, folder) in
+        [("1.txt", "a"), ("2.txt", "a/b"), ("3.txt", "a/b/c"), ("4.txt", "ab"), ("5.txt", "a/b")]
+    {
         let media = owner.upload_ok(name, name).await;
         trashed = patch(&owner, &media, json!({ "folder": folder })).await;
     }
@@ -246,7 +259,8 @@ async fn the_timeline_counts_by_month() {
     let owner = server.setup_owner().await;
     let picture = owner.upload_ok("harbour.jpg", pictures::jpeg_with_exif(60, 40)).await;
     owner.upload_ok("now.txt", "now").await;
-    let months = async |query: &str| owner.json(&format!("/api/v1/media/timeline?{query}")).await["items"].clone();
+    let months =
+        async |query: &str| owner.json(&format!("/api/v1/media/timeline?{query}")).await["items"].clone();
     let (old, new) = (json!({ "month": "2019-08", "count": 1 }), json!({ "month": "2026-11", "count": 1 }));
     assert_eq!(months("").await, json!([new, old]));
     assert_eq!(months("bucket=photos&folder=").await, json!([new, old]));

@@ -18,8 +18,16 @@ async fn library() -> (TestServer, Browser) {
     let server = TestServer::start().await;
     let owner = server.setup_owner().await;
     for (name, bytes, change) in [
-        ("IMG_0471 harbour.jpg", pictures::jpeg_with_exif(60, 40), json!({ "folder": "Été/Zürich", "tags": ["Sea"] })),
-        ("Grandmother.jpg", pictures::jpeg(30, 20), json!({ "folder": "Été", "description": "With the yellow hat" })),
+        (
+            "IMG_0471 harbour.jpg",
+            pictures::jpeg_with_exif(60, 40),
+            json!({ "folder": "Été/Zürich", "tags": ["Sea"] }),
+        ),
+        (
+            "Grandmother.jpg",
+            pictures::jpeg(30, 20),
+            json!({ "folder": "Été", "description": "With the yellow hat" }),
+        ),
         ("notes.txt", b"hello".to_vec(), json!({ "tags": ["sea side", "to do"] })),
         ("東京旅行.txt", b"tokyo".to_vec(), json!({})),
         ("clip.mp4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec(), json!({ "folder": "Étéx" })),
@@ -139,10 +147,52 @@ async fn whatever_is_typed_is_an_answer() {
     let (_server, owner) = library().await;
     let long = "x ".repeat(3000);
     for q in [
-        "\"", "\"\"\"", "'", "*", "a*", "-", "--", "- -", "NEAR(a b)", "a AND", "OR", "NOT a", "(", "a)", "^a", "a:b",
-        "name:a", "{a b}: c", "tag:", "tag:\"", "\0", "a\0b", "%", "_", "\\", "हिन्दी", "ไทย", "👩‍👩‍👧", "e\u{301}", "ﬁ",
-        "ǅ", "𝒳", "\u{202e}abc", "size:>99999999999999999999gb", "taken:9999", "taken:0000", "after:9999-12-31",
-        "taken:0001..9999", &long, "🙂🙂🙂", "ß", "İ", "tag:\"a\nb\"", "is:", "type:/", "type:image/jpeg\"",
+        "\"",
+        "\"\"\"",
+        "'",
+        "*",
+        "a*",
+        "-",
+        "--",
+        "- -",
+        "NEAR(a b)",
+        "a AND",
+        "OR",
+        "NOT a",
+        "(",
+        "a)",
+        "^a",
+        "a:b",
+        "name:a",
+        "{a b}: c",
+        "tag:",
+        "tag:\"",
+        "\0",
+        "a\0b",
+        "%",
+        "_",
+        "\\",
+        "हिन्दी",
+        "ไทย",
+        "👩‍👩‍👧",
+        "e\u{301}",
+        "ﬁ",
+        "ǅ",
+        "𝒳",
+        "\u{202e}abc",
+        "size:>99999999999999999999gb",
+        "taken:9999",
+        "taken:0000",
+        "after:9999-12-31",
+        "taken:0001..9999",
+        &long,
+        "🙂🙂🙂",
+        "ß",
+        "İ",
+        "tag:\"a\nb\"",
+        "is:",
+        "type:/",
+        "type:image/jpeg\"",
     ] {
         for sort in ["created", "-name"] {
             let url = Url::parse_with_params("http://x/api/v1/media", [("q", q), ("sort", sort)]).unwrap();
@@ -177,7 +227,8 @@ async fn every_order_of_a_search_is_whole_and_pages_without_gaps() {
                 let sort = Sort { by, descending };
                 let (mut after, mut count) = (None, 0);
                 loop {
-                    let page = library::list(&server.app, filter.clone(), sort, after.clone(), 500).await.unwrap();
+                    let page =
+                        library::list(&server.app, filter.clone(), sort, after.clone(), 500).await.unwrap();
                     let mut positions: Vec<_> = page.iter().map(|media| media.position(sort)).collect();
                     if descending {
                         positions.reverse();

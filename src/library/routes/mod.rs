@@ -413,11 +413,11 @@ impl From<Error> for Problem {
             Error::BadTag | Error::TooManyTags { .. } => {
                 Self::validation(sentence(&error)).field("tags", sentence(&error))
             }
-            Error::TooLong { field, .. } => Self::validation(sentence(&error)).field(*field, sentence(&error)),
-            Error::NoSuchUser => Self::not_found("user"),
-            Error::QuotaExceeded { .. } => {
-                refuse(StatusCode::INSUFFICIENT_STORAGE, "quota-exceeded", &error)
+            Error::TooLong { field, .. } => {
+                Self::validation(sentence(&error)).field(*field, sentence(&error))
             }
+            Error::NoSuchUser => Self::not_found("user"),
+            Error::QuotaExceeded { .. } => refuse(StatusCode::INSUFFICIENT_STORAGE, "quota-exceeded", &error),
             Error::TypeNotAllowed { .. } => {
                 refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type-not-allowed", &error)
             }

@@ -56,10 +56,7 @@ pub(in crate::library) fn unhashed(conn: &Connection, rows: usize) -> Result<Vec
 }
 
 /// What a look at the same bytes has found before.
-pub(in crate::library) fn known(
-    conn: &Connection,
-    blob: crate::storage::BlobId,
-) -> Result<Option<Looked>> {
+pub(in crate::library) fn known(conn: &Connection, blob: crate::storage::BlobId) -> Result<Option<Looked>> {
     let mut statement = conn.prepare_cached(
         "SELECT thumbhash, perceptual_hash FROM versions WHERE sha256 = ?1 AND hashed = 1 AND thumbhash IS NOT NULL
          LIMIT 1",
@@ -72,11 +69,7 @@ pub(in crate::library) fn known(
 
 /// Writes down what a look at a version has found; returns the media if it is the current version of one. One that has
 /// a hash has to be compared.
-pub(in crate::library) fn set_looked(
-    tx: &Tx<'_>,
-    id: VersionId,
-    looked: &Looked,
-) -> Result<Option<MediaId>> {
+pub(in crate::library) fn set_looked(tx: &Tx<'_>, id: VersionId, looked: &Looked) -> Result<Option<MediaId>> {
     tx.prepare_cached(
         "UPDATE versions SET thumbhash = coalesce(?2, thumbhash), perceptual_hash = ?3, hashed = 1 WHERE id = ?1",
     )?
@@ -119,8 +112,8 @@ pub(in crate::library) fn each_in_band(
     value: u16,
     mut take: impl FnMut(Seq, u64),
 ) -> Result<()> {
-    let mut statement = conn
-        .prepare_cached("SELECT media_seq, hash FROM picture_bands WHERE band = ?1 AND value = ?2")?;
+    let mut statement =
+        conn.prepare_cached("SELECT media_seq, hash FROM picture_bands WHERE band = ?1 AND value = ?2")?;
     let mut rows = statement.query(params![limit(band), value])?;
     while let Some(row) = rows.next()? {
         take(row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());

@@ -47,11 +47,7 @@ pub(in crate::library) fn user_storage(conn: &Connection, user: UserId) -> Resul
     Ok(found.optional()?.unwrap_or_default())
 }
 
-pub(in crate::library) fn set_user_quota(
-    tx: &Tx<'_>,
-    user: UserId,
-    quota_bytes: Option<u64>,
-) -> Result<()> {
+pub(in crate::library) fn set_user_quota(tx: &Tx<'_>, user: UserId, quota_bytes: Option<u64>) -> Result<()> {
     tx.execute(
         "INSERT INTO user_storage (user_id, quota_bytes) VALUES (?1, ?2)
          ON CONFLICT DO UPDATE SET quota_bytes = excluded.quota_bytes",

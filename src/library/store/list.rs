@@ -338,7 +338,9 @@ impl<'a> Scope<'a> {
     fn few_in_range(&self) -> Result<Option<Vec<Seq>>> {
         for want in self.filter.query.positive() {
             let (index, column, from, to) = match want {
-                Want::Size(min, max) => ("media_by_size", "size_bytes", super::signed(*min), super::signed(*max)),
+                Want::Size(min, max) => {
+                    ("media_by_size", "size_bytes", super::signed(*min), super::signed(*max))
+                }
                 Want::Taken(from, until) => {
                     ("media_by_taken", "taken_or_created_at", *from, until.saturating_sub(1))
                 }
@@ -378,9 +380,8 @@ impl<'a> Scope<'a> {
         let mut values: Vec<(&str, &dyn ToSql)> =
             vec![(":bucket", &self.bucket), (":trashed", &self.filter.trashed)];
         values.extend_from_slice(more);
-        let mut sql = format!(
-            "SELECT m.{column}, m.seq {source} AND m.bucket_seq = :bucket AND m.trashed = :trashed"
-        );
+        let mut sql =
+            format!("SELECT m.{column}, m.seq {source} AND m.bucket_seq = :bucket AND m.trashed = :trashed");
         if let Some(folder) = &self.folder {
             sql.push_str(" AND m.folder = :folder");
             values.push((":folder", folder));
@@ -475,7 +476,9 @@ impl<'a> Scope<'a> {
         let (direction, compare) = if self.sort.descending { ("DESC", "<") } else { ("ASC", ">") };
         let from = after.unwrap_or(if self.sort.descending { Seq::MAX } else { Seq::MIN });
         let of = |table: &str| {
-            format!("SELECT rowid FROM {table} WHERE {table} MATCH ?1 AND rowid {compare} ?2 ORDER BY rowid {direction}")
+            format!(
+                "SELECT rowid FROM {table} WHERE {table} MATCH ?1 AND rowid {compare} ?2 ORDER BY rowid {direction}"
+            )
         };
         let of_table = |table: &str, condition: &str| {
             format!(
@@ -495,7 +498,8 @@ impl<'a> Scope<'a> {
             Source::Both(words, pieces) => {
                 let mut one = self.conn.prepare_cached(&of("media_words"))?;
                 let mut other = self.conn.prepare_cached(&of("media_names"))?;
-                let (mut one, mut other) = (one.query(params![words, from])?, other.query(params![pieces, from])?);
+                let (mut one, mut other) =
+                    (one.query(params![words, from])?, other.query(params![pieces, from])?);
                 return in_order(&mut one, &mut other, self.sort.descending, take);
             }
         };
@@ -518,7 +522,8 @@ impl<'a> Scope<'a> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let found = statement
             .query_row(named_params! { ":seq": seq, ":viewer": self.filter.viewer }, |row| {
-                let here = row.get::<_, Seq>(12)? == self.bucket && row.get::<_, bool>(13)? == self.filter.trashed;
+                let here =
+                    row.get::<_, Seq>(12)? == self.bucket && row.get::<_, bool>(13)? == self.filter.trashed;
                 let fits = here && self.is_inside(text(row, 2)?) && self.filter.query.fits(&candidate(row)?);
                 if fits { row.get(11).map(Some) } else { Ok(None) }
             })

@@ -70,10 +70,7 @@ pub(in crate::library) fn forget_if_unused(tx: &Tx<'_>, tag: Seq) -> Result<()> 
 
 /// Forgets tags that no media has.
 pub(in crate::library) fn forget_unused(tx: &Tx<'_>) -> Result<()> {
-    tx.execute(
-        "DELETE FROM tags WHERE NOT EXISTS (SELECT 1 FROM media_tags WHERE tag_seq = tags.seq)",
-        [],
-    )?;
+    tx.execute("DELETE FROM tags WHERE NOT EXISTS (SELECT 1 FROM media_tags WHERE tag_seq = tags.seq)", [])?;
     Ok(())
 }
 
