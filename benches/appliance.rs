@@ -218,6 +218,22 @@ impl Bench {
             "q=0004711",
             "q=nowhere",
             "q=ch",
+            "q=arden",
+            "q=garden%20canon",
+            "q=beach%20471",
+            "q=-garden%20type:image",
+            "tag=family",
+            "tag=summer%202003",
+            "tag=rare",
+            "tag=family&q=garden",
+            "camera=nikon",
+            "q=taken:2021",
+            "taken_from=2021-03&taken_to=2021-03",
+            "size_min=8990000",
+            "favourite=true",
+            "q=is:restored",
+            "folder=2004&recursive=true&bucket=photos",
+            "folder=2004&recursive=true&bucket=photos&q=garden",
         ] {
             queries.extend(["-created", "name"].map(|sort| format!("{filter}&sort={sort}")));
         }
@@ -254,6 +270,17 @@ impl Bench {
             all.extend_from_slice(&times);
             groups.push((quantile(&mut times, 0.99), quantile(&mut times, 0.5), query));
         }
+        let mut timeline = Vec::new();
+        for _ in 0..PAGES {
+            let from = Instant::now();
+            let answer = self.http.get(self.url("/api/v1/media/timeline")).send().await?;
+            ensure!(answer.status() == 200, "the timeline answered {}", answer.status());
+            answer.bytes().await?;
+            timeline.push(from.elapsed());
+        }
+        all.extend_from_slice(&timeline);
+        let times = (quantile(&mut timeline, 0.99), quantile(&mut timeline, 0.5));
+        groups.push((times.0, times.1, "timeline".to_owned()));
         let what = format!("list of 100 among {media}, p99");
         let p99 = ms(quantile(&mut all, 0.99));
         say(&what, &format!("{p99:.1} ms"), Some((&format!("< {budget_ms} ms"), p99 < budget_ms)));

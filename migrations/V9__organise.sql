@@ -171,3 +171,84 @@ CREATE TABLE bulk_runs (
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX bulk_runs_age ON bulk_runs (created_at);
+
+-- What a picture shows, as 64 bits of which similar ones have nearly all in common; NULL for what has no structure, is no
+-- picture, or has not been looked at.
+ALTER TABLE versions ADD COLUMN perceptual_hash INTEGER;
+-- whether it has been looked at
+ALTER TABLE versions ADD COLUMN hashed INTEGER NOT NULL DEFAULT 0 CHECK (hashed IN (0, 1));
+CREATE INDEX versions_unhashed ON versions (created_at) WHERE hashed = 0 AND width IS NOT NULL;
+
+-- The hashes of current versions, each cut into four bands of 16 bits. What differs in 6 bits or fewer differs in one bit
+-- or none in at least one band, so that 4 * 17 look-ups find all of it.
+CREATE TABLE picture_bands (
+    band INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    media_seq INTEGER NOT NULL REFERENCES media (seq) ON DELETE CASCADE,
+    hash INTEGER NOT NULL,
+    PRIMARY KEY (band, value, media_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX picture_bands_media ON picture_bands (media_seq);
+
+-- Media that have to be compared with the others.
+CREATE TABLE alike_waiting (
+    media_seq INTEGER PRIMARY KEY REFERENCES media (seq) ON DELETE CASCADE
+) STRICT;
+INSERT INTO alike_waiting (media_seq)
+    SELECT m.seq FROM media m JOIN versions v ON v.id = m.version_id WHERE v.sha256 IN
+        (SELECT w.sha256 FROM versions w JOIN media n ON n.version_id = w.id GROUP BY w.sha256 HAVING count(*) > 1);
+
+-- Two media that show the same.
+CREATE TABLE alike (
+    -- the older one
+    one_seq INTEGER NOT NULL REFERENCES media (seq) ON DELETE CASCADE,
+    other_seq INTEGER NOT NULL REFERENCES media (seq) ON DELETE CASCADE,
+    -- bits in which their hashes differ
+    distance INTEGER NOT NULL,
+    -- whether they are the same bytes
+    exact INTEGER NOT NULL CHECK (exact IN (0, 1)),
+    -- whether somebody said that both are wanted
+    dismissed INTEGER NOT NULL DEFAULT 0 CHECK (dismissed IN (0, 1)),
+    PRIMARY KEY (one_seq, other_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alike_other ON alike (other_seq, one_seq);
+
+-- What may come into a bucket, how much, and how long it stays; NULL for no limit.
+ALTER TABLE buckets ADD COLUMN expire_days INTEGER CHECK (expire_days > 0);
+-- media types, or `image/*`, separated by spaces; empty for all
+ALTER TABLE buckets ADD COLUMN allowed_types TEXT NOT NULL DEFAULT '';
+ALTER TABLE buckets ADD COLUMN max_upload_bytes INTEGER CHECK (max_upload_bytes > 0);
+-- compared with size_bytes
+ALTER TABLE buckets ADD COLUMN quota_bytes INTEGER CHECK (quota_bytes >= 0);
+-- versions that a media keeps, the current one included
+ALTER TABLE buckets ADD COLUMN keep_versions INTEGER CHECK (keep_versions > 0);
+
+-- Who brought the current version; NULL for the appliance itself and for whoever works on the machine.
+ALTER TABLE media ADD COLUMN added_by BLOB REFERENCES users (id);
+UPDATE media SET added_by = (SELECT created_by FROM versions WHERE versions.id = media.version_id);
+
+-- What each person has brought and what is not in the trash, and how much it may be. The table of users belongs to
+-- another room, which knows nothing of bytes.
+CREATE TABLE user_storage (
+    user_id BLOB NOT NULL PRIMARY KEY REFERENCES users (id),
+    size_bytes INTEGER NOT NULL DEFAULT 0,
+    -- NULL for no limit
+    quota_bytes INTEGER CHECK (quota_bytes >= 0)
+) STRICT, WITHOUT ROWID;
+INSERT INTO user_storage (user_id, size_bytes)
+    SELECT added_by, sum(size_bytes) FROM media WHERE trashed_at IS NULL AND added_by IS NOT NULL GROUP BY added_by;
+
+CREATE TRIGGER media_storage_added AFTER INSERT ON media WHEN new.added_by IS NOT NULL AND new.trashed_at IS NULL BEGIN
+    INSERT INTO user_storage (user_id, size_bytes) VALUES (new.added_by, new.size_bytes)
+        ON CONFLICT DO UPDATE SET size_bytes = size_bytes + excluded.size_bytes;
+END;
+CREATE TRIGGER media_storage_removed AFTER DELETE ON media WHEN old.added_by IS NOT NULL AND old.trashed_at IS NULL BEGIN
+    UPDATE user_storage SET size_bytes = size_bytes - old.size_bytes WHERE user_id = old.added_by;
+END;
+CREATE TRIGGER media_storage_changed AFTER UPDATE OF trashed_at, size_bytes, added_by ON media BEGIN
+    UPDATE user_storage SET size_bytes = size_bytes - old.size_bytes
+        WHERE old.trashed_at IS NULL AND user_id = old.added_by;
+    INSERT INTO user_storage (user_id, size_bytes)
+        SELECT new.added_by, new.size_bytes WHERE new.trashed_at IS NULL AND new.added_by IS NOT NULL
+        ON CONFLICT DO UPDATE SET size_bytes = size_bytes + excluded.size_bytes;
+END;

@@ -139,6 +139,8 @@ pub fn runner(app: &App) -> Runner<App> {
         .register::<library::Bulk>()
         .register::<uploads::TakeWatched>()
         .every(HOUR, library::Sweep {})
+        .every(HOUR, library::Expire {})
+        .every(HOUR / 6, library::FindAlike {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, uploads::Tidy {})
         .every(HOUR, admin::Prune {})

@@ -26,6 +26,14 @@ pub fn count(conn: &Connection) -> db::Result<u64> {
     store::count_users(conn)
 }
 
+/// Whether there is such a user, disabled or not.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn exists(conn: &Connection, id: UserId) -> db::Result<bool> {
+    Ok(store::find_user(conn, id)?.is_some())
+}
+
 /// The user with this email, however it is spelled.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
+use super::limits::LimitChange;
 use super::model::{Bucket, Folder, Slug, Visibility};
 use super::{Error, Result, names, store};
 use crate::app::App;
@@ -31,6 +32,9 @@ pub struct BucketChange {
     pub visibility: Option<Visibility>,
     /// Whether pictures that leave by a public or signed address may say where they were taken, from now on.
     pub keep_location: Option<bool>,
+    /// What it lets in and keeps from now on.
+    #[serde(flatten)]
+    pub limits: LimitChange,
 }
 
 /// Makes a bucket.
@@ -95,10 +99,10 @@ pub async fn list_buckets(app: &App, after: Option<String>, rows: usize) -> Resu
     app.db.read(move |conn| Ok(store::buckets::list(conn, after.as_deref(), rows)?)).await
 }
 
-/// Changes a bucket's name or visibility.
+/// Changes a bucket's name, visibility or limits.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::BadBucketName`], [`Error::Db`].
+/// [`Error::NoSuchBucket`], [`Error::BadBucketName`], [`Error::BadLimit`], [`Error::BadMediaType`], [`Error::Db`].
 pub async fn change_bucket(app: &App, actor: &Actor, slug: &Slug, change: BucketChange) -> Result<Bucket> {
     let (actor, slug) = (actor.clone(), slug.clone());
     let name = change.name.as_deref().map(bucket_name).transpose()?;
@@ -109,13 +113,19 @@ pub async fn change_bucket(app: &App, actor: &Actor, slug: &Slug, change: Bucket
             let visibility = change.visibility.unwrap_or(bucket.visibility);
             let keep_location = change.keep_location.unwrap_or(bucket.keep_location);
             store::buckets::update(tx, bucket.seq, name, visibility, keep_location)?;
-            let details = serde_json::json!({
+            let limits = bucket.limits.clone().changed(change.limits)?;
+            let mut details = serde_json::json!({
                 "from": {
                     "name": bucket.name, "visibility": bucket.visibility, "keep_location": bucket.keep_location,
                 },
                 "visibility": visibility,
                 "keep_location": keep_location,
             });
+            if limits != bucket.limits {
+                store::limits::set(tx, bucket.seq, &limits)?;
+                details["from"]["limits"] = serde_json::json!(bucket.limits);
+                details["limits"] = serde_json::json!(limits);
+            }
             audit::record(tx, &actor, "bucket.change", Target::new("bucket", &slug).named(name), &details)?;
             get_in(tx, &slug)
         })

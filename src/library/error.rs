@@ -1,5 +1,6 @@
 //! What can go wrong in the library, in cases that a caller can act on.
 
+use super::limits::QuotaOf;
 use crate::imaging::BadTransform;
 use crate::{db, keys, storage};
 
@@ -104,6 +105,41 @@ pub enum Error {
         /// The limit.
         most: usize,
     },
+    /// More than a quota allows.
+    #[error("this is more than {of} may store: the limit is {quota_bytes} bytes")]
+    QuotaExceeded {
+        /// Whose quota it is.
+        of: QuotaOf,
+        /// How much it is.
+        quota_bytes: u64,
+    },
+    /// A media type that the bucket does not let in.
+    #[error("this bucket takes {allowed} only, and this is {content_type}")]
+    TypeNotAllowed {
+        /// What it is.
+        content_type: String,
+        /// What may come in.
+        allowed: String,
+    },
+    /// A limit that makes no sense.
+    #[error("this may be {min} to {max}, or nothing for no limit")]
+    BadLimit {
+        /// Which one.
+        field: &'static str,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// What is no media type, or one too many.
+    #[error("“{text}” is no media type such as image/png or image/*, or there are more than a hundred")]
+    BadMediaType {
+        /// What was typed.
+        text: String,
+    },
+    /// There is no such user.
+    #[error("there is no such user")]
+    NoSuchUser,
     /// What lies in the trash can't be changed.
     #[error("this lies in the trash: take it back first")]
     InTrash,

@@ -8,13 +8,14 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio_util::io::ReaderStream;
 
 use super::jobs::{Describe, WarmUp};
-use super::model::{Media, OnConflict, Slug};
+use super::limits::{self, Allowance};
+use super::model::{Bucket, Media, OnConflict, Seq, Slug, VersionId};
 use super::store::{NewVersion, Place};
 use super::{Error, Result, What, buckets, emit, free_place, get_as_in, get_in, names, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
-use crate::db::Tx;
+use crate::db::{self, Tx};
 use crate::imaging::{self, Format};
 use crate::jobs;
 use crate::storage::{self, BlobId, Kept, Received, Staging};
@@ -94,8 +95,8 @@ pub async fn add(
     to: Destination,
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Media> {
-    let to = admit(app, to, None).await?;
-    let arrived = receive(app, &to.name, body).await?;
+    let (to, allowance) = admit(app, actor, to, None).await?;
+    let arrived = receive_allowed(app, &allowance, &to.name, body).await?;
     place(app, actor, to, arrived).await
 }
 
@@ -109,15 +110,15 @@ pub async fn add_file(app: &App, actor: &Actor, to: Destination, file: &Path, sh
     let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
     let metadata = opened.metadata().await.map_err(unreadable)?;
     let modified_at = Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000);
-    let to = admit(app, to, (!share).then_some(metadata.len())).await?;
-    fits(app, metadata.len())?;
+    let (to, allowance) = admit(app, actor, to, (!share).then_some(metadata.len())).await?;
+    allowance.check_size(metadata.len())?;
     let shared = if share { app.storage.share(file).await? } else { None };
     let arrived = match shared {
         Some(received) => keep(received, &to.name).await?,
         None => {
             let body =
                 ReaderStream::with_capacity(opened, FILE_PIECE_BYTES).map(|piece| piece.map_err(unreadable));
-            receive(app, &to.name, body).await?
+            receive_allowed(app, &allowance, &to.name, body).await?
         }
     };
     place(app, actor, to, arrived.modified_at(Some(modified_at))).await
@@ -138,30 +139,25 @@ async fn place(app: &App, actor: &Actor, to: Destination, arrived: Arrived) -> R
     Ok(media)
 }
 
-/// Says beforehand, as far as that can be known, whether a file may come in, and returns where it goes with the names in
-/// the form in which they are stored. `size_bytes` is its length, if somebody has said so.
+/// Says beforehand, as far as that can be known, whether a file may come in. Returns where it goes, with the names in the
+/// form in which they are stored, and what may come. `size_bytes` is its length, if somebody has said so.
 ///
 /// # Errors
 /// [`Error::BadName`], [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::NameTaken`] where a taken name is refused,
-/// [`Error::Storage`] with `TooLarge` or `Full`, [`Error::Db`].
-pub async fn admit(app: &App, to: Destination, size_bytes: Option<u64>) -> Result<Destination> {
-    let name = names::file_name(&to.name)?;
-    let folder = names::folder(&to.folder)?;
-    let key = names::key(&folder, &name)?;
+/// [`Error::QuotaExceeded`], [`Error::Storage`] with `TooLarge` or `Full`, [`Error::Db`].
+pub async fn admit(
+    app: &App,
+    actor: &Actor,
+    to: Destination,
+    size_bytes: Option<u64>,
+) -> Result<(Destination, Allowance)> {
+    let to = Destination { name: names::file_name(&to.name)?, folder: names::folder(&to.folder)?, ..to };
+    let allowance = limits::allowance(app, actor, &to).await?;
     if let Some(size_bytes) = size_bytes {
-        fits(app, size_bytes)?;
+        allowance.check_size(size_bytes)?;
         app.storage.ensure_room(size_bytes)?;
     }
-    let to = Destination { name, folder, ..to };
-    app.db
-        .read(move |conn| {
-            let bucket = buckets::get_or_first_in(conn, to.bucket.as_ref())?;
-            if to.on_conflict == OnConflict::Refuse && store::is_taken(conn, bucket.seq, &key)? {
-                return Err(Error::NameTaken { name: to.name });
-            }
-            Ok(to)
-        })
-        .await
+    Ok((to, allowance))
 }
 
 /// Says whether so many bytes are within the limit for one file.
@@ -187,6 +183,36 @@ pub async fn receive(
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Arrived> {
     receive_within(app, app.config.limits.max_upload_bytes, name, body).await
+}
+
+/// Does the same within what may still come to a place, which is told as soon as it is known: of a length with the bytes
+/// that are too many, of a media type with the first ones.
+///
+/// # Errors
+/// As [`receive`], and [`Error::QuotaExceeded`], [`Error::TypeNotAllowed`].
+pub async fn receive_allowed(
+    app: &App,
+    allowance: &Allowance,
+    name: &str,
+    body: impl Stream<Item = Result<Bytes>> + Send,
+) -> Result<Arrived> {
+    let mut head = Vec::new();
+    let mut is_known = !allowance.is_choosy();
+    let looked_at = body.map(|chunk| {
+        let chunk = chunk?;
+        if !is_known {
+            head.extend_from_slice(&chunk[..chunk.len().min(imaging::SNIFF_BYTES - head.len())]);
+            if head.len() == imaging::SNIFF_BYTES {
+                is_known = true;
+                allowance.check_type(imaging::sniff(&head, name))?;
+            }
+        }
+        Ok(chunk)
+    });
+    let received = receive_within(app, allowance.max_bytes(), name, looked_at).await;
+    let arrived = received.map_err(|error| allowance.explain(error))?;
+    allowance.check_type(&arrived.facts.content_type)?;
+    Ok(arrived)
 }
 
 async fn receive_within(
@@ -236,16 +262,19 @@ pub async fn receive_bytes(app: &App, name: &str, bytes: Bytes) -> Result<Arrive
 /// Gives stored bytes a place in the library, in a transaction.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::BadName`], [`Error::NameTaken`], [`Error::Db`].
+/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::BadName`], [`Error::NameTaken`], [`Error::TypeNotAllowed`],
+/// [`Error::QuotaExceeded`], [`Error::Storage`] with `TooLarge`, [`Error::Db`].
 pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -> Result<Media> {
     let name = names::file_name(&to.name)?;
     let folder = names::folder(&to.folder)?;
     let key = names::key(&folder, &name)?;
     let bucket = buckets::get_or_first_in(tx, to.bucket.as_ref())?;
     let version = arrived.version(actor);
+    limits::check_in(&bucket, &version.content_type, version.size_bytes)?;
     store::blobs::pardon(tx, &arrived.kept)?;
     store::buckets::ensure_folder(tx, bucket.seq, &folder)?;
     let existing = store::find_media_by_key(tx, bucket.seq, &key)?;
+    let before = existing.as_ref().map_or(0, |media| media.size_bytes);
     let (id, action, what) = match existing {
         None => {
             let place = Place { key: &key, folder: &folder, name: &name };
@@ -262,10 +291,14 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
                 return Ok(media);
             }
             store::add_version(tx, media.seq, &version)?;
+            drop_old_versions(tx, &bucket, media.seq)?;
             (media.id, "media.replace", What::Updated)
         }
         Some(_) => return Err(Error::NameTaken { name }),
     };
+    if version.size_bytes > before || what == What::Created {
+        limits::check_quotas_in(tx, bucket.seq, actor.user_id())?;
+    }
     let media = get_in(tx, id)?;
     describe(tx, &media)?;
     let details = serde_json::json!({ "bucket": media.bucket, "size_bytes": media.size_bytes });
@@ -276,17 +309,31 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
 
 /// Takes over the place-holder that the same bytes have already, or has one made, and after it what the grid shows.
 pub(super) fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
+    store::duplicates::wait_if_shared(tx, media.seq)?;
     if media.width.is_none() {
         return Ok(());
     }
-    if let Some(thumbhash) = store::known_thumbhash(tx, media.sha256)? {
-        store::set_thumbhash(tx, media.version_id, &thumbhash)?;
+    if let Some(looked) = store::duplicates::known(tx, media.sha256)? {
+        store::duplicates::set_looked(tx, media.version_id, &looked)?;
         return Ok(());
     }
-    let options =
-        jobs::Options { unique_key: Some(media.version_id.to_string()), ..jobs::Options::default() };
-    jobs::enqueue(tx, &Describe { version: media.version_id }, options)?;
+    describe_again(tx, media.version_id)?;
     Ok(WarmUp::enqueue(tx, media.sha256)?)
+}
+
+/// Has a version looked at.
+pub(super) fn describe_again(tx: &Tx<'_>, version: VersionId) -> db::Result<()> {
+    let options = jobs::Options { unique_key: Some(version.to_string()), ..jobs::Options::default() };
+    jobs::enqueue(tx, &Describe { version }, options).map(drop)
+}
+
+/// Removes the versions of a media that are more than its bucket keeps.
+pub(super) fn drop_old_versions(tx: &Tx<'_>, bucket: &Bucket, media: Seq) -> Result<()> {
+    let Some(keep) = bucket.limits.keep_versions else { return Ok(()) };
+    for blob in store::limits::drop_old_versions(tx, media, keep)? {
+        store::blobs::condemn_if_unused(tx, blob)?;
+    }
+    Ok(())
 }
 
 impl Arrived {

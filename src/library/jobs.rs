@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::Recipe;
-use super::model::VersionId;
+use super::model::{Looked, VersionId};
 use super::organise::purge_in;
 use super::{Error, What, emit, store};
 use crate::app::App;
@@ -39,7 +39,7 @@ pub fn clean_up(app: &App) -> Result<u64, storage::Error> {
     app.storage.clean_incoming(app.clock.now())
 }
 
-/// Computes the place-holder of a picture.
+/// Looks at a picture: computes its place-holder, and the hash by which pictures that are alike are found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Describe {
     /// The version whose bytes are looked at.
@@ -50,20 +50,26 @@ impl Job for Describe {
     const KIND: &'static str = "library.describe";
     const MAX_ATTEMPTS: u32 = 3;
     type Context = App;
-    type Output = Option<Vec<u8>>;
+    type Output = Looked;
 
-    async fn run(&self, app: &App, _: &Running) -> Result<Option<Vec<u8>>, Failure> {
+    async fn run(&self, app: &App, _: &Running) -> Result<Looked, Failure> {
         let version = self.version;
         let blob =
             app.db.read(move |conn| store::version_blob(conn, version)).await.map_err(Failure::retry)?;
-        let Some(blob) = blob else { return Ok(None) };
+        let Some(blob) = blob else { return Ok(Looked::default()) };
         let app = app.clone();
-        tokio::task::spawn_blocking(move || thumbhash(&app, blob)).await.map_err(Failure::retry)?
+        tokio::task::spawn_blocking(move || look(&app, blob)).await.map_err(Failure::retry)?
     }
 
-    fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Option<Vec<u8>>>) -> db::Result<()> {
-        let Ending::Succeeded(Some(thumbhash)) = ending else { return Ok(()) };
-        let Some(media) = store::set_thumbhash(tx, self.version, &thumbhash)? else { return Ok(()) };
+    fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Looked>) -> db::Result<()> {
+        let looked = match ending {
+            Ending::Succeeded(looked) => looked,
+            // It will not be tried again.
+            Ending::Failed(_) => Looked::default(),
+            _ => return Ok(()),
+        };
+        let media = store::duplicates::set_looked(tx, self.version, &looked)?;
+        let Some(media) = media.filter(|_| looked.thumbhash.is_some()) else { return Ok(()) };
         match store::find_media(tx, None, media)? {
             Some(media) => emit(tx, &media, What::Updated),
             None => Ok(()),
@@ -71,20 +77,23 @@ impl Job for Describe {
     }
 }
 
-/// None for a picture that can't be decoded: trying again would not help, and nothing is wrong with us.
-fn thumbhash(app: &App, blob: BlobId) -> Result<Option<Vec<u8>>, Failure> {
+/// Nothing for a picture that can't be decoded: trying again would not help, and nothing is wrong with us.
+fn look(app: &App, blob: BlobId) -> Result<Looked, Failure> {
     let mut reader = match app.storage.reader(blob) {
-        Err(storage::Error::NotFound(_)) => return Ok(None),
+        Err(storage::Error::NotFound(_)) => return Ok(Looked::default()),
         reader => reader.map_err(Failure::retry)?,
     };
     let limits = Limits { max_pixels: app.config.limits.max_pixels };
     let small = imaging::thumbnail(&mut reader, THUMBHASH_SIDE, &limits, &app.budget);
-    match small.and_then(|small| imaging::thumbhash(&small)) {
-        Ok(hash) => Ok(Some(hash)),
+    let looked = small.and_then(|small| {
+        Ok(Looked { thumbhash: Some(imaging::thumbhash(&small)?), hash: imaging::perceptual_hash(&small)? })
+    });
+    match looked {
+        Ok(looked) => Ok(looked),
         Err(e @ imaging::Error::Read(_)) => Err(Failure::retry(e)),
         Err(e) => {
             tracing::debug!(error = %e, "a picture has no place-holder");
-            Ok(None)
+            Ok(Looked::default())
         }
     }
 }

@@ -8,9 +8,11 @@ mod address;
 mod buckets;
 mod bulk;
 mod delivery;
+mod duplicates;
 mod error;
 mod intake;
 mod jobs;
+mod limits;
 mod model;
 mod names;
 mod organise;
@@ -50,13 +52,19 @@ pub use bulk::{
     move_folder, remove_folder, rename_tag,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
+pub use duplicates::{DISTANCE_MAX, FindAlike, Group, Likeness, dismiss_duplicates, list_duplicates};
 pub use error::Error;
 pub use intake::{
-    Arrived, Destination, add, add_file, add_in, admit, fits, receive, receive_bytes, receive_staged,
+    Arrived, Destination, add, add_file, add_in, admit, fits, receive, receive_allowed, receive_bytes,
+    receive_staged,
 };
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};
+pub use limits::{
+    Allowance, BucketLimits, Expire, LimitChange, QuotaOf, UserStorage, allowance, set_user_quota,
+    user_storage,
+};
 pub use model::{
-    Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, Month, OnConflict, Position, Rendition,
+    Bucket, BucketId, Filter, Folder, Kind, Looked, Media, MediaId, Month, OnConflict, Position, Rendition,
     RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Error;
+use super::limits::BucketLimits;
 use super::query::Query;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
@@ -135,6 +136,9 @@ pub struct Bucket {
     pub media_count: u64,
     /// Bytes of their current versions.
     pub size_bytes: u64,
+    /// What it lets in and keeps.
+    #[serde(flatten)]
+    pub limits: BucketLimits,
     #[serde(skip)]
     pub(super) seq: Seq,
 }
@@ -275,6 +279,15 @@ pub struct Version {
     pub created_at: Timestamp,
     /// Who brought it.
     pub created_by: Option<UserId>,
+}
+
+/// What a look at a picture has found.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// The place-holder; none for what can't be shown.
+    pub thumbhash: Option<Vec<u8>>,
+    /// The hash of what it shows; none for what has no structure.
+    pub hash: Option<u64>,
 }
 
 /// A picture that was made from a version.

@@ -6,7 +6,8 @@
 use rusqlite::Connection;
 use unicode_normalization::UnicodeNormalization;
 
-use super::intake::describe;
+use super::intake::{describe, drop_old_versions};
+use super::limits;
 use super::model::{Bucket, Media, MediaId, OnConflict, Slug, State};
 use super::store::Place;
 use super::tags::TagName;
@@ -138,6 +139,10 @@ pub(super) fn move_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) ->
     };
     store::buckets::ensure_folder(tx, bucket.seq, folder)?;
     store::move_media(tx, media.seq, bucket.seq, place)?;
+    if bucket.seq != media.bucket_seq {
+        limits::check_in(&bucket, &media.content_type, media.size_bytes)?;
+        limits::check_quotas_in(tx, bucket.seq, None)?;
+    }
     Ok(true)
 }
 
@@ -180,6 +185,7 @@ pub(super) fn copy_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) ->
     let key = names::key(folder, name)?;
     let mut version = store::current_version(tx, media.seq)?;
     version.created_by = actor.user_id();
+    limits::check_in(&bucket, &media.content_type, media.size_bytes)?;
     store::buckets::ensure_folder(tx, bucket.seq, folder)?;
     let id = match store::find_media_by_key(tx, bucket.seq, &key)? {
         None => store::insert_media(tx, bucket.seq, Place { key: &key, folder, name }, &version)?,
@@ -191,12 +197,15 @@ pub(super) fn copy_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) ->
             // A repeated request has no second effect.
             if other.sha256 != media.sha256 {
                 store::add_version(tx, other.seq, &version)?;
+                drop_old_versions(tx, &bucket, other.seq)?;
+                limits::check_quotas_in(tx, bucket.seq, actor.user_id())?;
                 describe(tx, &get_in(tx, other.id)?)?;
             }
             return Ok(other.id);
         }
         Some(_) => return Err(Error::NameTaken { name: name.clone() }),
     };
+    limits::check_quotas_in(tx, bucket.seq, actor.user_id())?;
     let copy = get_in(tx, id)?;
     if !media.description.is_empty() {
         store::set_description(tx, copy.seq, &media.description)?;
@@ -273,6 +282,7 @@ pub(super) fn take_back_in(tx: &Tx<'_>, media: &Media) -> Result<bool> {
     };
     store::buckets::ensure_folder(tx, media.bucket_seq, &media.folder)?;
     store::untrash_media(tx, media.seq, place)?;
+    limits::check_quotas_in(tx, media.bucket_seq, None)?;
     Ok(true)
 }
 

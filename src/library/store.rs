@@ -3,6 +3,8 @@
 pub(super) mod blobs;
 pub(super) mod buckets;
 pub(super) mod bulk;
+pub(super) mod duplicates;
+pub(super) mod limits;
 pub(super) mod list;
 pub(super) mod presets;
 pub(super) mod tags;
@@ -143,9 +145,9 @@ pub(super) fn insert_media(
     let (id, version_id) = (MediaId::new(), VersionId::new());
     tx.prepare_cached(
         "INSERT INTO media (id, bucket_seq, key, folder, name, name_folded, version_id, content_type, size_bytes,
-                            taken_or_created_at, camera, created_at, updated_at)
+                            taken_or_created_at, camera, added_by, created_at, updated_at)
          VALUES (:id, :bucket_seq, :key, :folder, :name, :name_folded, :version_id, :content_type, :size_bytes,
-                 coalesce(:taken_at, :modified_at, :now), :camera, :now, :now)",
+                 coalesce(:taken_at, :modified_at, :now), :camera, :added_by, :now, :now)",
     )?
     .execute(named_params! {
         ":id": id,
@@ -160,6 +162,7 @@ pub(super) fn insert_media(
         ":taken_at": version.taken_at,
         ":camera": version.camera,
         ":modified_at": version.modified_at,
+        ":added_by": version.created_by,
         ":now": tx.now(),
     })?;
     insert_version(tx, version_id, tx.last_insert_rowid(), version)?;
@@ -173,7 +176,7 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
     tx.prepare_cached(
         "UPDATE media SET version_id = :version_id, content_type = :content_type, size_bytes = :size_bytes,
                 taken_or_created_at = coalesce(:taken_at, :modified_at, created_at), camera = :camera,
-                updated_at = :now
+                added_by = :added_by, updated_at = :now
          WHERE seq = :seq",
     )?
     .execute(named_params! {
@@ -184,6 +187,7 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
         ":taken_at": version.taken_at,
         ":camera": version.camera,
         ":modified_at": version.modified_at,
+        ":added_by": version.created_by,
         ":now": tx.now(),
     })?;
     Ok(())
@@ -417,23 +421,6 @@ pub(super) fn is_current_content(conn: &Connection, blob: BlobId, size_bytes: u6
                         WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL)",
     )?;
     Ok(statement.query_row(params![blob, signed(size_bytes)], |row| row.get(0))?)
-}
-
-/// A place-holder that the same bytes were given before.
-pub(super) fn known_thumbhash(conn: &Connection, blob: BlobId) -> Result<Option<Vec<u8>>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT thumbhash FROM versions WHERE sha256 = ?1 AND thumbhash IS NOT NULL LIMIT 1",
-    )?;
-    Ok(statement.query_row([blob], |row| row.get(0)).optional()?)
-}
-
-/// Gives a version its place-holder; returns the media if it is the current version of one.
-pub(super) fn set_thumbhash(tx: &Tx<'_>, id: VersionId, thumbhash: &[u8]) -> Result<Option<MediaId>> {
-    tx.prepare_cached("UPDATE versions SET thumbhash = ?2 WHERE id = ?1")?.execute(params![id, thumbhash])?;
-    let mut statement = tx.prepare_cached(
-        "SELECT m.id FROM versions v JOIN media m ON m.seq = v.media_seq WHERE v.id = ?1 AND m.version_id = v.id",
-    )?;
-    Ok(statement.query_row([id], |row| row.get(0)).optional()?)
 }
 
 /// A rendition before it has a row.

@@ -75,7 +75,7 @@ pub async fn begin(
     if let Kind::Final(parts) = &new.kind {
         new.length_bytes = Some(length_of(app, user, parts.clone()).await?);
     }
-    new.to = library::admit(app, new.to, new.length_bytes).await?;
+    (new.to, _) = library::admit(app, actor, new.to, new.length_bytes).await?;
     let (actor, most, expires_at) = (actor.clone(), app.config.uploads.max_unfinished, expiry(app));
     let upload = app
         .db

@@ -104,7 +104,20 @@ async fn the_slowest_lists_of_a_million() {
     let started = Instant::now();
     fill(&server.app.db, count).await.unwrap();
     eprintln!("filled {count} in {:?}", started.elapsed());
-    for (worst, what) in slowest(&server, 3).await.into_iter().take(25) {
+    for q in ["", "garden", "tag:family", "tag:rare", "taken:2021", "img"] {
+        let mut best = Duration::MAX;
+        for _ in 0..3 {
+            let filter = Filter { query: Query::parse(q), ..Filter::default() };
+            let started = Instant::now();
+            library::timeline(&server.app, filter).await.unwrap();
+            best = best.min(started.elapsed());
+        }
+        eprintln!("{best:>12.1?}  timeline of {q:?}");
+    }
+    let started = Instant::now();
+    library::list_tags(&server.app, None, "", None, 100).await.unwrap();
+    eprintln!("{:>12.1?}  tags", started.elapsed());
+    for (worst, what) in slowest(&server, 3).await.into_iter().take(40) {
         eprintln!("{worst:>12.1?}  {what}");
     }
 }

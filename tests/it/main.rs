@@ -10,12 +10,14 @@ mod cli_restore;
 mod crash;
 mod database;
 mod delivery;
+mod duplicates;
 #[path = "../../benches/fill.rs"]
 mod fill;
 mod hostile;
 mod import;
 mod jobs;
 mod library;
+mod limits;
 mod listing;
 mod load;
 mod mounts;

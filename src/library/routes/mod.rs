@@ -2,6 +2,8 @@
 
 mod byteranges;
 mod content;
+mod duplicates;
+mod limits;
 mod organise;
 mod presets;
 mod signed;
@@ -49,6 +51,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(presets::list))
         .routes(routes!(presets::put, presets::remove))
         .merge(organise::router())
+        .merge(duplicates::router())
+        .merge(limits::router())
 }
 
 /// Lists the buckets.
@@ -83,7 +87,7 @@ async fn get_bucket(
     Ok(Json(super::get_bucket(&app, &existing(&slug)?).await?))
 }
 
-/// Changes a bucket's name or visibility.
+/// Changes a bucket's name, visibility or limits.
 #[utoipa::path(patch, path = "/buckets/{slug}", tag = "library", params(("slug" = Slug, Path)),
     responses((status = 200, body = Bucket)))]
 async fn change_bucket(
@@ -420,6 +424,17 @@ impl From<Error> for Problem {
             }
             Error::TooLong { field, .. } => {
                 Self::validation(sentence(&error)).field(*field, sentence(&error))
+            }
+            Error::NoSuchUser => Self::not_found("user"),
+            Error::QuotaExceeded { .. } => refuse(StatusCode::INSUFFICIENT_STORAGE, "quota-exceeded", &error),
+            Error::TypeNotAllowed { .. } => {
+                refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type-not-allowed", &error)
+            }
+            Error::BadLimit { field, .. } => {
+                Self::validation(sentence(&error)).field(*field, sentence(&error))
+            }
+            Error::BadMediaType { .. } => {
+                Self::validation(sentence(&error)).field("allowed_types", sentence(&error))
             }
             Error::NoGoal => Self::validation(sentence(&error)).field("folder", sentence(&error)),
             Error::TooManyIds { .. } => Self::validation(sentence(&error)).field("ids", sentence(&error)),

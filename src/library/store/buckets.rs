@@ -4,10 +4,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{limit, unsigned};
 use crate::db::{Result, Tx};
+use crate::library::limits::BucketLimits;
 use crate::library::model::{Bucket, BucketId, Folder, Seq, Slug, Visibility};
 use crate::library::names;
 
-const COLUMNS: &str = "seq, id, slug, name, visibility, created_at, media_count, size_bytes, keep_location";
+const COLUMNS: &str = "seq, id, slug, name, visibility, created_at, media_count, size_bytes, expire_days, \
+                       allowed_types, max_upload_bytes, quota_bytes, keep_versions, keep_location";
 
 fn bucket_from_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
     Ok(Bucket {
@@ -19,7 +21,14 @@ fn bucket_from_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
         created_at: row.get(5)?,
         media_count: unsigned(row, 6)?,
         size_bytes: unsigned(row, 7)?,
-        keep_location: row.get(8)?,
+        limits: BucketLimits {
+            expire_days: row.get(8)?,
+            allowed_types: row.get_ref(9)?.as_str()?.split_whitespace().map(str::to_owned).collect(),
+            max_upload_bytes: row.get::<_, Option<i64>>(10)?.map(i64::unsigned_abs),
+            quota_bytes: row.get::<_, Option<i64>>(11)?.map(i64::unsigned_abs),
+            keep_versions: row.get(12)?,
+        },
+        keep_location: row.get(13)?,
     })
 }
 
