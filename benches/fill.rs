@@ -26,6 +26,10 @@ pub(crate) async fn fill(db: &Db, count: u64) -> db::Result<()> {
                                  ELSE 'x' END,
                              iif(i % 50 = 0, 'txt', 'jpg')) AS name,
                          iif(i % 50 = 0, 'text/plain', 'image/jpeg') AS content_type,
+                         CASE i % 7 WHEN 0 THEN 'Canon EOS 5D' WHEN 1 THEN 'NIKON D90' WHEN 2 THEN 'Fujifilm X100' END AS camera,
+                         -- a word on every tenth, one on a run of 3,000, one on a few
+                         iif(i % 10 = 0, 'family', '') || iif(i / 3000 % 100 = 7, char(10) || 'summer 2003', '')
+                             || iif(i % 25013 = 0, char(10) || 'rare', '') AS tags,
                          i * 104729 % 9000000 AS size_bytes,
                          1600000000000 + i * 61000 AS at
                      FROM n;
@@ -38,13 +42,19 @@ pub(crate) async fn fill(db: &Db, count: u64) -> db::Result<()> {
                  INSERT INTO blobs (sha256, md5, size_bytes, created_at)
                      SELECT CAST(printf('%032d', i) AS BLOB), CAST(printf('%016d', i) AS BLOB), size_bytes, at FROM batch;
                  INSERT INTO media (seq, id, bucket_seq, key, folder, name, name_folded, version_id, content_type, size_bytes,
-                         taken_or_created_at, created_at, updated_at)
+                         taken_or_created_at, created_at, updated_at, camera, tags)
                      SELECT i, CAST(printf('m%015d', i) AS BLOB), bucket, folder || '/' || name, folder, name, lower(name),
-                         CAST(printf('v%015d', i) AS BLOB), content_type, size_bytes, at - i % 1000 * 3600000, at, at
+                         CAST(printf('v%015d', i) AS BLOB), content_type, size_bytes, at - i % 1000 * 3600000, at, at,
+                         camera, trim(tags, char(10))
                      FROM batch;
-                 INSERT INTO versions (id, media_seq, number, sha256, content_type, width, height, thumbhash, created_at)
+                 INSERT INTO tags (name, name_folded)
+                     VALUES ('family', 'family'), ('summer 2003', 'summer 2003'), ('rare', 'rare') ON CONFLICT DO NOTHING;
+                 INSERT INTO media_tags (media_seq, tag_seq)
+                     SELECT i, t.seq FROM batch JOIN tags t ON t.name_folded IN ('family', 'summer 2003', 'rare')
+                         AND instr(char(10) || tags || char(10), char(10) || t.name || char(10));
+                 INSERT INTO versions (id, media_seq, number, sha256, content_type, width, height, camera, thumbhash, created_at)
                      SELECT CAST(printf('v%015d', i) AS BLOB), i, 1, CAST(printf('%032d', i) AS BLOB), content_type,
-                         iif(i % 50 = 0, NULL, 4000), iif(i % 50 = 0, NULL, 3000), NULL, at
+                         iif(i % 50 = 0, NULL, 4000), iif(i % 50 = 0, NULL, 3000), camera, NULL, at
                      FROM batch;
                  DROP TABLE batch;"
             ))?;

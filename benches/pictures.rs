@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use safelight::imaging::{
-    self, Budget, Channels, EncodeOptions, Fit, Format, Image, Limits, Options, Preset, Samples, Subsampling,
-    VariantSpec,
+    self, Budget, Channels, EncodeOptions, Format, Image, Limits, Options, OutputFormat, Preset, Samples,
+    Subsampling, Transform,
 };
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/sample/boathouse-1974.jpg");
@@ -82,12 +82,12 @@ pub(crate) fn serve_thumbnails() -> Result<()> {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let &[path, spec, count] = words.as_slice() else { bail!("PATH SPEC COUNT") };
-        let spec = spec_of(spec)?;
+        let (transform, format) = spec_of(spec)?;
         let before = own_cpu()?;
         let mut size = 0;
         for _ in 0..count.parse::<u32>()? {
             let mut file = std::io::BufReader::new(fs::File::open(path)?);
-            size = imaging::variant(&mut file, &spec, &Limits::default(), &budget)?.bytes.len();
+            size = imaging::render(&mut file, &transform, format, &Limits::default(), &budget)?.bytes.len();
         }
         let took = own_cpu()?.saturating_sub(before);
         let status = fs::read_to_string("/proc/self/status")?;
@@ -99,18 +99,19 @@ pub(crate) fn serve_thumbnails() -> Result<()> {
     Ok(())
 }
 
-fn spec_of(text: &str) -> Result<VariantSpec> {
+fn spec_of(text: &str) -> Result<(Transform, OutputFormat)> {
     if text == "grid" {
-        return Ok(Preset::Grid.spec(Format::Jpeg));
+        return Ok((Preset::Grid.transform(), OutputFormat::Jpeg));
     }
     let (side, format) = text.split_once('.').context("SIDE.FORMAT")?;
     let format = match format {
-        "jpg" => Format::Jpeg,
-        "webp" => Format::Webp,
-        _ => bail!("jpg or webp"),
+        "jpg" => OutputFormat::Jpeg,
+        "webp" => OutputFormat::Webp,
+        "avif" => OutputFormat::Avif,
+        _ => bail!("jpg, webp or avif"),
     };
     let side = side.parse()?;
-    Ok(VariantSpec { width: side, height: side, fit: Fit::Contain, format, quality: 80 })
+    Ok((Transform::inside(side, side), format))
 }
 
 fn own_cpu() -> Result<Duration> {

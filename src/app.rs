@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::DiskCache;
+use crate::cache::{DiskCache, HotFiles};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
 use crate::engine::Engines;
 use crate::imaging::Budget;
+use crate::keys::Keys;
 use crate::storage::Storage;
 
 /// The running appliance as features see it.
@@ -29,6 +30,10 @@ pub struct App {
     pub budget: Budget,
     /// Renderings that can be made again.
     pub cache: DiskCache,
+    /// Small files that are asked for often.
+    pub hot: HotFiles,
+    /// The instance's own secrets.
+    pub keys: Keys,
     /// When this process started.
     pub started_at: Timestamp,
     /// Fires when the process is about to stop: streams end, jobs are handed back.

@@ -4,6 +4,8 @@
 //! first has gone. A failure is told to those who wait and then forgotten. Whatever is lost here is only made again, so
 //! nothing but a half-written file can do harm, and renaming after a sync prevents that. Knows nothing of what it keeps.
 
+mod memory;
+
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fs::{self, File, FileTimes};
@@ -19,6 +21,8 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Timestamp};
+
+pub use memory::{HOT_FILE_BYTES_MAX, HotFiles};
 
 /// Why a maker could not make something; callers look inside with `downcast_ref`.
 pub type Failure = Arc<dyn StdError + Send + Sync>;
@@ -80,7 +84,7 @@ impl DiskCache {
     }
 
     /// Returns the file of that name, or makes it on the blocking pool and keeps it. Names consist of letters, digits,
-    /// `.`, `-` and `_`, begin with a letter or digit, and always stand for the same bytes.
+    /// `.`, `=`, `-` and `_`, begin with a letter or digit, and always stand for the same bytes.
     ///
     /// # Errors
     /// What `make` returns. A disk that can't be read or written is logged and worked around.
@@ -101,6 +105,11 @@ impl DiskCache {
             }
         };
         flight.await
+    }
+
+    /// Whether the file of that name is on disk, as far as this process knows. Blocks.
+    pub fn holds(&self, name: &str) -> bool {
+        self.0.load().is_ok() && lock(&self.0.shelf).files.contains_key(name)
     }
 
     /// Removes the files whose name begins so. Blocks.
@@ -342,7 +351,7 @@ impl Shelf {
 
 fn is_name(name: &str) -> bool {
     name.len() > 2
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'=' | b'-' | b'_'))
         && name.bytes().take(2).all(|b| b.is_ascii_alphanumeric())
 }
 

@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod cache;
 pub mod engine;
 pub mod imaging;
+pub mod keys;
 pub mod storage;
 
 // What every feature stands on.
@@ -26,6 +27,7 @@ pub mod audit;
 pub mod library;
 pub mod notify;
 pub mod restore;
+pub mod uploads;
 
 // Top.
 pub mod cli;

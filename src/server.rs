@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::Problem;
 use crate::app::App;
 use crate::jobs::Runner;
-use crate::{accounts, admin, api, library, notify, restore, web};
+use crate::{accounts, admin, api, library, notify, restore, uploads, web};
 
 pub use listen::{Listening, SHUTDOWN_GRACE, serve};
 
@@ -46,15 +46,18 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 struct Document;
 
 fn api_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi()).nest(
-        "/api/v1",
-        OpenApiRouter::new()
-            .merge(accounts::router())
-            .merge(library::router())
-            .merge(restore::router())
-            .merge(notify::router())
-            .merge(admin::router()),
-    )
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest(
+            "/api/v1",
+            OpenApiRouter::new()
+                .merge(accounts::router())
+                .merge(library::router())
+                .merge(uploads::router())
+                .merge(restore::router())
+                .merge(notify::router())
+                .merge(admin::router()),
+        )
+        .merge(library::storage_router())
 }
 
 /// The OpenAPI document of all routes.
@@ -132,8 +135,11 @@ pub fn runner(app: &App) -> Runner<App> {
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
         .register::<library::Describe>()
+        .register::<library::WarmUp>()
+        .register::<library::Bulk>()
         .every(HOUR, library::Sweep {})
         .every(24 * HOUR, library::FindOrphans {})
+        .every(HOUR, uploads::Tidy {})
         .every(HOUR, admin::Prune {})
         .observe(notify::job_changed)
 }

@@ -21,7 +21,7 @@ export default defineConfig({
           groups: [
             {
               name: 'common',
-              test: /src\/(lib\/(buckets|icons|justify|listing|live|media|selection|thumbhash|theme|toasts|uploads)\b|components\/(Grid|Icon|Menu|Thumb)\.)/,
+              test: /src\/(lib\/(buckets|icons(?!-)|justify|listing|live|media|selection|thumbhash|theme|toasts)\b|components\/(Grid|Icon|Menu|Thumb)\.)/,
             },
           ],
           includeDependenciesRecursively: false,

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use safelight::imaging::{self, Budget, Format, Limits, Options, Preset, Samples};
+use safelight::imaging::{self, Budget, Limits, Options, OutputFormat, Preset, Samples};
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { max_pixels: 1_000_000 };
@@ -18,5 +18,5 @@ fuzz_target!(|bytes: &[u8]| {
         let (image, _) = imaging::to_srgb(decoded.image, decoded.icc.as_deref());
         imaging::orient(image, decoded.orientation);
     }
-    let _ = imaging::variant_bytes(bytes, &Preset::Thumb.spec(Format::Webp), &limits, &budget);
+    let _ = imaging::render_bytes(bytes, &Preset::Thumb.transform(), OutputFormat::Webp, &limits, &budget);
 });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::attempts::Counters;
-use super::model::{CurrentUser, Email, Invalid, Login, Session, SessionId, SignedIn, User, Visitor};
+use super::model::{Access, CurrentUser, Email, Invalid, Login, Session, SessionId, SignedIn, User, Visitor};
 use super::password::{Password, Turn, Verdict};
 use super::secret::Token;
 use super::{Error, Result, store};
@@ -16,8 +16,8 @@ use crate::audit::{self, Actor, Target, UserId};
 use crate::config::Accounts;
 use crate::db::{self, Db, Tx};
 
-/// How often the use of a session is written down.
-const TOUCHED_EVERY: Duration = Duration::from_secs(60);
+/// How often the use of a session or token is written down.
+pub(super) const TOUCHED_EVERY: Duration = Duration::from_secs(60);
 
 /// Logs somebody in: a new session, and the one that the browser had is over.
 ///
@@ -144,24 +144,30 @@ pub async fn find_current(app: &App, token: &Token, address: IpAddr) -> Result<O
             );
         }
     }
-    Ok(Some(CurrentUser { user, session, address }))
+    Ok(Some(CurrentUser { user, access: Access::Session(session), address }))
 }
 
-/// Whether a session has not ended: for a stream that outlives the request by which it came.
+/// Whether the session or token by which somebody came still counts: for a stream that outlives its request.
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn is_session_alive(app: &App, session: SessionId) -> Result<bool> {
+pub async fn is_alive(app: &App, access: &Access) -> Result<bool> {
     let now = app.clock.now();
-    app.db.read(move |conn| Ok(store::is_session_alive(conn, session, now)?)).await
+    let access = access.clone();
+    app.db
+        .read(move |conn| match access {
+            Access::Session(session) => Ok(store::is_session_alive(conn, session, now)?),
+            Access::Token { id, .. } => Ok(store::tokens::is_alive(conn, id, now)?),
+        })
+        .await
 }
 
 /// Ends the session by which the request came.
 ///
 /// # Errors
-/// When the database can't be written.
+/// [`Error::SessionNeeded`] when it came by a token.
 pub async fn logout(db: &Db, current: &CurrentUser) -> Result<()> {
-    let (actor, user, session) = (current.actor(), current.user.clone(), current.session);
+    let (actor, user, session) = (current.actor(), current.user.clone(), current.session()?);
     db.write(move |tx| {
         if store::delete_session(tx, user.id, session)? {
             tell_ended(tx, user.id, session)?;
@@ -176,17 +182,18 @@ pub async fn logout(db: &Db, current: &CurrentUser) -> Result<()> {
 /// The sessions of the current user, the newest login first.
 ///
 /// # Errors
-/// When the database can't be read.
+/// [`Error::SessionNeeded`].
 pub async fn list_sessions(app: &App, current: &CurrentUser) -> Result<Vec<Session>> {
-    let (user, session, now) = (current.user.id, current.session, app.clock.now());
+    let (user, session, now) = (current.user.id, current.session()?, app.clock.now());
     app.db.read(move |conn| Ok(store::list_sessions(conn, user, session, now)?)).await
 }
 
 /// Ends one of the current user's sessions.
 ///
 /// # Errors
-/// [`Error::NoSuchSession`] also for one of somebody else.
+/// [`Error::NoSuchSession`] also for one of somebody else, [`Error::SessionNeeded`].
 pub async fn end_session(db: &Db, current: &CurrentUser, session: SessionId) -> Result<()> {
+    current.session()?;
     let (actor, user) = (current.actor(), current.user.id);
     db.write(move |tx| {
         if !store::delete_session(tx, user, session)? {
@@ -201,11 +208,12 @@ pub async fn end_session(db: &Db, current: &CurrentUser, session: SessionId) -> 
 /// Ends all of the current user's sessions but the one by which the request came.
 ///
 /// # Errors
-/// When the database can't be written.
+/// [`Error::SessionNeeded`].
 pub async fn end_other_sessions(db: &Db, current: &CurrentUser) -> Result<()> {
+    let session = current.session()?;
     let current = current.clone();
     db.write(move |tx| {
-        let ended = end_sessions(tx, current.user.id, Some(current.session))?;
+        let ended = end_sessions(tx, current.user.id, Some(session))?;
         if ended > 0 {
             let target = Target::new("user", current.user.id).named(&current.user.name);
             audit::record(tx, &current.actor(), "auth.sessions_end", target, &json!({ "sessions": ended }))?;
@@ -219,8 +227,10 @@ pub async fn end_other_sessions(db: &Db, current: &CurrentUser) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Invalid`] when the current password is wrong or the new one is weak or the same;
-/// [`Error::TooManyAttempts`] when it was wrong too often: a stolen session must not be a way to guess.
+/// [`Error::TooManyAttempts`] when it was wrong too often: a stolen session must not be a way to guess;
+/// [`Error::SessionNeeded`].
 pub async fn change_password(app: &App, current: &CurrentUser, old: Password, new: Password) -> Result<()> {
+    let session = current.session()?;
     let user = current.user.clone();
     new.check("new", &user.name, &user.email).map_err(|wrong| Error::Invalid(vec![wrong]))?;
     if new.is_same(&old) {
@@ -249,7 +259,7 @@ pub async fn change_password(app: &App, current: &CurrentUser, old: Password, ne
             }
             counters.succeed(tx)?;
             store::set_password_hash(tx, user.id, &hash)?;
-            let ended = end_sessions(tx, user.id, Some(current.session))?;
+            let ended = end_sessions(tx, user.id, Some(session))?;
             let target = Target::new("user", user.id).named(&user.name);
             let details = json!({ "sessions_ended": ended });
             Ok(audit::record(tx, &current.actor(), "auth.password_change", target, &details)?)

@@ -1,4 +1,4 @@
-//! People, their roles, and the browsers by which they are logged in.
+//! People, their roles, and the browsers and tokens by which they come.
 //!
 //! A handler takes [`CurrentUser`] when it needs somebody who is logged in and [`Allowed`] when it needs a permission:
 //! the signature tells who may call. Sessions are rows, looked up by the hash of the token in the cookie at each
@@ -18,6 +18,7 @@ mod secret;
 mod session;
 mod setup;
 mod store;
+mod tokens;
 mod users;
 
 use std::time::Duration;
@@ -26,18 +27,18 @@ pub use crate::audit::UserId;
 use crate::config::LoginLimits;
 use crate::db::{self, Tx};
 pub use login::{
-    change_password, end_other_sessions, end_session, find_current, is_session_alive, list_sessions, login,
-    logout,
+    change_password, end_other_sessions, end_session, find_current, is_alive, list_sessions, login, logout,
 };
 pub use model::{
-    CurrentUser, Editor, Email, Invalid, Login, Needs, NewUser, Permission, Role, Session, SessionId, Setup,
-    SignedIn, User, UserChange, Visitor, may,
+    Access, ApiToken, CurrentUser, Editor, Email, Invalid, Login, Needs, NewToken, NewUser, Permission, Role,
+    Scopes, Session, SessionId, Setup, SignedIn, TokenId, User, UserChange, Visitor, may,
 };
 pub use password::Password;
 pub use routes::{Me, router};
 pub use secret::Token;
 pub use session::{Allowed, SessionCookie, check_origin};
 pub use setup::{needs_setup, setup, setup_token};
+pub use tokens::{add_token, find_by_token, list_tokens, remove_token};
 pub use users::{add, change, count, find_by_email, list, set_password};
 
 /// Why an account could not do, or have done to it, what was asked.
@@ -79,6 +80,15 @@ pub enum Error {
     /// There is no such session of this user.
     #[error("there is no such session")]
     NoSuchSession,
+    /// There is no such token of this user.
+    #[error("there is no such token")]
+    NoSuchToken,
+    /// The token is wrong, over or withdrawn, or its owner is disabled.
+    #[error("the token is wrong, over or withdrawn")]
+    TokenRefused,
+    /// This needs a person at a browser, not a token.
+    #[error("this needs a browser that is logged in")]
+    SessionNeeded,
     /// What was typed is not acceptable.
     #[error("{}", .0.iter().map(|wrong| wrong.detail.as_str()).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<Invalid>),
@@ -93,7 +103,7 @@ pub enum Error {
 /// What accounts functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Removes sessions that have expired and wrong passwords that are forgotten. For the schedule.
+/// Removes sessions and tokens that have expired and wrong passwords that are forgotten. For the schedule.
 ///
 /// # Errors
 /// When the rows can't be removed.
@@ -101,6 +111,7 @@ pub fn prune(tx: &Tx<'_>) -> db::Result<()> {
     for (user, session) in store::delete_expired_sessions(tx)? {
         login::tell_ended(tx, user, session)?;
     }
+    tokens::prune(tx)?;
     store::delete_forgotten_attempts(tx, tx.now() - attempts::FORGOTTEN_AFTER)
 }
 

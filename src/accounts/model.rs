@@ -19,6 +19,10 @@ crate::typed_id!(
     /// Names a browser that is logged in. It is no secret: the token in the cookie is.
     SessionId
 );
+crate::typed_id!(
+    /// Names a token of a program. It is no secret: the token itself is.
+    TokenId
+);
 
 /// Defines the permissions once: the variant, its name on the wire, and the marker type for signatures.
 macro_rules! permissions {
@@ -32,6 +36,11 @@ macro_rules! permissions {
         impl Permission {
             /// Every permission.
             pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The permission with this name on the wire.
+            pub fn find(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|permission| permission.as_str() == name)
+            }
 
             /// The name on the wire, which is also the audience of events.
             pub const fn as_str(self) -> &'static str {
@@ -285,15 +294,61 @@ pub struct Visitor {
     pub token: Option<Token>,
 }
 
-/// Somebody who is logged in: the user, the session, and the address of this request.
+/// By what somebody came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// A browser that is logged in.
+    Session(SessionId),
+    /// A program's token, which may less than its owner.
+    Token {
+        /// Which one.
+        id: TokenId,
+        /// What it may do, as far as its owner may.
+        scopes: Scopes,
+    },
+}
+
+/// What a token may do. Stored as names with spaces between them; a name that this version does not know gives nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Scopes(Vec<Permission>);
+
+impl Scopes {
+    /// Puts permissions into their order, each once.
+    pub(super) fn new(mut scopes: Vec<Permission>) -> Self {
+        scopes.sort_unstable_by_key(|scope| Permission::ALL.iter().position(|known| known == scope));
+        scopes.dedup();
+        Self(scopes)
+    }
+
+    /// Whether this is among them.
+    pub fn contain(&self, permission: Permission) -> bool {
+        self.0.contains(&permission)
+    }
+}
+
+impl ToSql for Scopes {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ").into())
+    }
+}
+
+impl FromSql for Scopes {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(value.as_str()?.split(' ').filter_map(Permission::find).collect()))
+    }
+}
+
+/// Somebody who is logged in or sent a token: the user, by what the user came, and the address of this request.
 ///
-/// As an extractor it answers 401 `not-signed-in` to everybody else.
+/// As an extractor it answers 401 `not-signed-in` to everybody else, and `token-refused` to a token that does not
+/// count.
 #[derive(Debug, Clone)]
 pub struct CurrentUser {
     /// Who it is, as of this request.
     pub user: User,
-    /// The session by which the request came.
-    pub session: SessionId,
+    /// By what the request came.
+    pub access: Access,
     /// The address from which the request came.
     pub address: IpAddr,
 }
@@ -309,9 +364,29 @@ impl CurrentUser {
         self.user.id
     }
 
-    /// Whether the user may do this.
+    /// Whether the user may do this: the role grants it, and the token too where the request came by one.
     pub fn may(&self, permission: Permission) -> bool {
-        self.user.role.grants(permission)
+        let within = match &self.access {
+            Access::Session(_) => true,
+            Access::Token { scopes, .. } => scopes.contain(permission),
+        };
+        within && self.user.role.grants(permission)
+    }
+
+    /// Everything that the user may do by this request.
+    pub fn permissions(&self) -> Vec<Permission> {
+        Permission::ALL.iter().copied().filter(|permission| self.may(*permission)).collect()
+    }
+
+    /// The session by which the request came, for what only a person at a browser may do.
+    ///
+    /// # Errors
+    /// [`Error::SessionNeeded`] when it came by a token.
+    pub fn session(&self) -> Result<SessionId, Error> {
+        match self.access {
+            Access::Session(session) => Ok(session),
+            Access::Token { .. } => Err(Error::SessionNeeded),
+        }
     }
 
     /// Refuses whoever may not do this; for the rare handler whose permission depends on the request.
@@ -323,9 +398,14 @@ impl CurrentUser {
         if self.may(permission) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
-    /// On whose behalf users are changed.
+    /// On whose behalf users are changed. A token is never as mighty as an owner: whoever found one could make
+    /// another owner with it and log in.
     pub fn editor(&self) -> Editor {
-        Editor { actor: self.actor(), role: self.user.role }
+        let role = match self.access {
+            Access::Session(_) => self.user.role,
+            Access::Token { .. } => self.user.role.max(Role::Admin),
+        };
+        Editor { actor: self.actor(), role }
     }
 }
 
@@ -410,6 +490,38 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// Whether logging in is refused.
     pub disabled: Option<bool>,
+}
+
+/// A token to be made.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+pub struct NewToken {
+    /// What it is for, 1 to 100 characters.
+    pub name: String,
+    /// What it may do; nothing that its owner may not.
+    #[schema(value_type = Vec<Permission>)]
+    pub scopes: Vec<String>,
+    /// After how many days it is over, 1 to 3,650; never where it is not said.
+    pub expires_in_days: Option<u32>,
+}
+
+/// A token as its owner sees it, without its secret.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ApiToken {
+    /// Names the token; no secret.
+    pub id: TokenId,
+    /// What it is for.
+    pub name: String,
+    /// How it begins.
+    pub prefix: String,
+    /// What it may do, as far as its owner may.
+    #[schema(value_type = Vec<Permission>)]
+    pub scopes: Scopes,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is over; null for never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A browser that is logged in, as its owner sees it.

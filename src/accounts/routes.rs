@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,11 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::{
-    CurrentUser, Login, NewUser, Permission, Role, Session, SessionId, User, UserChange, Visitor, may,
+    ApiToken, CurrentUser, Login, NewToken, NewUser, Permission, Role, Session, SessionId, TokenId, User,
+    UserChange, Visitor, may,
 };
 use super::password::Password;
 use super::session::{Allowed, SessionCookie};
-use super::{Error, login, setup, users};
+use super::{Error, login, setup, tokens, users};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::audit::UserId;
@@ -34,6 +35,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(change_user))
         .routes(routes!(set_password))
         .routes(routes!(roles))
+        .routes(routes!(list_tokens, add_token))
+        .routes(routes!(remove_token))
 }
 
 /// Whether the appliance still needs its first owner.
@@ -51,14 +54,29 @@ pub struct Me {
     /// The user.
     #[serde(flatten)]
     pub user: User,
-    /// What the user may do.
-    pub permissions: &'static [Permission],
+    /// What the user may do; for a request with a token, what both may.
+    pub permissions: Vec<Permission>,
 }
 
 impl From<User> for Me {
     fn from(user: User) -> Self {
-        Self { permissions: user.role.permissions(), user }
+        Self { permissions: user.role.permissions().to_vec(), user }
     }
+}
+
+impl From<CurrentUser> for Me {
+    fn from(current: CurrentUser) -> Self {
+        Self { permissions: current.permissions(), user: current.user }
+    }
+}
+
+/// A token that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+struct MadeToken {
+    #[serde(flatten)]
+    made: ApiToken,
+    /// The token itself. It is shown only here.
+    token: String,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -123,7 +141,7 @@ async fn log_out(
 #[utoipa::path(get, path = "/auth/me", tag = "accounts",
     responses((status = 200, body = Me), (status = 401)))]
 async fn me(current: CurrentUser) -> Json<Me> {
-    Json(current.user.into())
+    Json(current.into())
 }
 
 /// Changes the own password
@@ -215,6 +233,7 @@ async fn set_password(
     Path(id): Path<UserId>,
     Json(form): Json<PasswordReset>,
 ) -> Result<StatusCode, Problem> {
+    current.session()?;
     if id == current.id() {
         let detail = "Change your own password on your account page, which asks for the present one.";
         return Err(Problem::new(StatusCode::CONFLICT, "own-password", detail));
@@ -229,6 +248,45 @@ async fn set_password(
 async fn roles(_: CurrentUser) -> Json<Page<RoleView>> {
     let view = |name: Role| RoleView { name, permissions: name.permissions() };
     Json(Page::whole(Vec::from(Role::ALL.map(view))))
+}
+
+/// The own tokens, the newest first
+#[utoipa::path(get, path = "/tokens", tag = "accounts", params(PageQuery),
+    responses((status = 200, body = Page<ApiToken>), (status = 401)))]
+async fn list_tokens(
+    State(app): State<App>,
+    current: CurrentUser,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ApiToken>>, Problem> {
+    let rows = tokens::list_tokens(&app.db, &current, page.after()?, page.limit() + 1).await?;
+    Ok(Json(Page::of(rows, page.limit(), |token| token.id)))
+}
+
+/// Makes a token with which a program can act for the user
+///
+/// Programs send it as `Authorization: Bearer slt_…`. It may do what its scopes and its owner's role both allow. It
+/// can't make tokens or change passwords.
+#[utoipa::path(post, path = "/tokens", tag = "accounts",
+    responses((status = 201, body = MadeToken), (status = 401), (status = 403), (status = 422)))]
+async fn add_token(
+    State(app): State<App>,
+    current: CurrentUser,
+    Json(form): Json<NewToken>,
+) -> Result<impl IntoResponse, Problem> {
+    let (made, token) = tokens::add_token(&app.db, &current, form).await?;
+    Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(MadeToken { made, token })))
+}
+
+/// Withdraws one of the own tokens
+#[utoipa::path(delete, path = "/tokens/{id}", tag = "accounts", params(("id" = TokenId, Path)),
+    responses((status = 204), (status = 401), (status = 403), (status = 404)))]
+async fn remove_token(
+    State(app): State<App>,
+    current: CurrentUser,
+    Path(id): Path<TokenId>,
+) -> Result<StatusCode, Problem> {
+    tokens::remove_token(&app.db, &current, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<Error> for Problem {
@@ -265,12 +323,25 @@ impl From<Error> for Problem {
                 "last-owner",
                 "This is the only owner who can log in. Make another owner first.",
             ),
-            Error::Forbidden => simple(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this."),
+            Error::Forbidden => {
+                simple(StatusCode::FORBIDDEN, "forbidden", "Your role or your token does not allow this.")
+            }
             Error::OwnersOnly => {
                 simple(StatusCode::FORBIDDEN, "forbidden", "Only an owner may make or change owners.")
             }
             Error::NoSuchUser => Self::not_found("user"),
             Error::NoSuchSession => Self::not_found("session"),
+            Error::NoSuchToken => Self::not_found("token"),
+            Error::TokenRefused => simple(
+                StatusCode::UNAUTHORIZED,
+                "token-refused",
+                "The token is wrong, has expired or was withdrawn, or its owner can't log in any more.",
+            ),
+            Error::SessionNeeded => simple(
+                StatusCode::FORBIDDEN,
+                "session-needed",
+                "A token can't do this. Log in with a browser.",
+            ),
             Error::Invalid(wrong) => wrong
                 .into_iter()
                 .fold(Self::validation("Some fields need another look."), |problem, wrong| {

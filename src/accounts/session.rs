@@ -5,15 +5,15 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
-use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::login;
 use super::model::{CurrentUser, Needs, SignedIn, Visitor};
 use super::secret::Token;
+use super::{Error, login, tokens};
 use crate::api::{Client, Problem};
 use crate::app::App;
 
@@ -77,6 +77,13 @@ fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
+/// What stands behind `Authorization: Bearer`. Other schemes are a proxy's business, which browsers repeat to us.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 impl FromRequestParts<App> for SessionCookie {
     type Rejection = Problem;
 
@@ -108,8 +115,15 @@ impl OptionalFromRequestParts<App> for CurrentUser {
             return Ok(Some(known.clone()));
         }
         let visitor = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
-        let Some(token) = &visitor.token else { return Ok(None) };
-        let current = login::find_current(app, token, visitor.address).await?;
+        // Whoever brings a token is not taken for the owner of a cookie that came along.
+        let current = if let Some(text) = bearer(&parts.headers) {
+            let found = tokens::find_by_token(app, text, visitor.address).await?;
+            Some(found.ok_or(Error::TokenRefused)?)
+        } else if let Some(token) = &visitor.token {
+            login::find_current(app, token, visitor.address).await?
+        } else {
+            None
+        };
         if let Some(current) = &current {
             parts.extensions.insert(current.clone());
         }
@@ -158,9 +172,11 @@ impl<P: Needs> FromRequestParts<App> for Allowed<P> {
 /// `Origin` is ours, or the browser itself says `Sec-Fetch-Site: same-origin`.
 ///
 /// `SameSite=Lax` alone does not do it: another host of the same domain counts as the same site. Whoever brings
-/// neither header is refused too; browsers always bring one.
+/// neither header is refused too; browsers always bring one. A request with a token is nobody's page: no browser adds
+/// one by itself, and the cookie beside it does not count.
 pub async fn check_origin(State(app): State<App>, request: Request, next: Next) -> Response {
-    if request.method().is_safe() || !has_session_cookie(request.headers()) {
+    let headers = request.headers();
+    if request.method().is_safe() || bearer(headers).is_some() || !has_session_cookie(headers) {
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
@@ -207,6 +223,19 @@ mod tests {
         assert_eq!(find(&headers, NAME), Some("yes"));
         assert_eq!(find(&headers, HOST_NAME), Some("also"));
         assert_eq!(find(&headers, "b"), None);
+    }
+
+    #[test]
+    fn only_a_bearer_is_a_token() {
+        let with = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(text));
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(with("Bearer slt_1"), Some("slt_1".into()));
+        assert_eq!(with("bearer  slt_1 "), Some("slt_1".into()));
+        assert_eq!(with("Basic dXNlcjpwYXNz"), None);
+        assert_eq!(with("Bearer"), Some(String::new()));
     }
 
     #[test]

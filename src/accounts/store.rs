@@ -1,4 +1,6 @@
-//! The SQL of `users`, `sessions`, `login_attempts` and `setup_token`.
+//! The SQL of `users`, `sessions`, `login_attempts` and `setup_token`; that of tokens lies below.
+
+pub(super) mod tokens;
 
 use std::net::IpAddr;
 

@@ -13,5 +13,5 @@ pub use client::Client;
 pub use extract::{Json, Path, Query};
 pub use paging::{Cursor, LIMIT_MAX, Page, PageQuery};
 pub use problem::{FieldError, Problem, ProblemBody};
-pub use ranges::{ByteRange, Preconditions, RangeOutcome};
+pub use ranges::{ByteRange, PART_FRAME_BYTES, Preconditions, RANGES_MAX, RangeOutcome};
 pub use request_id::{RequestId, trace_requests};

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    GlobalArgs, allocator, config, generated, import, migrate, openapi, restore, serve, settings, user,
+    GlobalArgs, allocator, config, generated, import, migrate, openapi, restore, secrets, serve, settings,
+    user,
 };
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::db::{Db, Role};
+use crate::keys::Keys;
 use crate::storage::DataDir;
 
 /// A home for photographs and files on one small server: store, restore, share.
@@ -37,6 +39,9 @@ enum Command {
     /// Manages people, also when nobody can log in
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Makes and rotates the instance's own keys
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Takes a folder of files into the library
     Import(import::ImportArgs),
     /// Checks, shows and documents the configuration
@@ -84,6 +89,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, &global, &environment),
         Command::Restore(args) => restore::run(&args),
         Command::User(command) => manage_people(&command, &global, &environment),
+        Command::Secrets(command) => manage_secrets(&command, &global, &environment),
         Command::Import(args) => import_folder(&args, &global, &environment),
         Command::Config(command) => config::run(&command, &global, &environment),
         Command::Migrate(command) => migrate::run(&command, &global, &environment),
@@ -107,6 +113,23 @@ fn manage_people(
     let db = Db::open(&data_dir.database(), Role::Guest, Clock::system())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(user::run(command, &db))?;
+    db.close();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manage_secrets(
+    command: &secrets::SecretsCommand,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> anyhow::Result<ExitCode> {
+    let config = settings(&global.flags(), environment)?;
+    super::keep_files_private();
+    let data_dir = DataDir::create(&config.data_dir)?;
+    let clock = Clock::system();
+    let db = Db::open(&data_dir.database(), Role::Guest, clock.clone())?;
+    let keys = Keys::new(data_dir.keys(), clock);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(secrets::run(command, &keys, &db))?;
     db.close();
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ pub mod import;
 pub mod migrate;
 mod openapi;
 pub mod restore;
+pub mod secrets;
 pub mod serve;
 pub mod user;
 

@@ -11,15 +11,19 @@ use tracing_subscriber::EnvFilter;
 
 use super::{GlobalArgs, ListenArgs, demo, settings};
 use crate::app::App;
-use crate::cache::DiskCache;
+use crate::cache::{DiskCache, HotFiles};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 use crate::db::{Db, Role};
 use crate::engine::Engines;
 use crate::imaging::Budget;
+use crate::keys::Keys;
 use crate::server::{self, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
-use crate::{accounts, library};
+use crate::{accounts, library, uploads};
+
+/// What the small files that are asked for often may take of the memory.
+const HOT_BYTES: usize = 16 << 20;
 
 /// `safelight serve`
 #[derive(Debug, Clone, clap::Args)]
@@ -66,6 +70,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
         .await?
         .context("can't clean up after the last run")?;
+    uploads::pick_up(&app).await?;
 
     let public_url = app.config.server.public_url.as_ref().map(ToString::to_string);
     let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))
@@ -129,6 +134,8 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
         engines: Engines::new(),
         budget: Budget::of_this_machine(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
+        hot: HotFiles::new(HOT_BYTES),
+        keys: Keys::new(data_dir.keys(), clock.clone()),
         started_at: clock.now(),
         clock,
         config: Arc::new(config),

@@ -53,6 +53,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("server", "Where Safelight listens and under which address people reach it."),
     ("limits", "What one request or one picture may cost."),
     ("limits.login", "How failed logins are slowed down."),
+    ("uploads", "Files that arrive in several goes."),
     ("accounts", "People and their sessions."),
     ("jobs", "Work in the background."),
     ("delivery", "Pictures and files on their way out."),
@@ -171,6 +172,23 @@ pub const SETTINGS: &[Setting] = &[
         flag: None,
     },
     Setting {
+        key: "uploads.expire",
+        kind: Kind::Duration { min: Duration::from_secs(3600), max: Duration::from_secs(90 * 24 * 3600) },
+        default: Default::Value(r#""7 d""#),
+        example: r#""2 d""#,
+        doc: "How long an unfinished upload is kept after something last came for it.",
+        flag: None,
+    },
+    Setting {
+        key: "uploads.max_unfinished",
+        kind: Kind::Integer { min: 1, max: 100_000 },
+        default: Default::Value("200"),
+        example: "1_000",
+        doc: "How many unfinished uploads one person may have; \
+              a program that sends a file in pieces at the same time has one for each piece.",
+        flag: None,
+    },
+    Setting {
         key: "accounts.session_days",
         kind: Kind::Integer { min: 1, max: 3650 },
         default: Default::Value("14"),
@@ -200,6 +218,15 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value(r#""2 GiB""#),
         example: r#""20 GiB""#,
         doc: "How much disk the thumbnails and other renderings may take; the least used go first.",
+        flag: None,
+    },
+    Setting {
+        key: "delivery.public_base_url",
+        kind: Kind::Url,
+        default: Default::Absent("none"),
+        example: r#""https://cdn.example.org""#,
+        doc: "The address of a CDN or proxy that fetches `/storage/…` from here and keeps it: signed addresses begin \
+              with it. Without it they begin with `server.public_url`.",
         flag: None,
     },
     Setting {

@@ -36,6 +36,8 @@ pub struct Config {
     pub server: Server,
     /// What a request or a picture may cost.
     pub limits: Limits,
+    /// Files that arrive in several goes.
+    pub uploads: Uploads,
     /// People and sessions.
     pub accounts: Accounts,
     /// Work in the background.
@@ -94,6 +96,15 @@ pub struct LoginLimits {
     pub longest_wait: Duration,
 }
 
+/// Files that arrive in several goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploads {
+    /// How long an unfinished one is kept after something last came for it.
+    pub expire: Duration,
+    /// How many of them one person may have.
+    pub max_unfinished: u32,
+}
+
 /// People and sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounts {
@@ -115,6 +126,8 @@ pub struct Jobs {
 pub struct Delivery {
     /// Bytes of disk for renderings made on demand.
     pub cache_bytes: u64,
+    /// Scheme and host of a CDN, with which signed addresses begin.
+    pub public_base_url: Option<PublicUrl>,
 }
 
 /// What may leave the machine.
@@ -300,6 +313,10 @@ impl Values {
                     longest_wait: self.required("limits.login.longest_wait").duration(),
                 },
             },
+            uploads: Uploads {
+                expire: self.required("uploads.expire").duration(),
+                max_unfinished: self.count("uploads.max_unfinished"),
+            },
             accounts: Accounts {
                 session: self.days("accounts.session_days"),
                 remembered_session: self.days("accounts.remember_days"),
@@ -310,7 +327,10 @@ impl Values {
                     .and_then(|workers| NonZeroUsize::new(usize::try_from(workers).ok()?))
                     .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             },
-            delivery: Delivery { cache_bytes: self.required("delivery.cache_bytes").integer() },
+            delivery: Delivery {
+                cache_bytes: self.required("delivery.cache_bytes").integer(),
+                public_base_url: self.find("delivery.public_base_url").map(Value::url),
+            },
             outbound: Outbound { offline: self.required("outbound.offline").flag() },
             log: Log {
                 level: match self.required("log.level").text().as_str() {

@@ -152,7 +152,11 @@ impl PublicUrl {
         &self.authority
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads what an admin typed.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let lower = text.to_ascii_lowercase();
         let (https, rest) = if let Some(rest) = lower.strip_prefix("https://") {
             (true, rest)

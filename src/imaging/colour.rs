@@ -40,6 +40,23 @@ pub fn to_srgb(mut image: Image, icc: Option<&[u8]>) -> (Image, ProfileUse) {
     (image, if used.is_some() { ProfileUse::Applied } else { ProfileUse::Ignored })
 }
 
+/// Whether a profile means what pictures without one mean, to within what anybody could see. Many cameras write such
+/// ones; without a conversion pixels need not become RGB.
+pub(super) fn is_srgb(icc: &[u8]) -> bool {
+    let options = TransformOptions::default();
+    let transform =
+        read_profile(icc).filter(|profile| profile.color_space == DataColorSpace::Rgb).and_then(|profile| {
+            profile.create_transform_8bit(Layout::Rgb, &ColorProfile::new_srgb(), Layout::Rgb, options).ok()
+        });
+    let Some(transform) = transform else { return false };
+    let levels = [0, 16, 48, 96, 128, 176, 224, 255];
+    let colours = levels.map(|red| levels.map(|green| levels.map(|blue| [red, green, blue])));
+    let colours: Vec<u8> = colours.into_iter().flatten().flatten().flatten().collect();
+    let mut converted = vec![0; colours.len()];
+    transform.transform(&colours, &mut converted).is_ok()
+        && colours.iter().zip(&converted).all(|(before, after)| before.abs_diff(*after) <= 2)
+}
+
 fn read_profile(icc: &[u8]) -> Option<ColorProfile> {
     ColorProfile::new_from_slice(icc).ok()
 }

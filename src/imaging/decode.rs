@@ -8,6 +8,7 @@ use super::format::Format;
 use super::jpeg::JpegInfo;
 use super::orientation::Orientation;
 use super::pixels::Image;
+use super::planes::Planes;
 use super::probe::{Probe, probe_input};
 use super::source::Input;
 use super::{gif, jpeg, png, tiff, webp};
@@ -81,7 +82,14 @@ pub(super) struct Pixels {
     pub(super) reduction: f64,
 }
 
-/// Decodes the first frame of a picture file.
+/// The same in planes.
+pub(super) struct PlanarPixels {
+    pub(super) planes: Planes,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) reduction: f64,
+}
+
+/// Decodes the first frame of a picture file. Raw files of cameras are not developed: they only have renderings.
 ///
 /// # Errors
 /// Any [`Error`] but `Encode`; sizes are refused by the header, before anything is allocated.
@@ -100,6 +108,9 @@ pub fn decode_bytes(bytes: &[u8], options: &Options<'_>) -> Result<Decoded, Erro
 fn decode_input(input: &mut Input<'_>, options: &Options<'_>) -> Result<Decoded, Error> {
     let source = probe_input(input)?;
     options.limits.check(source.width, source.height)?;
+    if source.is_raw() {
+        return Err(Error::unsupported("Raw", "what the sensor saw"));
+    }
     let permit = match options.memory {
         Memory::From(budget) => Some(budget.acquire_blocking(source.decode_bytes())?),
         Memory::Held => None,
@@ -132,6 +143,21 @@ pub(super) fn decode_reduced(input: &mut Input<'_>, probe: &Probe, reduction: u3
         sample_count(&pixels.image)
     );
     Ok(pixels)
+}
+
+/// Decodes a JPEG file to planes of light and colour; nothing if its pixels are not kept that way. Otherwise like
+/// [`decode_reduced`].
+pub(super) fn decode_planes(
+    input: &mut Input<'_>,
+    probe: &Probe,
+    reduction: u32,
+) -> Result<Option<PlanarPixels>, Error> {
+    if probe.format != Format::Jpeg {
+        return Ok(None);
+    }
+    let header = input.with_reader(|source| jpeg::header(source))?;
+    let decoded = input.with_bytes(|bytes| jpeg::decode_planes(bytes, &header, reduction))?;
+    Ok(decoded.map(|(planes, reduction)| PlanarPixels { planes, icc: header.icc, reduction }))
 }
 
 fn sample_count(image: &Image) -> u64 {

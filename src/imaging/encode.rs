@@ -63,13 +63,7 @@ pub fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, Error> 
                 Cow::Owned(without_alpha(to_8_bits(image.clone())))
             };
             let bytes = jpeg::encode(&image, options)?;
-            let parsed = img_parts::jpeg::Jpeg::from_bytes(Bytes::from(bytes));
-            let mut file = parsed.map_err(|error| Error::encode("JPEG", error))?;
-            file.set_icc_profile(options.icc.clone().map(Bytes::from));
-            // A segment holds 64 KiB; the block in it is whole or absent.
-            let exif = options.exif.clone().filter(|exif| exif.len() <= 65_527);
-            file.set_exif(exif.map(Bytes::from));
-            Ok(file.encoder().bytes().to_vec())
+            with_metadata(bytes, Format::Jpeg, options.icc.clone(), options.exif.clone())
         }
         Format::Png => png::encode(image, options),
         Format::Webp => {
@@ -79,14 +73,7 @@ pub fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, Error> 
                 Cow::Owned(to_colour(to_8_bits(image.clone())))
             };
             let bytes = webp::encode(&image, options)?;
-            if options.icc.is_none() && options.exif.is_none() {
-                return Ok(bytes);
-            }
-            let parsed = img_parts::webp::WebP::from_bytes(Bytes::from(bytes));
-            let mut file = parsed.map_err(|error| Error::encode("WebP", error))?;
-            file.set_icc_profile(options.icc.clone().map(Bytes::from));
-            file.set_exif(options.exif.clone().map(Bytes::from));
-            Ok(file.encoder().bytes().to_vec())
+            with_metadata(bytes, Format::Webp, options.icc.clone(), options.exif.clone())
         }
         Format::Tiff if image.channels == Channels::GrayAlpha => {
             tiff::encode(&to_colour(image.clone()), options)
@@ -94,6 +81,31 @@ pub fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, Error> 
         Format::Tiff => tiff::encode(image, options),
         Format::Gif => Err(Error::unsupported("GIF", "true colour")),
     }
+}
+
+/// Puts profile and EXIF into a JPEG or WebP file.
+pub(super) fn with_metadata(
+    bytes: Vec<u8>,
+    format: Format,
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+) -> Result<Vec<u8>, Error> {
+    if icc.is_none() && exif.is_none() {
+        return Ok(bytes);
+    }
+    let failed = |error: img_parts::Error| Error::encode(format.name(), error);
+    let (icc, bytes) = (icc.map(Bytes::from), Bytes::from(bytes));
+    if format == Format::Webp {
+        let mut file = img_parts::webp::WebP::from_bytes(bytes).map_err(failed)?;
+        file.set_icc_profile(icc);
+        file.set_exif(exif.map(Bytes::from));
+        return Ok(file.encoder().bytes().to_vec());
+    }
+    let mut file = img_parts::jpeg::Jpeg::from_bytes(bytes).map_err(failed)?;
+    file.set_icc_profile(icc);
+    // A segment holds 64 KiB; the block in it is whole or absent.
+    file.set_exif(exif.filter(|exif| exif.len() <= 65_527).map(Bytes::from));
+    Ok(file.encoder().bytes().to_vec())
 }
 
 /// Rounds 16 bits to 8.
@@ -105,6 +117,22 @@ pub fn to_8_bits(image: Image) -> Image {
         }
     };
     Image { samples, ..image }
+}
+
+/// The alpha of an 8-bit picture as a gray one; nothing if it has none or is nowhere transparent.
+pub(super) fn alpha_of(image: &Image) -> Option<Image> {
+    let Samples::U8(samples) = &image.samples else { return None };
+    let count = image.channels.count();
+    let alpha: Vec<u8> = samples.iter().skip(count - 1).step_by(count).copied().collect();
+    let is_seen = image.channels.has_alpha() && alpha.iter().any(|alpha| *alpha < 255);
+    is_seen.then(|| Image { channels: Channels::Gray, samples: Samples::U8(alpha), ..*image })
+}
+
+/// Gives 8-bit RGB an alpha that is nowhere transparent.
+pub(super) fn with_alpha(image: Image) -> Image {
+    let (Channels::Rgb, Samples::U8(samples)) = (image.channels, &image.samples) else { return image };
+    let samples = samples.as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, 255]).collect();
+    Image { channels: Channels::Rgba, samples: Samples::U8(samples), ..image }
 }
 
 /// Lays a transparent picture on white.

@@ -35,6 +35,20 @@ pub enum Error {
         /// The limit.
         max_pixels: u64,
     },
+    /// More pixels than a format is written with.
+    #[error(
+        "{width} x {height} pixels are more than the {max_pixels} that {format} is written with: ask for a smaller size or another format"
+    )]
+    TooLargeFor {
+        /// The format's name.
+        format: &'static str,
+        /// Width in pixels of what would be written.
+        width: u32,
+        /// Height in pixels of what would be written.
+        height: u32,
+        /// The most that is written.
+        max_pixels: u64,
+    },
     /// The file contradicts itself or its compressed data is damaged.
     #[error("the {format} file is damaged: {reason}")]
     Broken {

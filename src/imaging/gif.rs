@@ -1,9 +1,10 @@
-//! GIF (89a): its first frame on its canvas.
+//! GIF (89a): its first frame on its canvas, or all of them one after the other.
 
 use std::num::NonZeroU64;
 
-use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
+use gif::{ColorOutput, DecodeOptions, DecodingError, DisposalMethod, MemoryLimit, Repeat};
 
+use super::animation::{Canvas, Disposal, Place, Shown, shown_ms};
 use super::decode::Pixels;
 use super::error::Error;
 use super::pixels::{Channels, Image, Samples};
@@ -88,12 +89,7 @@ fn skip_blocks(scan: &mut Scan<'_>, blocks: &mut u32) -> Result<(), Error> {
 
 /// Decodes the first frame to RGB, or RGBA if it is transparent or leaves some of the canvas empty.
 pub(super) fn decode(source: &mut dyn ReadSeek, probe: &Probe) -> Result<Pixels, Error> {
-    let canvas_pixels = probe.pixels();
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
-    let limit = NonZeroU64::new(canvas_pixels + (1 << 20)).unwrap_or(NonZeroU64::MAX);
-    options.set_memory_limit(MemoryLimit::Bytes(limit));
-    let mut decoder = options.read_info(source).map_err(failed)?;
+    let mut decoder = open(source, probe)?;
     let global_palette = decoder.global_palette().map(<[u8]>::to_vec);
     let icc = decoder.icc_profile().map(<[u8]>::to_vec);
     let frame = decoder.read_next_frame().map_err(failed)?.ok_or(Error::Truncated { format: NAME })?;
@@ -120,6 +116,68 @@ pub(super) fn decode(source: &mut dyn ReadSeek, probe: &Probe) -> Result<Pixels,
     }
     let image = Image { width: probe.width, height: probe.height, channels, samples: Samples::U8(samples) };
     Ok(Pixels { image, icc, exif: None, reduction: 1.0 })
+}
+
+fn open<'a>(
+    source: &'a mut dyn ReadSeek,
+    probe: &Probe,
+) -> Result<gif::Decoder<&'a mut dyn ReadSeek>, Error> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    let limit = NonZeroU64::new(probe.pixels() + (1 << 20)).unwrap_or(NonZeroU64::MAX);
+    options.set_memory_limit(MemoryLimit::Bytes(limit));
+    options.read_info(source).map_err(failed)
+}
+
+/// Shows all frames one after the other, up to the first that is damaged. An error is of the first frame, or of whoever
+/// looks.
+pub(super) fn play(
+    source: &mut dyn ReadSeek,
+    probe: &Probe,
+    show: &mut dyn FnMut(Shown<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut decoder = open(source, probe)?;
+    let global_palette = decoder.global_palette().map(<[u8]>::to_vec);
+    let mut canvas = Canvas::new(probe.width, probe.height);
+    let mut colours = Vec::new();
+    for number in 0..probe.frames {
+        let frame = match decoder.read_next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) if number > 0 => break,
+            Ok(None) => return Err(Error::Truncated { format: NAME }),
+            Err(_) if number > 0 => break,
+            Err(error) => return Err(failed(error)),
+        };
+        let palette = frame.palette.as_deref().or(global_palette.as_deref());
+        let palette = palette.ok_or_else(|| Error::broken(NAME, "it has no palette"))?;
+        colours.clear();
+        for index in frame.buffer.iter() {
+            let entry = usize::from(*index) * 3;
+            let colour = palette.get(entry..entry + 3).unwrap_or(&[0, 0, 0]);
+            colours.extend_from_slice(colour);
+            colours.push(if frame.transparent == Some(*index) { 0 } else { 255 });
+        }
+        let place = Place {
+            left: usize::from(frame.left),
+            top: usize::from(frame.top),
+            width: usize::from(frame.width),
+            height: usize::from(frame.height),
+            blends: true,
+            disposal: match frame.dispose {
+                DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
+                DisposalMethod::Background => Disposal::Clear,
+                DisposalMethod::Previous => Disposal::Restore,
+            },
+            duration_ms: shown_ms(u32::from(frame.delay) * 10),
+        };
+        // The number in the file is of the times after the first.
+        let loops = match decoder.repeat() {
+            Repeat::Infinite => 0,
+            Repeat::Finite(times) => times.saturating_add(1),
+        };
+        show(Shown { canvas: canvas.draw(place, &colours), duration_ms: place.duration_ms, loops })?;
+    }
+    Ok(())
 }
 
 fn failed(error: DecodingError) -> Error {

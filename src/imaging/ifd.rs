@@ -333,6 +333,20 @@ pub fn without_gps(exif: &[u8]) -> Vec<u8> {
     remove_gps(exif).unwrap_or_default()
 }
 
+/// Writes the block anew for a rendering, which is upright and of another size: without what describes the stored pixels,
+/// without the maker's notes and the camera's own thumbnail, and without the position unless it is to be kept.
+pub(super) fn for_rendering(exif: &[u8], keeps_position: bool) -> Option<Vec<u8>> {
+    let mut cursor = Cursor::new(exif);
+    let mut fields = ExifFields::read(&mut Directories::open(&mut cursor).ok()?);
+    fields.main.retain(|field| field.tag != ORIENTATION);
+    // Width and height of the stored picture, and where a related sound file lies.
+    fields.exif.retain(|field| !matches!(field.tag, 0xa002 | 0xa003 | 0xa004));
+    if !keeps_position {
+        fields.gps.clear();
+    }
+    fields.to_block()
+}
+
 fn remove_gps(exif: &[u8]) -> Option<Vec<u8>> {
     let mut cursor = Cursor::new(exif);
     let mut directories = Directories::open(&mut cursor).ok()?;
@@ -370,6 +384,52 @@ fn remove_gps(exif: &[u8]) -> Option<Vec<u8>> {
     let mut directories = Directories::open(&mut again).ok()?;
     let main = directories.directory(directories.first).ok()?;
     main.find(GPS_DIRECTORY).is_none().then_some(cleaned)
+}
+
+/// The most that a position is allowed to take in a TIFF file.
+const MAX_POSITION_BYTES: u64 = 1 << 22;
+
+/// Pages of a TIFF file whose position is looked for.
+const MAX_PAGES: usize = 1000;
+
+/// Finds what takes the position out of a TIFF file: places in the file, and what has to stand there instead. The
+/// pointer to the position becomes an entry that nobody knows; the entries behind it stay where they are.
+///
+/// # Errors
+/// [`Error::Broken`] when the positions take more than any honest file gives them.
+pub(super) fn position_in_tiff(directories: &mut Directories<'_>) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+    let mut found = Vec::new();
+    let (entry_bytes, count_bytes, pointer_bytes) =
+        if directories.big_tiff { (20, 8, 8) } else { (12, 2, 4) };
+    let (mut at, mut left) = (directories.first, MAX_POSITION_BYTES);
+    for _ in 0..MAX_PAGES {
+        let Ok(page) = directories.directory(at) else { break };
+        for entry in page.entries.iter().filter(|entry| entry.tag == GPS_DIRECTORY) {
+            let unknown = GPS_DIRECTORY + 1;
+            let tag = if directories.little_endian { unknown.to_le_bytes() } else { unknown.to_be_bytes() };
+            found.push((entry.at, tag.to_vec()));
+            found.push((entry.at + entry_bytes - pointer_bytes, vec![0; pointer_bytes as usize]));
+            let first = Entry { count: entry.count.min(1), ..entry.clone() };
+            let Some(offset) = directories.numbers(&first, 1).ok().and_then(|all| all.first().copied())
+            else {
+                continue;
+            };
+            let Ok(gps) = directories.directory(offset) else { continue };
+            let length = count_bytes + gps.entries.len() as u64 * entry_bytes;
+            found.push((offset, vec![0; length as usize]));
+            for value in gps.entries.iter().filter(|value| value.value_bytes() > pointer_bytes) {
+                left = left
+                    .checked_sub(value.value_bytes())
+                    .ok_or_else(|| Error::broken("TIFF", "an endless position"))?;
+                found.push((value.value_at, vec![0; value.value_bytes() as usize]));
+            }
+        }
+        at = page.next;
+        if at == 0 {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -413,6 +473,16 @@ mod tests {
         assert_eq!((back.main, back.exif), (block().main, block().exif));
         let degrees = [48_u32, 1, 8, 1].map(u32::to_le_bytes).concat();
         assert!(!cleaned.windows(degrees.len()).any(|bytes| bytes == degrees), "the numbers are gone too");
+    }
+
+    #[test]
+    fn a_rendering_keeps_the_words_and_not_the_place() {
+        let written = block().to_block().expect("it has fields");
+        let kept = read(&for_rendering(&written, false).expect("it has fields"));
+        assert!(kept.gps.is_empty());
+        assert_eq!((kept.main, kept.exif), (block().main[..1].to_vec(), block().exif));
+        assert_eq!(read(&for_rendering(&written, true).expect("it has fields")).gps, block().gps);
+        assert_eq!(for_rendering(b"not exif", true), None);
     }
 
     #[test]

@@ -1,13 +1,20 @@
 //! JPEG (ITU-T T.81) through libjpeg-turbo. The headers are read here, without it: it would want the whole file, and
 //! it stops at warnings that are none of a reader's business.
 
-use turbojpeg::{Colorspace, Compressor, Decompressor, PixelFormat, ScalingFactor, Subsamp};
+use std::borrow::Cow;
+
+use turbojpeg::{
+    Colorspace, Compressor, DecompressHeader, Decompressor, PixelFormat, ScalingFactor, Subsamp,
+};
 
 use super::colour;
 use super::decode::Pixels;
 use super::encode::{EncodeOptions, Subsampling};
 use super::error::Error;
+use super::format::Format;
+use super::jpeg_dc;
 use super::pixels::{Channels, Image, Samples};
+use super::planes::Planes;
 use super::probe::{Colour, Header};
 use super::source::{ReadSeek, Scan};
 
@@ -24,6 +31,9 @@ const MAX_ICC_BYTES: usize = 16 << 20;
 const MAX_SEGMENTS: u32 = 10_000;
 const MAX_RUBBISH_BYTES: u32 = 1 << 20;
 const MAX_ESSENTIAL_BYTES: usize = 4 << 20;
+
+/// Tables fitted to the picture make it a few per cent smaller, at the price of a second copy in memory; not for larger ones.
+const MAX_OPTIMIZED_PIXELS: u64 = 5_000_000;
 
 /// How a JPEG file was compressed: what a deblocking filter needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +107,8 @@ pub(super) struct JpegHeader {
     pub(super) info: JpegInfo,
     /// CMYK as Adobe writes it: 0 is full ink.
     inverted_inks: bool,
+    /// Whether it keeps light and colour, as nearly all do, or light only.
+    has_light: bool,
     /// The segments that matter to a decoder, with their markers, and where the first scan begins.
     essential: Vec<u8>,
     first_scan_at: u64,
@@ -114,7 +126,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     let mut icc_parts: Vec<(u8, Vec<u8>)> = Vec::new();
     let mut icc_bytes = 0;
     let mut exif = None;
-    let mut adobe = false;
+    let mut adobe = None;
     let mut essential = vec![0xff, 0xd8];
     let (mut segments, mut rubbish) = (0, 0);
     let first_scan_at = loop {
@@ -163,7 +175,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
                     icc_parts.push((*number, part.to_vec()));
                 }
             }
-            0xee => adobe |= body.starts_with(b"Adobe") && body.len() >= 12,
+            0xee if body.starts_with(b"Adobe") => adobe = body.get(11).copied().or(adobe),
             _ => {}
         }
         if !matches!(marker, 0xe1 | 0xe2) && (marker != 0xee || body.starts_with(b"Adobe")) {
@@ -194,7 +206,11 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<JpegHeader, Error> {
     // Once as it is, and once more without the segments that libjpeg-turbo stumbles over.
     header.file_copies = 2;
     let info = JpegInfo { quant_tables, components, progressive };
-    Ok(JpegHeader { header, icc, info, inverted_inks: adobe, essential, first_scan_at })
+    // Adobe says so, everybody else by the names of the components.
+    let names: Vec<u8> = info.components.iter().map(|component| component.id).collect();
+    let is_rgb = adobe == Some(0) || names == *b"RGB";
+    let has_light = bit_depth == 8 && !lossless && matches!(colour, Colour::Gray | Colour::Rgb) && !is_rgb;
+    Ok(JpegHeader { header, icc, info, inverted_inks: adobe.is_some(), has_light, essential, first_scan_at })
 }
 
 struct Frame {
@@ -274,19 +290,48 @@ pub(super) fn decode(bytes: &[u8], head: &JpegHeader, reduction: u32) -> Result<
         return Err(Error::unsupported(NAME, format!("{} bits a sample", head.header.bit_depth)));
     }
     check_sides(head.header.width, head.header.height)?;
-    match decode_with_turbo(bytes, head, reduction) {
+    cleaning(bytes, head, |bytes| decode_with_turbo(bytes, head, reduction))
+}
+
+/// Decodes to planes, reduced like [`decode`]; nothing if the file does not keep its colours that way. Returns also by how
+/// much it was reduced.
+pub(super) fn decode_planes(
+    bytes: &[u8],
+    head: &JpegHeader,
+    reduction: u32,
+) -> Result<Option<(Planes, f64)>, Error> {
+    if !head.has_light {
+        return Ok(None);
+    }
+    check_sides(head.header.width, head.header.height)?;
+    if reduction >= 8 {
+        let scans = usize::try_from(head.first_scan_at).ok().and_then(|at| bytes.get(at..));
+        if let Some(planes) = jpeg_dc::read(&head.essential, scans.unwrap_or_default()) {
+            return Ok(Some((planes, 8.0)));
+        }
+    }
+    cleaning(bytes, head, |bytes| planes_with_turbo(bytes, head, reduction))
+}
+
+/// Decodes, and if libjpeg-turbo does not like the header once more without what it needs not: it counts a warning about a
+/// segment nobody needs as failure.
+fn cleaning<T>(
+    bytes: &[u8],
+    head: &JpegHeader,
+    decode: impl Fn(&[u8]) -> Result<T, Failure>,
+) -> Result<T, Error> {
+    match decode(bytes) {
         Err(Failure::InHeader(reason)) => {
-            // libjpeg-turbo counts a warning about a segment nobody needs as failure: without them it works.
             let mut cleaned = head.essential.clone();
             let scan = usize::try_from(head.first_scan_at).ok().and_then(|at| bytes.get(at..));
             cleaned.extend(scan.unwrap_or_default());
-            decode_with_turbo(&cleaned, head, reduction).map_err(|failure| match failure {
+            decode(&cleaned).map_err(|failure| match failure {
                 Failure::InHeader(_) => Error::broken(NAME, reason),
                 Failure::InPixels(error) => error,
             })
         }
         Err(Failure::InPixels(error)) => Err(error),
-        Ok(pixels) => Ok(pixels),
+        Ok(decoded) => Ok(decoded),
     }
 }
 
@@ -303,7 +348,12 @@ enum Failure {
     InPixels(Error),
 }
 
-fn decode_with_turbo(bytes: &[u8], head: &JpegHeader, reduction: u32) -> Result<Pixels, Failure> {
+/// Makes a decompressor that has read the header and will reduce.
+fn prepare(
+    bytes: &[u8],
+    head: &JpegHeader,
+    reduction: u32,
+) -> Result<(Decompressor, DecompressHeader, ScalingFactor), Failure> {
     let in_header = |error: turbojpeg::Error| Failure::InHeader(error.to_string());
     let mut decompressor = Decompressor::new().map_err(in_header)?;
     decompressor.set_scan_limit(MAX_SCANS).map_err(in_header)?;
@@ -314,6 +364,48 @@ fn decode_with_turbo(bytes: &[u8], head: &JpegHeader, reduction: u32) -> Result<
     let factor =
         if found.is_lossless { ScalingFactor::ONE } else { ScalingFactor::new(1, reduction.max(1) as usize) };
     decompressor.set_scaling_factor(factor).map_err(in_header)?;
+    Ok((decompressor, found, factor))
+}
+
+fn planes_with_turbo(
+    bytes: &[u8],
+    head: &JpegHeader,
+    reduction: u32,
+) -> Result<Option<(Planes, f64)>, Failure> {
+    let (mut decompressor, found, factor) = prepare(bytes, head, reduction)?;
+    let (across, down) = match (found.colorspace, found.subsamp) {
+        (Colorspace::Gray, Subsamp::Gray) | (Colorspace::YCbCr, Subsamp::None) => (1, 1),
+        (Colorspace::YCbCr, Subsamp::Sub2x1) => (2, 1),
+        (Colorspace::YCbCr, Subsamp::Sub2x2) => (2, 2),
+        (Colorspace::YCbCr, Subsamp::Sub1x2) => (1, 2),
+        _ => return Ok(None),
+    };
+    let scaled = found.scaled(factor);
+    let length = turbojpeg::yuv_pixels_len(scaled.width, 1, scaled.height, found.subsamp);
+    let mut samples = vec![0; length.map_err(|error| Failure::InHeader(error.to_string()))?];
+    let output = turbojpeg::YuvImage {
+        pixels: samples.as_mut_slice(),
+        width: scaled.width,
+        align: 1,
+        height: scaled.height,
+        subsamp: found.subsamp,
+    };
+    let (light_width, light_height) = output.y_size();
+    let (colour_width, colour_height) = output.uv_size();
+    if let Err(error) = decompressor.decompress_to_yuv(bytes, output) {
+        judge(bytes, head, &error.to_string()).map_err(Failure::InPixels)?;
+    }
+    let mut rest = samples.split_off(light_width * light_height);
+    let light = Planes::plane(light_width as u32, light_height as u32, samples);
+    let colour = (found.colorspace == Colorspace::YCbCr).then(|| {
+        let red = rest.split_off(colour_width * colour_height);
+        [rest, red].map(|samples| Planes::plane(colour_width as u32, colour_height as u32, samples))
+    });
+    Ok(Some((Planes { light, colour, subsampling: (across, down) }, factor.denom() as f64)))
+}
+
+fn decode_with_turbo(bytes: &[u8], head: &JpegHeader, reduction: u32) -> Result<Pixels, Failure> {
+    let (mut decompressor, found, factor) = prepare(bytes, head, reduction)?;
     let scaled = found.scaled(factor);
     let format = match found.colorspace {
         Colorspace::Gray => PixelFormat::GRAY,
@@ -420,8 +512,7 @@ pub(super) fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, 
     let mut compressor = Compressor::new().map_err(failed)?;
     compressor.set_quality(i32::from(options.quality.clamp(1, 100))).map_err(failed)?;
     compressor.set_subsamp(subsampling).map_err(failed)?;
-    // Tables fitted to the picture make it a few per cent smaller, at the price of a second copy in memory.
-    compressor.set_optimize(image.pixels() <= 5_000_000).map_err(failed)?;
+    compressor.set_optimize(image.pixels() <= MAX_OPTIMIZED_PIXELS).map_err(failed)?;
     let source = turbojpeg::Image {
         pixels: samples.as_slice(),
         width: image.width as usize,
@@ -430,4 +521,62 @@ pub(super) fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, 
         format,
     };
     compressor.compress_to_vec(source).map_err(failed)
+}
+
+/// Encodes planes of light and colour, the latter of full or half size.
+pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Error> {
+    let failed = |error: turbojpeg::Error| Error::encode(NAME, error);
+    let (width, height) = (planes.light.width, planes.light.height);
+    let Some([blue, red]) = &planes.colour else {
+        return encode(&planes.light, &EncodeOptions { quality, ..EncodeOptions::new(Format::Jpeg) });
+    };
+    check_sides(width, height)?;
+    let (subsamp, step) = match planes.subsampling {
+        (2, 2) => (Subsamp::Sub2x2, 2),
+        (1, 1) => (Subsamp::None, 1),
+        _ => return Err(Error::encode(NAME, "an unusual size of colour")),
+    };
+    // It reads light in whole units of colour: one row or column more than there may be.
+    let light = padded(&planes.light, width.next_multiple_of(step), height.next_multiple_of(step));
+    let (Samples::U8(light_samples), Samples::U8(blue), Samples::U8(red)) =
+        (&light.samples, &blue.samples, &red.samples)
+    else {
+        return Err(Error::unsupported(NAME, "16 bits a sample"));
+    };
+    let colour_width = width.div_ceil(step) as usize;
+    if blue.len() != colour_width * height.div_ceil(step) as usize || blue.len() != red.len() {
+        return Err(Error::encode(NAME, "light and colour differ in size"));
+    }
+    let mut compressor = Compressor::new().map_err(failed)?;
+    compressor.set_quality(i32::from(quality.clamp(1, 100))).map_err(failed)?;
+    compressor.set_optimize(planes.light.pixels() <= MAX_OPTIMIZED_PIXELS).map_err(failed)?;
+    let source = turbojpeg::YuvPlanesImage {
+        y_plane: light_samples.as_slice(),
+        u_plane: blue.as_slice(),
+        v_plane: red.as_slice(),
+        width: width as usize,
+        height: height as usize,
+        y_stride: light.width as usize,
+        u_stride: colour_width,
+        v_stride: colour_width,
+        subsamp,
+    };
+    compressor.compress_yuv_planes_to_vec(&source).map_err(failed)
+}
+
+/// Repeats the last column and row of a gray picture up to that size.
+fn padded(image: &Image, width: u32, height: u32) -> Cow<'_, Image> {
+    let Samples::U8(samples) = &image.samples else { return Cow::Borrowed(image) };
+    if (width, height) == (image.width, image.height) {
+        return Cow::Borrowed(image);
+    }
+    let mut wider = Vec::with_capacity(width as usize * height as usize);
+    let rows = samples.chunks_exact(image.width as usize);
+    let last = rows.clone().next_back();
+    let missing = (height - image.height) as usize;
+    for row in rows.chain(last.into_iter().cycle().take(missing)) {
+        wider.extend_from_slice(row);
+        wider.extend(std::iter::repeat_n(row[row.len() - 1], (width - image.width) as usize));
+    }
+    Cow::Owned(Planes::plane(width, height, wider))
 }

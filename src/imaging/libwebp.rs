@@ -6,9 +6,10 @@
 use std::ptr;
 
 use libwebp_sys::{
-    VP8StatusCode, WEBP_CSP_MODE, WebPConfig, WebPDecode, WebPDecoderConfig, WebPEncode, WebPGetFeatures,
-    WebPImageHint, WebPMemoryWrite, WebPMemoryWriter, WebPMemoryWriterClear, WebPMemoryWriterInit,
-    WebPPicture, WebPPictureFree, WebPPictureImportRGB, WebPPictureImportRGBA, WebPRGBABuffer,
+    VP8StatusCode, WEBP_CSP_MODE, WebPConfig, WebPDecode, WebPDecoderConfig, WebPEncCSP, WebPEncode,
+    WebPGetFeatures, WebPImageHint, WebPMemoryWrite, WebPMemoryWriter, WebPMemoryWriterClear,
+    WebPMemoryWriterInit, WebPPicture, WebPPictureFree, WebPPictureImportRGB, WebPPictureImportRGBA,
+    WebPRGBABuffer,
 };
 
 use super::error::Error;
@@ -51,6 +52,36 @@ fn check(status: VP8StatusCode) -> Result<(), Error> {
     }
 }
 
+/// Encodes planes of light and colour in studio range, colour of half the size rounded up; quality 0 to 100.
+pub(super) fn encode_planes(
+    [light, blue, red]: [&[u8]; 3],
+    width: u32,
+    height: u32,
+    quality: f32,
+) -> Result<Vec<u8>, Error> {
+    let failed = |reason: &str| Error::encode(NAME, reason);
+    let (Ok(columns), Ok(rows)) = (i32::try_from(width), i32::try_from(height)) else {
+        return Err(failed("an impossible size"));
+    };
+    let colours = width.div_ceil(2) as usize * height.div_ceil(2) as usize;
+    if light.len() != width as usize * height as usize || blue.len() != colours || red.len() != colours {
+        return Err(failed("size and samples differ"));
+    }
+    let config = config(quality, false)?;
+    let mut picture = Picture(WebPPicture::new().map_err(|()| failed("the library does not start"))?);
+    picture.0.width = columns;
+    picture.0.height = rows;
+    picture.0.use_argb = 0;
+    picture.0.colorspace = WebPEncCSP::WEBP_YUV420;
+    // The library reads the planes and neither changes nor frees them, as it did not allocate them.
+    picture.0.y = light.as_ptr().cast_mut();
+    picture.0.u = blue.as_ptr().cast_mut();
+    picture.0.v = red.as_ptr().cast_mut();
+    picture.0.y_stride = columns;
+    picture.0.uv_stride = (columns + 1) / 2;
+    run(&config, &mut picture)
+}
+
 /// Encodes RGB, or RGBA if `alpha`; quality 0 to 100.
 pub(super) fn encode(
     samples: &[u8],
@@ -69,14 +100,7 @@ pub(super) fn encode(
         return Err(failed("size and samples differ"));
     }
     let stride = i32::try_from(stride).map_err(|_| failed("an impossible size"))?;
-    let mut config = WebPConfig::new().map_err(|()| failed("the library does not start"))?;
-    config.quality = quality;
-    config.lossless = i32::from(lossless);
-    config.image_hint = WebPImageHint::WEBP_HINT_PHOTO;
-    // Lossless: transparent pixels keep their colour, as a picture that comes back has to be the same.
-    config.exact = i32::from(lossless);
-    // Method 4 is the library's default; 2 is half the time for 4 % more bytes.
-    config.method = if lossless { 4 } else { 2 };
+    let config = config(quality, lossless)?;
     let mut picture = Picture(WebPPicture::new().map_err(|()| failed("the library does not start"))?);
     picture.0.width = columns;
     picture.0.height = rows;
@@ -92,16 +116,33 @@ pub(super) fn encode(
     if imported == 0 {
         return Err(failed("out of memory"));
     }
+    run(&config, &mut picture)
+}
+
+fn config(quality: f32, lossless: bool) -> Result<WebPConfig, Error> {
+    let mut config = WebPConfig::new().map_err(|()| Error::encode(NAME, "the library does not start"))?;
+    config.quality = quality;
+    config.lossless = i32::from(lossless);
+    config.image_hint = WebPImageHint::WEBP_HINT_PHOTO;
+    // Lossless: transparent pixels keep their colour, as a picture that comes back has to be the same.
+    config.exact = i32::from(lossless);
+    // Method 4 is the library's default; 2 is half the time for 4 % more bytes.
+    config.method = if lossless { 4 } else { 2 };
+    Ok(config)
+}
+
+/// Encodes a picture whose pixels are in place.
+fn run(config: &WebPConfig, picture: &mut Picture) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new();
     picture.0.writer = Some(WebPMemoryWrite);
     picture.0.custom_ptr = ptr::from_mut(&mut *writer.0).cast();
     // SAFETY: configuration and picture were initialised by the library and outlive the call, as does the writer behind
     // `custom_ptr`, which is boxed and does not move.
-    if unsafe { WebPEncode(&config, &mut picture.0) } == 0 {
+    if unsafe { WebPEncode(config, &mut picture.0) } == 0 {
         return Err(Error::encode(NAME, format!("{:?}", picture.0.error_code)));
     }
     if writer.0.mem.is_null() {
-        return Err(failed("nothing was written"));
+        return Err(Error::encode(NAME, "nothing was written"));
     }
     // SAFETY: the writer owns `size` initialised bytes at `mem` until it is cleared.
     Ok(unsafe { std::slice::from_raw_parts(writer.0.mem, writer.0.size) }.to_vec())

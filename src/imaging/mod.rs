@@ -1,26 +1,37 @@
 //! Pictures as numbers: probe, decode, orient, colour, resize, encode, metadata. Pure functions over bytes and
 //! pixels with one pixel budget for the process; knows no database, no route and no feature.
 
+mod animation;
+mod avif;
 mod budget;
 mod colour;
 mod decode;
+mod effects;
 mod encode;
 mod error;
 mod format;
 mod gif;
 mod ifd;
 mod jpeg;
+mod jpeg_dc;
+mod libaom;
 mod libwebp;
+mod location;
 mod metadata;
 mod orientation;
+mod phash;
 mod pixels;
+mod planes;
 mod png;
 mod probe;
+mod raw;
 mod resize;
 mod shrink;
+mod smart;
 mod source;
 mod thumbhash;
 mod tiff;
+mod transform;
 mod variant;
 mod webp;
 
@@ -32,13 +43,16 @@ pub use error::Error;
 pub use format::{Format, SNIFF_BYTES, sniff};
 pub use ifd::without_gps;
 pub use jpeg::{JpegComponent, JpegInfo, QuantTable};
+pub use location::{Redaction, redactions};
 pub use metadata::{Metadata, MetadataEntry, Position, TakenAt, metadata_entries};
 pub use orientation::{Orientation, orient};
+pub use phash::perceptual_hash;
 pub use pixels::{Channels, Image, Samples};
 pub use probe::{Colour, Probe, probe, probe_bytes};
 pub use resize::resize;
 pub use thumbhash::thumbhash;
-pub use variant::{Fit, Preset, Variant, VariantSpec, thumbnail, variant, variant_bytes};
+pub use transform::{BadTransform, Fit, Gravity, MAX_AVIF_PIXELS, MAX_SIDE, OutputFormat, Preset, Transform};
+pub use variant::{Variant, render, render_bytes, thumbnail};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pixels::{Image, Samples};
+use super::resize::Area;
 
 /// How the stored pixels have to be turned to be displayed upright (EXIF tag 0x0112).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -63,6 +64,65 @@ impl Orientation {
     /// Size as displayed of a picture stored in that size, or the other way round.
     pub const fn size(self, width: u32, height: u32) -> (u32, u32) {
         if self.swaps_sides() { (height, width) } else { (width, height) }
+    }
+
+    /// Turning this way first and then another way, in one.
+    pub(super) fn then(self, second: Self) -> Self {
+        let (swaps, across, down) = self.parts();
+        let (swaps_too, across_too, down_too) = second.parts();
+        // Where a pixel of the result comes from is asked of the second first.
+        let (across_too, down_too) = if swaps { (down_too, across_too) } else { (across_too, down_too) };
+        Self::from_parts(swaps != swaps_too, across != across_too, down != down_too)
+    }
+
+    /// Whether stored columns and rows run backwards in the turned picture.
+    pub(super) const fn runs_backwards(self) -> (bool, bool) {
+        let (_, across, down) = self.parts();
+        (across, down)
+    }
+
+    /// The part of a picture stored in that size that a part of the turned picture shows.
+    pub(super) fn area_before(self, area: Area, width: u32, height: u32) -> Area {
+        let (swaps, across, down) = self.parts();
+        let mut area = if swaps {
+            Area { left: area.top, top: area.left, width: area.height, height: area.width }
+        } else {
+            area
+        };
+        if across {
+            area.left = f64::from(width) - area.left - area.width;
+        }
+        if down {
+            area.top = f64::from(height) - area.top - area.height;
+        }
+        area
+    }
+
+    /// Whether columns and rows change places, and whether the stored columns and rows then run backwards.
+    const fn parts(self) -> (bool, bool, bool) {
+        match self {
+            Self::Normal => (false, false, false),
+            Self::MirrorHorizontal => (false, true, false),
+            Self::Rotate180 => (false, true, true),
+            Self::MirrorVertical => (false, false, true),
+            Self::Transpose => (true, false, false),
+            Self::Rotate90 => (true, false, true),
+            Self::Transverse => (true, true, true),
+            Self::Rotate270 => (true, true, false),
+        }
+    }
+
+    const fn from_parts(swaps: bool, across: bool, down: bool) -> Self {
+        match (swaps, across, down) {
+            (false, false, false) => Self::Normal,
+            (false, true, false) => Self::MirrorHorizontal,
+            (false, true, true) => Self::Rotate180,
+            (false, false, true) => Self::MirrorVertical,
+            (true, false, false) => Self::Transpose,
+            (true, false, true) => Self::Rotate90,
+            (true, true, true) => Self::Transverse,
+            (true, true, false) => Self::Rotate270,
+        }
     }
 }
 
@@ -132,6 +192,28 @@ mod tests {
         }
         assert_eq!(Orientation::from_exif(0), Orientation::Normal);
         assert_eq!(Orientation::from_exif(99), Orientation::Normal);
+    }
+
+    #[test]
+    fn two_turns_are_one() {
+        let image = Image {
+            width: 3,
+            height: 2,
+            channels: Channels::Gray,
+            samples: Samples::U8(vec![1, 2, 3, 4, 5, 6]),
+        };
+        for first in (1..=8).map(Orientation::from_exif) {
+            for second in (1..=8).map(Orientation::from_exif) {
+                let one_by_one = orient(orient(image.clone(), first), second);
+                assert_eq!(orient(image.clone(), first.then(second)), one_by_one, "{first:?} {second:?}");
+            }
+            // Where the first pixel of the turned picture was.
+            let corner = Area { left: 0.0, top: 0.0, width: 1.0, height: 1.0 };
+            let area = first.area_before(corner, 3, 2);
+            let stored = area.top as u8 * 3 + area.left as u8 + 1;
+            let Samples::U8(turned) = orient(image.clone(), first).samples else { panic!("it has 8 bits") };
+            assert_eq!(turned[0], stored, "{first:?}");
+        }
     }
 
     #[test]

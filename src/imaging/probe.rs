@@ -9,8 +9,9 @@ use super::ifd;
 use super::jpeg::JpegInfo;
 use super::metadata::Metadata;
 use super::orientation::Orientation;
+use super::raw::Part;
 use super::source::{Input, ReadSeek};
-use super::{gif, jpeg, png, tiff, webp};
+use super::{gif, jpeg, png, raw, tiff, webp};
 
 /// How a file stores colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +55,7 @@ impl Colour {
 /// What the headers of a picture say.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    /// The file's format, from its bytes.
+    /// The file's format, from its bytes; of a camera's raw file that of the preview.
     pub format: Format,
     /// Width in pixels as stored.
     pub width: u32,
@@ -78,6 +79,8 @@ pub struct Probe {
     pub jpeg: Option<JpegInfo>,
     /// Whether the decoder can reduce the sides while decoding.
     pub(super) reduces: bool,
+    /// Where the picture lies in a raw file of a camera.
+    pub(super) preview: Option<Part>,
     extra_bytes_per_pixel: u64,
     extra_bytes: u64,
     file_copies: u64,
@@ -93,6 +96,12 @@ impl Probe {
     /// Pixels of the first frame.
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Whether this is the raw file of a camera, of which only the preview inside it can be shown. All that is said here is
+    /// said of the preview.
+    pub fn is_raw(&self) -> bool {
+        self.preview.is_some()
     }
 
     /// Bytes of the decoded picture.
@@ -177,7 +186,15 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
         let format = recognise(source)?;
         source.seek(std::io::SeekFrom::Start(0)).map_err(Error::Read)?;
         let mut jpeg_info = None;
+        let raw = if format == Format::Tiff { raw::preview(source) } else { None };
+        let mut format = format;
         let header = match format {
+            _ if let Some(raw) = &raw => {
+                let found = jpeg::header(&mut raw::Window::new(source, raw.part))?;
+                jpeg_info = Some(found.info);
+                format = Format::Jpeg;
+                Header { exif: raw.exif.clone(), ..found.header }
+            }
             Format::Jpeg => {
                 let found = jpeg::header(source)?;
                 jpeg_info = Some(found.info);
@@ -191,7 +208,11 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
         if header.width == 0 || header.height == 0 {
             return Err(Error::broken(format.name(), "it has no pixels"));
         }
-        let file_bytes = super::source::length(source)?;
+        let preview = raw.map(|raw| raw.part);
+        let file_bytes = match preview {
+            Some(part) => part.length,
+            None => super::source::length(source)?,
+        };
         let exif = header.exif.as_deref();
         Ok(Probe {
             format,
@@ -206,6 +227,7 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             exif: header.exif,
             jpeg: jpeg_info,
             reduces: header.reduces,
+            preview,
             extra_bytes_per_pixel: header.extra_bytes_per_pixel,
             extra_bytes: header.extra_bytes,
             file_copies: header.file_copies,

@@ -97,12 +97,27 @@ fn failed(error: impl ToString) -> Error {
 }
 
 impl Area {
+    /// The same part of a copy whose sides are that many times as long.
+    pub(super) fn scaled(self, across: f64, down: f64) -> Self {
+        Self {
+            left: self.left * across,
+            top: self.top * down,
+            width: self.width * across,
+            height: self.height * down,
+        }
+    }
+
     /// Moves what rounding put outside back into the picture.
     fn inside(self, width: u32, height: u32) -> Self {
-        let (width, height) = (f64::from(width), f64::from(height));
-        let left = self.left.clamp(0.0, width - f64::MIN_POSITIVE);
-        let top = self.top.clamp(0.0, height - f64::MIN_POSITIVE);
-        Self { left, top, width: self.width.min(width - left), height: self.height.min(height - top) }
+        let clamp = |start: f64, length: f64, side: u32| {
+            let side = f64::from(side);
+            let end = (start + length).clamp(f64::MIN_POSITIVE, side);
+            let start = start.clamp(0.0, (side - f64::EPSILON).max(0.0));
+            (start, (end - start).max(f64::EPSILON))
+        };
+        let ((left, width), (top, height)) =
+            (clamp(self.left, self.width, width), clamp(self.top, self.height, height));
+        Self { left, top, width, height }
     }
 
     fn is_whole(self, image: &Image) -> bool {

@@ -4,6 +4,7 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::error::Error;
+use super::raw::{Part, Window};
 
 /// Anything that can be read and searched: a file, bytes in memory.
 pub(super) trait ReadSeek: Read + Seek {}
@@ -111,9 +112,27 @@ pub(super) enum Input<'a> {
     Bytes(&'a [u8]),
     /// A file.
     Reader(&'a mut dyn ReadSeek),
+    /// A piece of a file.
+    Part(Window<'a>),
 }
 
 impl Input<'_> {
+    /// A piece of it, or all of it.
+    pub(super) fn part(&mut self, part: Option<Part>) -> Input<'_> {
+        match (self, part) {
+            (Self::Bytes(bytes), Some(part)) => {
+                let start = usize::try_from(part.start).unwrap_or(usize::MAX).min(bytes.len());
+                let length = usize::try_from(part.length).unwrap_or(usize::MAX).min(bytes.len() - start);
+                Input::Bytes(&bytes[start..start + length])
+            }
+            (Self::Reader(reader), Some(part)) => Input::Part(Window::new(*reader, part)),
+            (Self::Bytes(bytes), None) => Input::Bytes(bytes),
+            (Self::Reader(reader), None) => Input::Reader(*reader),
+            // Nothing has a piece of a piece.
+            (Self::Part(window), _) => Input::Reader(window),
+        }
+    }
+
     /// Runs `work` on a reader placed at the beginning.
     pub(super) fn with_reader<T>(
         &mut self,
@@ -125,6 +144,10 @@ impl Input<'_> {
                 reader.seek(SeekFrom::Start(0)).map_err(Error::Read)?;
                 work(*reader)
             }
+            Self::Part(window) => {
+                window.seek(SeekFrom::Start(0)).map_err(Error::Read)?;
+                work(window)
+            }
         }
     }
 
@@ -132,13 +155,16 @@ impl Input<'_> {
     pub(super) fn with_bytes<T>(&mut self, work: impl FnOnce(&[u8]) -> Result<T, Error>) -> Result<T, Error> {
         match self {
             Self::Bytes(bytes) => work(bytes),
-            Self::Reader(reader) => {
-                let length = length(*reader)?;
-                // The length of a real file, not a claim in a header, and counted in the budget before.
-                let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-                reader.read_to_end(&mut bytes).map_err(Error::Read)?;
-                work(&bytes)
-            }
+            Self::Reader(reader) => work(&whole(*reader)?),
+            Self::Part(window) => work(&whole(window)?),
         }
     }
+}
+
+fn whole(reader: &mut dyn ReadSeek) -> Result<Vec<u8>, Error> {
+    let length = length(reader)?;
+    // The length of a real file, not a claim in a header, and counted in the budget before.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    reader.read_to_end(&mut bytes).map_err(Error::Read)?;
+    Ok(bytes)
 }

@@ -1,10 +1,12 @@
 //! WebP (RFC 9649): the container is read here, the pixels by libwebp.
 
+use super::animation::{Canvas, Disposal, MAX_FRAMES, Place, Shown, shown_ms};
 use super::decode::Pixels;
 use super::encode::EncodeOptions;
 use super::error::Error;
 use super::libwebp;
 use super::pixels::{Channels, Image, Samples};
+use super::planes::Planes;
 use super::probe::{Colour, Header};
 use super::source::{ReadSeek, Scan};
 
@@ -17,15 +19,20 @@ const MAX_CHUNKS: u32 = 100_000;
 pub(super) struct WebpHeader {
     pub(super) header: Header,
     icc: Option<Vec<u8>>,
-    /// Where on the canvas the first frame of an animation lies, and its chunks in the file.
-    first_frame: Option<FirstFrame>,
+    /// The frames of an animation, as many as are kept moving.
+    frames: Vec<FrameAt>,
+    /// How often an animation is shown; 0 for ever.
+    loops: u16,
 }
 
-struct FirstFrame {
+/// Where on the canvas a frame of an animation lies, and its chunks in the file.
+struct FrameAt {
     left: u32,
     top: u32,
     width: u32,
     height: u32,
+    duration_ms: u32,
+    flags: u8,
     start: u64,
     end: u64,
 }
@@ -45,8 +52,9 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
     // libwebp's own rows, and for lossless pictures a second copy.
     header.extra_bytes_per_pixel = 4;
     let mut icc = None;
-    let mut first_frame = None;
+    let mut frames_at: Vec<FrameAt> = Vec::new();
     let mut frames = 0_u32;
+    let mut loops = 0;
     let mut extended = false;
     let mut chunks = 0;
     while scan.position() + 8 <= end && chunks < MAX_CHUNKS {
@@ -87,19 +95,23 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
             }
             b"ANMF" if length >= 16 => {
                 frames = frames.saturating_add(1);
-                if first_frame.is_none() {
+                if frames <= MAX_FRAMES {
                     // Its chunks are copied into a file of their own.
                     header.file_copies = 2;
                     let (left, top) = (u24(&mut scan)? * 2, u24(&mut scan)? * 2);
                     let (width, height) = (u24(&mut scan)? + 1, u24(&mut scan)? + 1);
-                    scan.skip(4)?;
+                    let (duration_ms, flags) = (u24(&mut scan)?, scan.u8()?);
                     let covers = left == 0 && top == 0 && width >= header.width && height >= header.height;
-                    if !covers {
+                    if frames == 1 && !covers {
                         header.colour = Colour::Rgba;
                     }
                     let (start, end) = (scan.position(), start.saturating_add(length));
-                    first_frame = Some(FirstFrame { left, top, width, height, start, end });
+                    frames_at.push(FrameAt { left, top, width, height, duration_ms, flags, start, end });
                 }
+            }
+            b"ANIM" if length >= 6 => {
+                scan.skip(4)?;
+                loops = scan.u16_le()?;
             }
             b"ICCP" if length <= 16 << 20 => icc = scan.block(length).ok(),
             b"EXIF" if length <= 1 << 20 => {
@@ -116,7 +128,7 @@ pub(super) fn header(source: &mut dyn ReadSeek) -> Result<WebpHeader, Error> {
     }
     header.frames = frames.max(1);
     header.has_icc = icc.is_some();
-    Ok(WebpHeader { header, icc, first_frame })
+    Ok(WebpHeader { header, icc, frames: frames_at, loops })
 }
 
 fn u24(scan: &mut Scan<'_>) -> Result<u32, Error> {
@@ -128,15 +140,11 @@ fn u24(scan: &mut Scan<'_>) -> Result<u32, Error> {
 pub(super) fn decode(bytes: &[u8], head: &WebpHeader) -> Result<Pixels, Error> {
     let (width, height) = (head.header.width, head.header.height);
     let channels = if head.header.colour.has_alpha() { Channels::Rgba } else { Channels::Rgb };
-    let samples = match &head.first_frame {
+    let samples = match head.frames.first() {
         None => libwebp::decode(bytes, width, height, channels.has_alpha())?,
         Some(frame) => {
-            let chunks = usize::try_from(frame.start)
-                .ok()
-                .zip(usize::try_from(frame.end).ok())
-                .and_then(|(start, end)| bytes.get(start..end))
-                .ok_or(Error::Truncated { format: NAME })?;
-            decode_frame(chunks, frame, (width, height), channels)?
+            let pixels = decode_frame(bytes, frame, (width, height), channels)?;
+            on_canvas(pixels, frame, (width, height), channels)
         }
     };
     let image = Image { width, height, channels, samples: Samples::U8(samples) };
@@ -145,14 +153,19 @@ pub(super) fn decode(bytes: &[u8], head: &WebpHeader) -> Result<Pixels, Error> {
 
 /// libwebp refuses animations as a whole, but a frame's chunks make a still picture of their own.
 fn decode_frame(
-    chunks: &[u8],
-    frame: &FirstFrame,
+    bytes: &[u8],
+    frame: &FrameAt,
     (width, height): (u32, u32),
     channels: Channels,
 ) -> Result<Vec<u8>, Error> {
     if frame.left.saturating_add(frame.width) > width || frame.top.saturating_add(frame.height) > height {
         return Err(Error::broken(NAME, "a frame lies outside the canvas"));
     }
+    let chunks = usize::try_from(frame.start)
+        .ok()
+        .zip(usize::try_from(frame.end).ok())
+        .and_then(|(start, end)| bytes.get(start..end))
+        .ok_or(Error::Truncated { format: NAME })?;
     let has_alpha_chunk = chunks.starts_with(b"ALPH");
     let mut still = b"RIFF\0\0\0\0WEBP".to_vec();
     if has_alpha_chunk {
@@ -163,9 +176,12 @@ fn decode_frame(
     still.extend(chunks);
     let length = u32::try_from(still.len() - 8).map_err(|_| Error::broken(NAME, "a frame is too long"))?;
     still[4..8].copy_from_slice(&length.to_le_bytes());
-    let pixels = libwebp::decode(&still, frame.width, frame.height, channels.has_alpha())?;
+    libwebp::decode(&still, frame.width, frame.height, channels.has_alpha())
+}
+
+fn on_canvas(pixels: Vec<u8>, frame: &FrameAt, (width, height): (u32, u32), channels: Channels) -> Vec<u8> {
     if (frame.width, frame.height) == (width, height) {
-        return Ok(pixels);
+        return pixels;
     }
     let count = channels.count();
     let mut canvas = vec![0; width as usize * height as usize * count];
@@ -173,7 +189,74 @@ fn decode_frame(
         let start = ((frame.top as usize + y) * width as usize + frame.left as usize) * count;
         canvas[start..start + row.len()].copy_from_slice(row);
     }
-    Ok(canvas)
+    canvas
+}
+
+/// Shows all frames of an animation one after the other, up to the first that is damaged. An error is of the first
+/// frame, or of whoever looks.
+pub(super) fn play(
+    bytes: &[u8],
+    head: &WebpHeader,
+    show: &mut dyn FnMut(Shown<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let size = (head.header.width, head.header.height);
+    let mut canvas = Canvas::new(size.0, size.1);
+    for (number, frame) in head.frames.iter().enumerate() {
+        let pixels = match decode_frame(bytes, frame, size, Channels::Rgba) {
+            Err(error) if number == 0 => return Err(error),
+            Err(_) => break,
+            Ok(pixels) => pixels,
+        };
+        let place = Place {
+            left: frame.left as usize,
+            top: frame.top as usize,
+            width: frame.width as usize,
+            height: frame.height as usize,
+            blends: frame.flags & 0b10 == 0,
+            disposal: if frame.flags & 0b01 != 0 { Disposal::Clear } else { Disposal::Keep },
+            duration_ms: shown_ms(frame.duration_ms),
+        };
+        let shown = canvas.draw(place, &pixels);
+        show(Shown { canvas: shown, duration_ms: place.duration_ms, loops: head.loops })?;
+    }
+    Ok(())
+}
+
+/// Encodes planes of light and colour, the latter of half the size.
+pub(super) fn encode_planes(planes: &Planes, quality: u8) -> Result<Vec<u8>, Error> {
+    let (width, height) = (planes.light.width, planes.light.height);
+    check_sides(width, height)?;
+    let half = width.div_ceil(2) as usize * height.div_ceil(2) as usize;
+    let (blue, red) = match (&planes.colour, planes.subsampling) {
+        (Some([blue, red]), (2, 2)) => (studio_colour(blue)?, studio_colour(red)?),
+        (None, _) => (vec![128; half], vec![128; half]),
+        _ => return Err(Error::encode(NAME, "an unusual size of colour")),
+    };
+    // WebP leaves room above white and below black, which JPEG does not.
+    let light = samples8(&planes.light)?;
+    let light: Vec<u8> =
+        light.iter().map(|level| (16 + (u32::from(*level) * 219 + 127) / 255) as u8).collect();
+    libwebp::encode_planes([&light, &blue, &red], width, height, f32::from(quality.min(100)))
+}
+
+fn studio_colour(plane: &Image) -> Result<Vec<u8>, Error> {
+    let table: [u8; 256] =
+        std::array::from_fn(|level| (128.0 + (level as f64 - 128.0) * 224.0 / 255.0).round() as u8);
+    Ok(samples8(plane)?.iter().map(|level| table[usize::from(*level)]).collect())
+}
+
+fn samples8(plane: &Image) -> Result<&[u8], Error> {
+    match &plane.samples {
+        Samples::U8(samples) => Ok(samples),
+        Samples::U16(_) => Err(Error::unsupported(NAME, "16 bits a sample")),
+    }
+}
+
+fn check_sides(width: u32, height: u32) -> Result<(), Error> {
+    if width > 16_383 || height > 16_383 {
+        return Err(Error::unsupported(NAME, "sides over 16383 pixels"));
+    }
+    Ok(())
 }
 
 /// Encodes 8-bit RGB or RGBA; quality 100 is lossless if `options.lossless` says so.
@@ -181,9 +264,7 @@ pub(super) fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, 
     let Samples::U8(samples) = &image.samples else {
         return Err(Error::unsupported(NAME, "16 bits a sample"));
     };
-    if image.width > 16_383 || image.height > 16_383 {
-        return Err(Error::unsupported(NAME, "sides over 16383 pixels"));
-    }
+    check_sides(image.width, image.height)?;
     if !matches!(image.channels, Channels::Rgb | Channels::Rgba) {
         return Err(Error::unsupported(NAME, "gray samples"));
     }

@@ -5,9 +5,13 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +27,9 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// How often leases are renewed.
 const RENEW: Duration = Duration::from_secs(20);
+
+/// How often is looked whether another process has committed, or something is due.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// How long jobs have to stop when the process does; what still runs then is handed back anyway.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -185,28 +192,33 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             log_failure("read the schedule", self.enqueue_scheduled().await);
         }
         let mut commits = self.shared.db.commits();
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pulse = Pulse::start(self.shared.db.clone(), self.shared.clock.clone());
         let mut report = tokio::time::interval(Duration::from_millis(500));
         report.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut active: HashMap<JobId, Active> = HashMap::new();
         let mut tasks: JoinSet<()> = JoinSet::new();
         let mut renewed = self.shared.clock.now();
+        let mut scheduled = self.is_server().then_some(renewed);
         loop {
             // A commit from here on wakes the loop again; what came before is looked at now.
             commits.mark_unchanged();
             if !active.is_empty() {
                 log_failure("look for cancelled jobs", self.tell_cancelled(&active).await);
             }
-            match self.claim(&active).await {
-                Ok(claimed) => {
+            let due = match self.claim(&active).await {
+                Ok((claimed, due)) => {
                     for job in claimed {
                         let entry = self.start(&mut tasks, job);
                         active.insert(entry.running.id(), entry);
                     }
+                    due
                 }
-                Err(e) => tracing::error!(error = %e, "jobs could not be claimed"),
-            }
+                Err(e) => {
+                    tracing::error!(error = %e, "jobs could not be claimed");
+                    Some(self.shared.clock.now())
+                }
+            };
+            pulse.wake_at([due, scheduled, Some(renewed + RENEW)].into_iter().flatten().min());
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
@@ -221,15 +233,19 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
                 _ = report.tick(), if !active.is_empty() => {
                     log_failure("write progress", self.report(&mut active).await);
                 }
-                _ = tick.tick() => {
-                    self.shared.db.notice_foreign_commits().await;
+                () = pulse.due() => {
                     let now = self.shared.clock.now();
-                    if !active.is_empty() && now.since(renewed) >= RENEW {
+                    if now.since(renewed) >= RENEW {
                         renewed = now;
-                        log_failure("renew leases", self.renew(&active).await);
+                        if !active.is_empty() { log_failure("renew leases", self.renew(&active).await); }
+                        log_failure("take over jobs", self.take_over().await);
                     }
-                    log_failure("take over jobs", self.take_over().await);
-                    if self.is_server() { log_failure("queue recurring jobs", self.enqueue_scheduled_if_due().await); }
+                    if self.is_server() {
+                        match self.enqueue_scheduled_if_due().await {
+                            Ok(next) => scheduled = next,
+                            Err(e) => log_failure("queue recurring jobs", Err(e)),
+                        }
+                    }
                 }
                 // Last, because under load there is always one.
                 changed = commits.changed() => {
@@ -255,7 +271,7 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
         let mut count = 0;
         loop {
             let mut tasks = JoinSet::new();
-            let claimed = self.claim(&HashMap::new()).await?;
+            let (claimed, _) = self.claim(&HashMap::new()).await?;
             if claimed.is_empty() {
                 return Ok(count);
             }
@@ -271,7 +287,8 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
         self.shared.owner.starts_with(SERVER)
     }
 
-    async fn claim(&self, active: &HashMap<JobId, Active>) -> db::Result<Vec<Claimed>> {
+    /// Claims what is due and has room, and tells when the next of those kinds will be.
+    async fn claim(&self, active: &HashMap<JobId, Active>) -> db::Result<(Vec<Claimed>, Option<Timestamp>)> {
         let free = self.workers.saturating_sub(active.len());
         let room: Vec<(&'static str, usize)> = self
             .shared
@@ -284,17 +301,19 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             .filter(|(_, left)| *left > 0)
             .collect();
         if free == 0 || room.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let now = self.shared.clock.now();
         let kinds: Vec<&'static str> = room.iter().map(|(kind, _)| *kind).collect();
         let due: Option<Timestamp> = self.shared.db.read(move |conn| store::next_due(conn, &kinds)).await?;
         if due.is_none_or(|due| due > now) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), due));
         }
         let owner = Arc::clone(&self.shared.owner);
         let observer = self.shared.observer.clone();
-        self.shared
+        // The claim is a commit, after which the loop comes here again and learns what is due next.
+        let claimed: db::Result<Vec<Claimed>> = self
+            .shared
             .db
             .write(move |tx| {
                 let claimed = store::claim(tx, &owner, LEASE, &room, free)?;
@@ -303,7 +322,8 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
                 }
                 Ok(claimed)
             })
-            .await
+            .await;
+        Ok((claimed?, Some(now)))
     }
 
     fn start(&self, tasks: &mut JoinSet<()>, job: Claimed) -> Active {
@@ -407,12 +427,19 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
             .await
     }
 
-    async fn enqueue_scheduled_if_due(&self) -> db::Result<()> {
-        let now = self.shared.clock.now();
+    /// Returns when the next recurring job is due.
+    async fn enqueue_scheduled_if_due(&self) -> db::Result<Option<Timestamp>> {
+        let next = self.next_scheduled().await?;
+        if next.is_none_or(|next| next > self.shared.clock.now()) {
+            return Ok(next);
+        }
+        self.enqueue_scheduled().await?;
+        self.next_scheduled().await
+    }
+
+    async fn next_scheduled(&self) -> db::Result<Option<Timestamp>> {
         let kinds: Vec<&'static str> = self.schedule.iter().map(|recurring| recurring.kind).collect();
-        let next: Option<Timestamp> =
-            self.shared.db.read(move |conn| store::next_scheduled(conn, &kinds)).await?;
-        if next.is_some_and(|next| next <= now) { self.enqueue_scheduled().await } else { Ok(()) }
+        self.shared.db.read(move |conn| store::next_scheduled(conn, &kinds)).await
     }
 
     async fn enqueue_scheduled(&self) -> db::Result<()> {
@@ -430,6 +457,61 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
                 Ok(())
             })
             .await
+    }
+}
+
+/// Wakes a runner when something is due by the clock, and has the database look for commits of other processes.
+///
+/// A thread of its own instead of a timer of the runtime, whose wheel wakes the process two more times for each second.
+struct Pulse {
+    line: Arc<PulseLine>,
+    /// Dropped to end the thread.
+    stop: Option<std::sync::mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // It waits for nothing but the writer, and its hold on the database ends with it.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct PulseLine {
+    wake_at: AtomicI64,
+    due: Notify,
+}
+
+impl Pulse {
+    /// The first moment is due at once.
+    fn start(db: Db, clock: Clock) -> Self {
+        let line = Arc::new(PulseLine { wake_at: AtomicI64::new(i64::MIN), due: Notify::new() });
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let (runtime, told) = (tokio::runtime::Handle::current(), Arc::clone(&line));
+        let beat = move || {
+            while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                runtime.block_on(db.notice_foreign_commits());
+                if clock.now().as_millis() >= told.wake_at.load(Ordering::Relaxed) {
+                    told.due.notify_one();
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("jobs-pulse".into())
+            .spawn(beat)
+            .expect("the operating system starts a thread");
+        Self { line, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn wake_at(&self, moment: Option<Timestamp>) {
+        self.line.wake_at.store(moment.map_or(i64::MAX, Timestamp::as_millis), Ordering::Relaxed);
+    }
+
+    async fn due(&self) {
+        self.line.due.notified().await;
     }
 }
 

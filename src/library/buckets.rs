@@ -29,6 +29,8 @@ pub struct BucketChange {
     pub name: Option<String>,
     /// Who may see it from now on.
     pub visibility: Option<Visibility>,
+    /// Whether pictures that leave by a public or signed address may say where they were taken, from now on.
+    pub keep_location: Option<bool>,
 }
 
 /// Makes a bucket.
@@ -105,10 +107,14 @@ pub async fn change_bucket(app: &App, actor: &Actor, slug: &Slug, change: Bucket
             let bucket = get_in(tx, &slug)?;
             let name = name.as_deref().unwrap_or(&bucket.name);
             let visibility = change.visibility.unwrap_or(bucket.visibility);
-            store::buckets::update(tx, bucket.seq, name, visibility)?;
+            let keep_location = change.keep_location.unwrap_or(bucket.keep_location);
+            store::buckets::update(tx, bucket.seq, name, visibility, keep_location)?;
             let details = serde_json::json!({
-                "from": { "name": bucket.name, "visibility": bucket.visibility },
+                "from": {
+                    "name": bucket.name, "visibility": bucket.visibility, "keep_location": bucket.keep_location,
+                },
                 "visibility": visibility,
+                "keep_location": keep_location,
             });
             audit::record(tx, &actor, "bucket.change", Target::new("bucket", &slug).named(name), &details)?;
             get_in(tx, &slug)

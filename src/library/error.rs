@@ -1,6 +1,7 @@
 //! What can go wrong in the library, in cases that a caller can act on.
 
-use crate::{db, storage};
+use crate::imaging::BadTransform;
+use crate::{db, keys, storage};
 
 /// Why the library could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +60,89 @@ pub enum Error {
         /// Media in the trash.
         trashed: u64,
     },
+    /// There is no such folder.
+    #[error("there is no such folder")]
+    NoSuchFolder,
+    /// There is no such tag.
+    #[error("there is no such tag")]
+    NoSuchTag,
+    /// There is no such bulk action, or it is somebody else's.
+    #[error("there is no such bulk action")]
+    NoSuchRun,
+    /// A folder is there already.
+    #[error("there is a folder “{path}” already: choose another name, or move what lies in it")]
+    FolderTaken {
+        /// Its path.
+        path: String,
+    },
+    /// A folder can't be moved below itself, and the top of a bucket can't be one.
+    #[error("a folder can be moved neither into itself nor to the place of the bucket's top")]
+    FolderInItself,
+    /// A tag's name that is empty or too long.
+    #[error("a tag has 1 to 100 characters that can be seen")]
+    BadTag,
+    /// Too many tags on one media.
+    #[error("a photograph or file can have at most {most} tags")]
+    TooManyTags {
+        /// The limit.
+        most: usize,
+    },
+    /// A text that is too long.
+    #[error("the {field} is longer than {max_bytes} bytes")]
+    TooLong {
+        /// Which one.
+        field: &'static str,
+        /// The limit.
+        max_bytes: usize,
+    },
+    /// Something is to be moved or copied, but not said where to.
+    #[error("say where to: a bucket, a folder, or both")]
+    NoGoal,
+    /// Too many ids in one request.
+    #[error("at most {most} ids can be named at once: use a search for more")]
+    TooManyIds {
+        /// The limit.
+        most: usize,
+    },
     /// What lies in the trash can't be changed.
     #[error("this lies in the trash: take it back first")]
     InTrash,
     /// Only what lies in the trash can be removed for good.
     #[error("only what lies in the trash can be removed for good")]
     NotInTrash,
+    /// A rendering that can't be understood.
+    #[error("the rendering can't be understood: {0}")]
+    BadTransform(BadTransform),
+    /// A rendering of one's own needs a signature, or somebody who may read the library.
+    #[error("only the file itself and presets may be fetched here without a signature")]
+    SignatureNeeded,
+    /// The signature is not ours, or of something else.
+    #[error("the signature does not fit this address")]
+    SignatureInvalid,
+    /// The address is over.
+    #[error("this address is over")]
+    SignatureExpired,
+    /// An address can't live so long.
+    #[error("a signed address lives 60 seconds to 365 days")]
+    BadLife,
+    /// There is no such preset.
+    #[error("there is no such preset")]
+    NoSuchPreset,
+    /// A preset's name that can't be one.
+    #[error("a preset's name has 1 to 64 of a-z, 0-9, - and _")]
+    BadPresetName,
+    /// A preset that is always what it is.
+    #[error("this preset is built in and stays as it is: choose another name")]
+    BuiltinPreset,
+    /// There are as many presets as there may be.
+    #[error("there are {max} presets already, and more are not possible: remove one first")]
+    TooManyPresets {
+        /// How many there may be.
+        max: usize,
+    },
+    /// The instance's secrets could not be had.
+    #[error("the keys could not be read or written")]
+    Keys(#[from] keys::Error),
     /// The sender paused for too long.
     #[error("the upload stalled: nothing came for {} s", .after.as_secs())]
     Stalled {

@@ -3,17 +3,17 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
-use super::jobs::Describe;
+use super::jobs::{Describe, WarmUp};
 use super::model::{Media, OnConflict, Slug};
 use super::store::{NewVersion, Place};
-use super::{Error, Result, What, buckets, emit, free_place, get_in, names, store};
+use super::{Error, Result, What, buckets, emit, free_place, get_as_in, get_in, names, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
 use crate::db::Tx;
 use crate::imaging::{self, Format};
 use crate::jobs;
-use crate::storage::{BlobId, Kept, Received};
+use crate::storage::{self, BlobId, Kept, Received, Staging};
 
 /// Where an upload goes, as people typed it.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Destination {
 #[must_use = "nothing refers to these bytes yet"]
 pub struct Arrived {
     kept: Kept,
-    facts: Facts,
+    facts: Box<Facts>,
 }
 
 impl Arrived {
@@ -46,6 +46,13 @@ impl Arrived {
     /// The number of bytes.
     pub fn size_bytes(&self) -> u64 {
         self.kept.size_bytes()
+    }
+
+    /// Notes when the file was last changed before it came here. A picture that does not say when it was taken is sorted
+    /// by it.
+    pub fn modified_at(mut self, modified_at: Option<Timestamp>) -> Self {
+        self.facts.modified_at = modified_at;
+        self
     }
 
     pub(super) fn kept(&self) -> &Kept {
@@ -66,10 +73,11 @@ pub(super) struct Facts {
     pub(super) orientation: u16,
     pub(super) frames: u32,
     pub(super) taken_at: Option<Timestamp>,
+    pub(super) modified_at: Option<Timestamp>,
     pub(super) camera: Option<String>,
 }
 
-/// Takes a file in and gives it its place: all of [`receive`] and [`add_in`].
+/// Takes a file in and gives it its place: all of [`admit`], [`receive`] and [`add_in`].
 ///
 /// # Errors
 /// Theirs. What can be known beforehand is told before the first byte is read.
@@ -79,20 +87,7 @@ pub async fn add(
     to: Destination,
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Media> {
-    let name = names::file_name(&to.name)?;
-    let folder = names::folder(&to.folder)?;
-    let key = names::key(&folder, &name)?;
-    let to = Destination { name, folder, ..to };
-    let (slug, name, on_conflict) = (to.bucket.clone(), to.name.clone(), to.on_conflict);
-    app.db
-        .read(move |conn| {
-            let bucket = buckets::get_or_first_in(conn, slug.as_ref())?;
-            if on_conflict == OnConflict::Refuse && store::is_taken(conn, bucket.seq, &key)? {
-                return Err(Error::NameTaken { name });
-            }
-            Ok(())
-        })
-        .await?;
+    let to = admit(app, to, None).await?;
     let arrived = receive(app, &to.name, body).await?;
     let actor = actor.clone();
     // The bytes' hold goes into the transaction and comes back after it: they stay while it can still be committed,
@@ -105,6 +100,43 @@ pub async fn add(
         })
         .await?;
     Ok(media)
+}
+
+/// Says beforehand, as far as that can be known, whether a file may come in, and returns where it goes with the names in
+/// the form in which they are stored. `size_bytes` is its length, if somebody has said so.
+///
+/// # Errors
+/// [`Error::BadName`], [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::NameTaken`] where a taken name is refused,
+/// [`Error::Storage`] with `TooLarge` or `Full`, [`Error::Db`].
+pub async fn admit(app: &App, to: Destination, size_bytes: Option<u64>) -> Result<Destination> {
+    let name = names::file_name(&to.name)?;
+    let folder = names::folder(&to.folder)?;
+    let key = names::key(&folder, &name)?;
+    if let Some(size_bytes) = size_bytes {
+        fits(app, size_bytes)?;
+        app.storage.ensure_room(size_bytes)?;
+    }
+    let to = Destination { name, folder, ..to };
+    app.db
+        .read(move |conn| {
+            let bucket = buckets::get_or_first_in(conn, to.bucket.as_ref())?;
+            if to.on_conflict == OnConflict::Refuse && store::is_taken(conn, bucket.seq, &key)? {
+                return Err(Error::NameTaken { name: to.name });
+            }
+            Ok(to)
+        })
+        .await
+}
+
+/// Says whether so many bytes are within the limit for one file.
+///
+/// # Errors
+/// [`Error::Storage`] with `TooLarge`.
+pub fn fits(app: &App, size_bytes: u64) -> Result<()> {
+    match app.config.limits.max_upload_bytes {
+        Some(limit_bytes) if size_bytes > limit_bytes => Err(storage::Error::TooLarge { limit_bytes }.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Stores bytes durably, within the limit for uploads and the free space, and finds out what they are. `name` only
@@ -132,7 +164,20 @@ async fn receive_within(
     while let Some(chunk) = body.next().await {
         incoming.write(chunk?).await?;
     }
-    let received = incoming.finish().await?;
+    keep(incoming.finish().await?, name).await
+}
+
+/// Does the same with bytes that came in several goes and are all there; whoever took them in has counted them. What was
+/// staged stays, for it is needed again if the row can't be committed: discard it afterwards.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub async fn receive_staged(name: &str, staging: Staging) -> Result<Arrived> {
+    keep(staging.finish().await?, name).await
+}
+
+/// Finds out what the bytes are, and makes them durable under their name.
+async fn keep(received: Received, name: &str) -> Result<Arrived> {
     let name = name.to_owned();
     let looked = tokio::task::spawn_blocking(move || {
         let facts = look(&received, &name)?;
@@ -140,7 +185,7 @@ async fn receive_within(
     });
     let (received, facts) = looked.await.map_err(Error::Task)??;
     let kept = received.keep().await?;
-    Ok(Arrived { kept, facts })
+    Ok(Arrived { kept, facts: Box::new(facts) })
 }
 
 /// Does the same with bytes that were made here, such as a rendition. The limit for uploads is not theirs: a restored
@@ -190,11 +235,11 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
     let details = serde_json::json!({ "bucket": media.bucket, "size_bytes": media.size_bytes });
     audit::record(tx, actor, action, Target::new("media", id).named(&media.key), &details)?;
     emit(tx, &media, what)?;
-    get_in(tx, id)
+    get_as_in(tx, actor.user_id(), id)
 }
 
-/// Takes over the place-holder that the same bytes have already, or has one made.
-fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
+/// Takes over the place-holder that the same bytes have already, or has one made, and after it what the grid shows.
+pub(super) fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
     if media.width.is_none() {
         return Ok(());
     }
@@ -205,12 +250,13 @@ fn describe(tx: &Tx<'_>, media: &Media) -> Result<()> {
     let options =
         jobs::Options { unique_key: Some(media.version_id.to_string()), ..jobs::Options::default() };
     jobs::enqueue(tx, &Describe { version: media.version_id }, options)?;
-    Ok(())
+    Ok(WarmUp::enqueue(tx, media.sha256)?)
 }
 
 impl Arrived {
     fn version(&self, actor: &Actor) -> NewVersion {
-        let Facts { content_type, width, height, orientation, frames, taken_at, camera } = self.facts.clone();
+        let Facts { content_type, width, height, orientation, frames, taken_at, modified_at, camera } =
+            (*self.facts).clone();
         NewVersion {
             blob: self.blob(),
             size_bytes: self.size_bytes(),
@@ -220,6 +266,7 @@ impl Arrived {
             orientation,
             frames,
             taken_at,
+            modified_at,
             camera,
             created_by: actor.user_id(),
         }
@@ -236,6 +283,7 @@ fn look(received: &Received, name: &str) -> Result<Facts> {
         orientation: 1,
         frames: 1,
         taken_at: None,
+        modified_at: None,
         camera: None,
     };
     if Format::sniff(head).is_none() {

@@ -1,4 +1,4 @@
-//! Work in the background: place-holders, the trash, the blob sweeper.
+//! Work in the background: place-holders, renderings for the grid, the trash, the blob sweeper.
 //!
 //! A blob that nothing refers to is condemned in the transaction that took the last reference, and unlinked
 //! [`GRACE`] later, under the store's lock, after asking again. Whoever stores the same bytes meanwhile pardons it.
@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Recipe;
 use super::model::VersionId;
-use super::{Error, What, emit, purge_in, store};
+use super::organise::purge_in;
+use super::{Error, What, emit, store};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
-use crate::imaging::{self, Limits};
-use crate::jobs::{Ending, Failure, Job, JobId, Running};
+use crate::imaging::{self, Limits, Preset};
+use crate::jobs::{self, Ending, Failure, Job, JobId, Running};
 use crate::storage::{self, BlobId, Listed, Removal};
 
 /// How long a blob without references stays on disk: longer than any backup or upload that still wants it takes.
@@ -62,7 +64,7 @@ impl Job for Describe {
     fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Option<Vec<u8>>>) -> db::Result<()> {
         let Ending::Succeeded(Some(thumbhash)) = ending else { return Ok(()) };
         let Some(media) = store::set_thumbhash(tx, self.version, &thumbhash)? else { return Ok(()) };
-        match store::find_media(tx, media)? {
+        match store::find_media(tx, None, media)? {
             Some(media) => emit(tx, &media, What::Updated),
             None => Ok(()),
         }
@@ -87,6 +89,52 @@ fn thumbhash(app: &App, blob: BlobId) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
+/// What the browsers of today accept: what is made for one of them serves them all.
+const BROWSERS_ACCEPT: &str = "image/avif,image/webp";
+
+/// Renders a new picture for the grid before anybody scrolls there. It waits for everything else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WarmUp {
+    /// The picture.
+    pub blob: BlobId,
+}
+
+impl WarmUp {
+    /// Puts it into the queue, behind all that a person might wait for.
+    pub(super) fn enqueue(tx: &Tx<'_>, blob: BlobId) -> db::Result<()> {
+        let options =
+            jobs::Options { priority: -10, unique_key: Some(blob.to_string()), ..jobs::Options::default() };
+        jobs::enqueue(tx, &Self { blob }, options)?;
+        Ok(())
+    }
+}
+
+impl Job for WarmUp {
+    const KIND: &'static str = "library.warm_up";
+    const CONCURRENCY: usize = 1;
+    const MAX_ATTEMPTS: u32 = 2;
+    type Context = App;
+    type Output = ();
+
+    async fn run(&self, app: &App, _: &Running) -> Result<(), Failure> {
+        let recipe = Recipe::of(self.blob, Preset::Grid.transform(), Some(BROWSERS_ACCEPT));
+        if app.config.delivery.cache_bytes == 0 || recipe.is_made(app).await {
+            return Ok(());
+        }
+        match recipe.make(app).await {
+            Ok(_) => Ok(()),
+            // A picture that has gone, or can't be rendered, is nobody's failure.
+            Err(
+                Error::NotAPicture
+                | Error::PictureTooLarge
+                | Error::PictureDamaged { .. }
+                | Error::Storage(storage::Error::NotFound(_)),
+            ) => Ok(()),
+            Err(e) => Err(Failure::retry(e)),
+        }
+    }
+}
+
 /// Empties what has lain in the trash for long, and unlinks blobs that have been condemned for long.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sweep {}
@@ -99,6 +147,7 @@ impl Job for Sweep {
 
     async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
         empty_trash(app, running).await?;
+        app.db.write(store::tags::forget_unused).await.map_err(Failure::retry)?;
         sweep(app, running).await
     }
 }
@@ -167,6 +216,7 @@ async fn sweep_one(app: &App, blob: BlobId, before: Timestamp) -> Result<bool, F
         }
         Removal::Held | Removal::Wanted => return Ok(false),
     }
+    app.hot.remove_all(&blob.to_string());
     let cache = app.cache.clone();
     let cleared = tokio::task::spawn_blocking(move || cache.remove_all(&format!("{blob}-"))).await;
     if let Ok(Err(e)) = cleared {

@@ -4,16 +4,24 @@
 //! holds no rules. Contents are immutable: a new content is a new version, a picture made from one is a rendition.
 //! The room knows nothing of restoring, sharing or of any protocol.
 
+mod address;
 mod buckets;
+mod bulk;
 mod delivery;
 mod error;
 mod intake;
 mod jobs;
 mod model;
 mod names;
+mod organise;
+mod presets;
+mod query;
 mod renditions;
 mod routes;
+mod signed;
 mod store;
+mod tags;
+mod wish;
 
 use std::collections::HashSet;
 
@@ -23,26 +31,37 @@ use serde::Serialize;
 use crate::accounts::Permission;
 use crate::api::events::{self, Audience};
 use crate::app::App;
-use crate::audit::{self, Actor, Target};
+use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
 use crate::imaging::{self, MetadataEntry};
-use crate::storage::{BlobReader, Kept, Storage};
+use crate::storage::{BlobId, BlobReader, Kept, Storage};
 
+pub use address::{Address, Addressed, Lookups, Right, find_by_address};
 pub use buckets::{
     BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, first_bucket, get_bucket,
     list_buckets, list_folders, remove_bucket,
 };
-pub use delivery::{Content, Delivery, Outcome, Piece, Wanted, deliver};
+pub use bulk::{
+    AT_ONCE_MAX, Begun, Bulk, Deed, Failed, Outcome as BulkOutcome, Run, Which, bulk, cancel_run, get_run,
+    move_folder, remove_folder, rename_tag,
+};
+pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
 pub use error::Error;
-pub use intake::{Arrived, Destination, add, add_in, receive, receive_bytes};
-pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, clean_up};
+pub use intake::{Arrived, Destination, add, add_in, admit, fits, receive, receive_bytes, receive_staged};
+pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};
 pub use model::{
-    Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId,
-    RestorationId, Slug, Sort, SortBy, State, Version, VersionId, Visibility,
+    Bucket, BucketId, Filter, Folder, Kind, Media, MediaId, Month, OnConflict, Position, Rendition,
+    RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
+pub use organise::{Change, DESCRIPTION_BYTES_MAX, change, copy, purge, trash, untrash};
+pub use presets::{DeliveryPreset, list_presets, put_preset, remove_preset, resolve};
+pub use query::Query;
 pub use renditions::{NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition};
-pub use routes::router;
+pub use routes::{router, storage_router};
+pub use signed::{Signature, SignedUrl, sign_url};
+pub use tags::{TAGS_MAX, list_tags};
+pub use wish::Wish;
 
 use model::Seq;
 use store::Place;
@@ -63,7 +82,19 @@ pub async fn get(app: &App, id: MediaId) -> Result<Media> {
 /// # Errors
 /// As [`get`].
 pub fn get_in(conn: &Connection, id: MediaId) -> Result<Media> {
-    store::find_media(conn, id)?.ok_or(Error::NoSuchMedia)
+    get_as_in(conn, None, id)
+}
+
+/// Finds a media as somebody sees it: with that person's favourites.
+///
+/// # Errors
+/// As [`get`].
+pub async fn get_as(app: &App, viewer: UserId, id: MediaId) -> Result<Media> {
+    app.db.read(move |conn| get_as_in(conn, Some(viewer), id)).await
+}
+
+fn get_as_in(conn: &Connection, viewer: Option<UserId>, id: MediaId) -> Result<Media> {
+    store::find_media(conn, viewer, id)?.ok_or(Error::NoSuchMedia)
 }
 
 /// Finds what has a key in a bucket and is not in the trash.
@@ -80,166 +111,67 @@ pub async fn find_by_key(app: &App, bucket: &Slug, key: &str) -> Result<Option<M
         .await
 }
 
+/// Of some contents with their lengths, those that something in the library has now. For somebody who may read all of it.
+///
+/// # Errors
+/// [`Error::Db`].
+pub async fn known(app: &App, contents: Vec<(BlobId, u64)>) -> Result<Vec<BlobId>> {
+    app.db
+        .read(move |conn| {
+            let mut known = Vec::new();
+            for (blob, size_bytes) in contents {
+                if store::is_current_content(conn, blob, size_bytes)? {
+                    known.push(blob);
+                }
+            }
+            Ok(known)
+        })
+        .await
+}
+
 /// Media that fit a filter, in an order, at most `rows`, those after a position.
 ///
 /// # Errors
 /// [`Error::NoSuchBucket`], [`Error::BadName`] for a folder that can't be one, [`Error::Db`].
 pub async fn list(
     app: &App,
-    mut filter: Filter,
+    filter: Filter,
     sort: Sort,
     after: Option<Position>,
     rows: usize,
 ) -> Result<Vec<Media>> {
-    if let Some(folder) = &mut filter.folder {
-        *folder = names::folder(folder)?;
-    }
-    // No name holds what can't be typed, or is longer than a name may be.
-    let unheard_of =
-        |name: &String| name.len() > names::SEGMENT_BYTES_MAX || name.chars().any(char::is_control);
-    let nothing = filter.name.as_ref().is_some_and(unheard_of);
     app.db
         .read(move |conn| {
-            let bucket = match &filter.bucket {
-                Some(slug) => Some(buckets::get_in(conn, slug)?.seq),
-                None => None,
-            };
-            if nothing {
-                return Ok(Vec::new());
-            }
+            let (bucket, filter) = narrow(conn, filter)?;
             Ok(store::list::list(conn, bucket, &filter, sort, after.as_ref(), rows)?)
         })
         .await
 }
 
-/// What is to be changed about a media.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// Its name from now on.
-    pub name: Option<String>,
-    /// The folder that it lies in from now on.
-    pub folder: Option<String>,
-    /// What to do when the name is taken there; it is refused where it is not said. Replacing moves what is there to
-    /// the trash.
-    pub on_conflict: Option<OnConflict>,
-}
-
-/// Renames or moves a media within its bucket.
+/// Counts the media that fit a filter by the month in which they were taken, or else came here; newest first.
 ///
 /// # Errors
-/// [`Error::NoSuchMedia`], [`Error::InTrash`], [`Error::BadName`], [`Error::NameTaken`], [`Error::Db`].
-pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Result<Media> {
-    let name = change.name.as_deref().map(names::file_name).transpose()?;
-    let folder = change.folder.as_deref().map(names::folder).transpose()?;
-    let on_conflict = change.on_conflict.unwrap_or(OnConflict::Refuse);
-    let actor = actor.clone();
+/// As [`list`].
+pub async fn timeline(app: &App, filter: Filter) -> Result<Vec<Month>> {
     app.db
-        .write(move |tx| {
-            let media = get_in(tx, id)?;
-            if media.state == State::Trashed {
-                return Err(Error::InTrash);
-            }
-            let name = name.unwrap_or_else(|| media.name.clone());
-            let folder = folder.unwrap_or_else(|| media.folder.clone());
-            let key = names::key(&folder, &name)?;
-            if key == media.key {
-                return Ok(media);
-            }
-            let wanted = Place { key: &key, folder: &folder, name: &name };
-            let found;
-            let place = match store::find_media_by_key(tx, media.bucket_seq, &key)? {
-                None => wanted,
-                Some(_) if on_conflict == OnConflict::Rename => {
-                    found = free_place(tx, media.bucket_seq, &folder, &name)?;
-                    found.place(&folder)
-                }
-                Some(other) if on_conflict == OnConflict::Replace => {
-                    trash_in(tx, &actor, &other)?;
-                    wanted
-                }
-                Some(_) => return Err(Error::NameTaken { name }),
-            };
-            store::buckets::ensure_folder(tx, media.bucket_seq, &folder)?;
-            store::move_media(tx, media.seq, place)?;
-            let details = serde_json::json!({ "bucket": media.bucket, "from": media.key });
-            let target = Target::new("media", id).named(place.key);
-            audit::record(tx, &actor, "media.move", target, &details)?;
-            let media = get_in(tx, id)?;
-            emit(tx, &media, What::Updated)?;
-            Ok(media)
+        .read(move |conn| {
+            let (bucket, filter) = narrow(conn, filter)?;
+            let months = store::list::months(conn, bucket, &filter)?;
+            Ok(months.into_iter().rev().map(|(month, count)| Month::new(month, count)).collect())
         })
         .await
 }
 
-/// Moves a media to the trash; one that lies there already stays.
-///
-/// # Errors
-/// [`Error::NoSuchMedia`], [`Error::Db`].
-pub async fn trash(app: &App, actor: &Actor, id: MediaId) -> Result<()> {
-    let actor = actor.clone();
-    app.db
-        .write(move |tx| {
-            let media = get_in(tx, id)?;
-            if media.state == State::Trashed { Ok(()) } else { trash_in(tx, &actor, &media) }
-        })
-        .await
-}
-
-fn trash_in(tx: &Tx<'_>, actor: &Actor, media: &Media) -> Result<()> {
-    store::trash_media(tx, media.seq)?;
-    record(tx, actor, "media.trash", media)?;
-    Ok(emit(tx, media, What::Trashed)?)
-}
-
-/// Takes a media back from the trash. If its name is taken by now, it is numbered.
-///
-/// # Errors
-/// [`Error::NoSuchMedia`], [`Error::NameTaken`] when no number fits the length of a key, [`Error::Db`].
-pub async fn untrash(app: &App, actor: &Actor, id: MediaId) -> Result<Media> {
-    let actor = actor.clone();
-    app.db
-        .write(move |tx| {
-            let media = get_in(tx, id)?;
-            if media.state != State::Trashed {
-                return Ok(media);
-            }
-            let found;
-            let place = if store::is_taken(tx, media.bucket_seq, &media.key)? {
-                found = free_place(tx, media.bucket_seq, &media.folder, &media.name)?;
-                found.place(&media.folder)
-            } else {
-                Place { key: &media.key, folder: &media.folder, name: &media.name }
-            };
-            store::buckets::ensure_folder(tx, media.bucket_seq, &media.folder)?;
-            store::untrash_media(tx, media.seq, place)?;
-            let media = get_in(tx, id)?;
-            record(tx, &actor, "media.untrash", &media)?;
-            emit(tx, &media, What::Updated)?;
-            Ok(media)
-        })
-        .await
-}
-
-/// Removes a media from the trash for good, with its versions and renditions. Bytes that nothing else refers to are
-/// unlinked a day later.
-///
-/// # Errors
-/// [`Error::NoSuchMedia`], [`Error::NotInTrash`], [`Error::Db`].
-pub async fn purge(app: &App, actor: &Actor, id: MediaId) -> Result<()> {
-    let actor = actor.clone();
-    app.db.write(move |tx| purge_in(tx, &actor, id)).await
-}
-
-fn purge_in(tx: &Tx<'_>, actor: &Actor, id: MediaId) -> Result<()> {
-    let media = get_in(tx, id)?;
-    if media.state != State::Trashed {
-        return Err(Error::NotInTrash);
+/// Brings a filter into the form in which things are stored, and finds its bucket.
+fn narrow(conn: &Connection, mut filter: Filter) -> Result<(Option<Seq>, Filter)> {
+    if let Some(folder) = &mut filter.folder {
+        *folder = names::folder(folder)?;
     }
-    for blob in store::delete_media(tx, media.seq)? {
-        store::blobs::condemn_if_unused(tx, blob)?;
-    }
-    record(tx, actor, "media.purge", &media)?;
-    Ok(emit(tx, &media, What::Removed)?)
+    let bucket = match &filter.bucket {
+        Some(slug) => Some(buckets::get_in(conn, slug)?.seq),
+        None => None,
+    };
+    Ok((bucket, filter))
 }
 
 /// The contents that a media has had, newest first, at most `rows`, those before a number.
@@ -370,6 +302,19 @@ struct News<'a> {
 fn emit(tx: &Tx<'_>, media: &Media, change: What) -> db::Result<()> {
     let audience = Audience::Permission(Permission::LibraryRead.as_str());
     events::emit(tx, "media", &audience, &News { id: media.id, bucket: &media.bucket, change })
+}
+
+/// Tells of several at once: whoever looks at the bucket reads the list again.
+fn emit_many(tx: &Tx<'_>, bucket: &Slug, count: u64) -> db::Result<()> {
+    let audience = Audience::Permission(Permission::LibraryRead.as_str());
+    let news = serde_json::json!({ "change": "many", "bucket": bucket, "count": count });
+    events::emit(tx, "media", &audience, &news)
+}
+
+/// Tells one person of what concerns nobody else.
+fn emit_to(tx: &Tx<'_>, user: UserId, media: &Media) -> db::Result<()> {
+    let news = News { id: media.id, bucket: &media.bucket, change: What::Updated };
+    events::emit(tx, "media", &Audience::User(user.to_string()), &news)
 }
 
 fn record(tx: &Tx<'_>, actor: &Actor, action: &'static str, media: &Media) -> db::Result<()> {

@@ -4,9 +4,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize, Serializer};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Error;
+use super::query::Query;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
 use crate::storage::BlobId;
@@ -126,6 +127,8 @@ pub struct Bucket {
     pub name: String,
     /// Who may see it without being asked.
     pub visibility: Visibility,
+    /// Whether pictures that leave by a public or signed address may say where they were taken.
+    pub keep_location: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// Media in it, the trash not counted.
@@ -147,8 +150,33 @@ pub struct Folder {
     pub media_count: u64,
 }
 
+/// A word by which people find media again.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Tag {
+    /// Its name.
+    pub name: String,
+    /// Media that have it, the trash not counted.
+    pub count: u64,
+}
+
+/// A month and the media that were taken in it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Month {
+    /// Year and month: `2019-07`.
+    pub month: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl Month {
+    /// Makes one of year * 100 + month.
+    pub(super) fn new(number: i64, count: u64) -> Self {
+        Self { month: format!("{:04}-{:02}", number / 100, number % 100), count }
+    }
+}
+
 /// Where a media stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It waits for its scan.
@@ -200,6 +228,14 @@ pub struct Media {
     pub versions: u32,
     /// Pictures made from it.
     pub renditions: u32,
+    /// What somebody wrote about it; empty where nobody did.
+    pub description: String,
+    /// Whether whoever asks likes it best.
+    pub favourite: bool,
+    /// Its tags, by name.
+    pub tags: Vec<String>,
+    /// The camera that took it.
+    pub camera: Option<String>,
     /// The current version.
     #[serde(skip)]
     pub version_id: VersionId,
@@ -289,6 +325,22 @@ pub enum OnConflict {
     Refuse,
 }
 
+impl OnConflict {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rename => "rename",
+            Self::Replace => "replace",
+            Self::Refuse => "refuse",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Rename, Self::Replace, Self::Refuse].into_iter().find(|choice| choice.as_str() == text)
+    }
+}
+
 /// Which media are wanted; everything that is set must fit.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -296,12 +348,110 @@ pub struct Filter {
     pub bucket: Option<Slug>,
     /// Those that lie directly in this folder; empty is the top of the bucket.
     pub folder: Option<String>,
-    /// Those whose name contains this, whatever its case.
-    pub name: Option<String>,
-    /// Those of this kind.
-    pub kind: Option<Kind>,
+    /// Those in the folders below it too.
+    pub recursive: bool,
+    /// Those that fit what was typed.
+    pub query: Query,
     /// Those in the trash instead of those that are not.
     pub trashed: bool,
+    /// Who asks: the one whose favourites are meant.
+    pub viewer: Option<UserId>,
+    /// Those that were there when something began: up to this row number.
+    pub up_to: Option<i64>,
+}
+
+/// Which media are wanted, as said in an address or in a request.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct Search {
+    /// Only those in this bucket.
+    pub bucket: Option<String>,
+    /// Only those directly in this folder; empty is the top of the bucket.
+    pub folder: Option<String>,
+    /// Those in the folders below it too.
+    pub recursive: Option<bool>,
+    /// Only those that fit these words: in name, folder, tags, description or camera, all of them, the last may be a
+    /// beginning. `"a phrase"`, `-without`, `tag:`, `camera:`, `folder:`, `type:`, `size:>2mb`, `taken:2019-07`,
+    /// `taken:2019..2021`, `before:`, `after:`, `is:favourite`, `is:restored`, `is:described` and `is:untagged` say more.
+    pub q: Option<String>,
+    /// Only `image`, `video`, `other`, or a media type.
+    pub r#type: Option<String>,
+    /// Only those with this tag.
+    pub tag: Option<String>,
+    /// Only those whose camera's name has these words.
+    pub camera: Option<String>,
+    /// Only those that you like best.
+    pub favourite: Option<bool>,
+    /// Only those taken from this year, month, day or moment on.
+    pub taken_from: Option<String>,
+    /// Only those taken until this year, month, day or moment, which is part of it.
+    pub taken_to: Option<String>,
+    /// Only those of so many bytes or more.
+    pub size_min: Option<u64>,
+    /// Only those of so many bytes or fewer.
+    pub size_max: Option<u64>,
+    /// Only those that stand there: `ready`, `trashed`, `pending` or `quarantined`; all but those in the trash where it
+    /// is not said.
+    pub state: Option<State>,
+    /// Those in the trash instead of those that are not.
+    pub trashed: Option<bool>,
+}
+
+impl Search {
+    /// Reads what was said.
+    ///
+    /// # Errors
+    /// [`Error::BadFilter`], [`Error::NoSuchBucket`] for a bucket that can't be one.
+    pub fn filter(&self, viewer: Option<UserId>) -> Result<Filter, Error> {
+        let mut query = Query::parse(self.q.as_deref().unwrap_or_default());
+        if let Some(kind) = &self.r#type {
+            query = query.of_kind(Kind::parse(kind)?);
+        }
+        if let Some(tag) = &self.tag {
+            query = query.tagged(tag);
+        }
+        if let Some(camera) = &self.camera {
+            query = query.by_camera(camera);
+        }
+        if let Some(favourite) = self.favourite {
+            query = query.favourite(favourite);
+        }
+        let taken = (moment("taken_from", &self.taken_from)?, moment("taken_to", &self.taken_to)?);
+        if taken != (None, None) {
+            query = query.taken(taken.0.map(|(from, _)| from), taken.1.map(|(_, until)| until));
+        }
+        if self.size_min.is_some() || self.size_max.is_some() {
+            query = query.sized(self.size_min.unwrap_or(0), self.size_max.unwrap_or(u64::MAX));
+        }
+        if matches!(self.state, Some(State::Pending | State::Quarantined)) {
+            // Nothing stands there while nothing is scanned.
+            query = query.sized(1, 0);
+        }
+        Ok(Filter {
+            bucket: match &self.bucket {
+                Some(slug) => Some(Slug::parse(slug).map_err(|_| Error::NoSuchBucket)?),
+                None => None,
+            },
+            folder: self.folder.clone(),
+            recursive: self.recursive.unwrap_or(false),
+            query,
+            trashed: self.state.map_or(self.trashed.unwrap_or(false), |state| state == State::Trashed),
+            viewer,
+            up_to: None,
+        })
+    }
+}
+
+/// The first millisecond of what is meant by a date or a moment, and the first one after it.
+fn moment(field: &'static str, text: &Option<String>) -> Result<Option<(i64, i64)>, Error> {
+    let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let exact =
+        || text.parse::<Timestamp>().ok().map(|at| (at.as_millis(), at.as_millis().saturating_add(1)));
+    let found = super::query::period(text).or_else(exact);
+    let allowed =
+        "a year, a month, a day or a moment, such as 2019, 2019-07, 2019-07-31 or 2019-07-31T12:00:00Z";
+    found.map(Some).ok_or(Error::BadFilter { field, allowed })
 }
 
 /// A kind of content to filter by.
@@ -309,6 +459,8 @@ pub struct Filter {
 pub enum Kind {
     /// Pictures.
     Image,
+    /// Moving pictures.
+    Video,
     /// Everything else.
     Other,
     /// Exactly this media type.
@@ -316,21 +468,33 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Reads `image`, `other` or a media type.
+    /// Reads `image`, `video`, `other` or a media type.
     ///
     /// # Errors
     /// [`Error::BadFilter`] for anything else.
     pub fn parse(text: &str) -> Result<Self, Error> {
         match text {
             "image" => Ok(Self::Image),
+            "video" => Ok(Self::Video),
             "other" => Ok(Self::Other),
             mime if mime.split('/').filter(|part| !part.is_empty()).count() == 2 => {
                 Ok(Self::Type(mime.to_owned()))
             }
             _ => Err(Error::BadFilter {
                 field: "type",
-                allowed: "image, other or a media type such as image/png",
+                allowed: "image, video, other or a media type such as image/png",
             }),
+        }
+    }
+
+    /// Whether a media type is of this kind.
+    pub(super) fn includes(&self, content_type: &str) -> bool {
+        let (image, video) = (content_type.starts_with("image/"), content_type.starts_with("video/"));
+        match self {
+            Self::Image => image,
+            Self::Video => video,
+            Self::Other => !image && !video,
+            Self::Type(mime) => mime == content_type,
         }
     }
 }
@@ -397,6 +561,15 @@ pub struct Position(pub(super) SortValue, pub(super) Seq);
 pub(super) enum SortValue {
     Number(i64),
     Text(String),
+}
+
+impl FromSql for SortValue {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Integer(number) => Ok(Self::Number(number)),
+            other => other.as_str().map(|text| Self::Text(text.to_owned())),
+        }
+    }
 }
 
 impl ToSql for SortValue {

@@ -2,7 +2,10 @@
 
 pub(super) mod blobs;
 pub(super) mod buckets;
+pub(super) mod bulk;
 pub(super) mod list;
+pub(super) mod presets;
+pub(super) mod tags;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
@@ -13,12 +16,14 @@ use crate::clock::Timestamp;
 use crate::db::{Result, Tx};
 use crate::storage::BlobId;
 
-/// What [`media_from_row`] reads; `media` is `m` there, its bucket `b` and its current version `v`.
+/// What [`media_from_row`] reads; `media` is `m` there, its bucket `b` and its current version `v`. `:viewer` is the one
+/// whose favourites are told.
 const MEDIA_COLUMNS: &str = "m.seq, m.id, b.slug, m.key, m.folder, m.name, m.content_type, m.size_bytes, v.sha256, \
      v.width, v.height, v.taken_at, m.trashed, m.created_at, m.updated_at, v.thumbhash, \
      (SELECT count(*) FROM versions WHERE media_seq = m.seq), \
      (SELECT count(*) FROM renditions WHERE media_seq = m.seq), \
-     m.version_id, m.bucket_seq, m.taken_or_created_at";
+     m.version_id, m.bucket_seq, m.taken_or_created_at, m.description, m.tags, m.camera, \
+     EXISTS (SELECT 1 FROM favourites WHERE user_id = :viewer AND media_seq = m.seq)";
 
 const MEDIA_JOINS: &str =
     "CROSS JOIN buckets b ON b.seq = m.bucket_seq CROSS JOIN versions v ON v.id = m.version_id";
@@ -52,6 +57,10 @@ fn media_from_row(row: &Row<'_>) -> rusqlite::Result<Media> {
         version_id: row.get(18)?,
         bucket_seq: row.get(19)?,
         taken_or_created_at: row.get(20)?,
+        description: row.get(21)?,
+        tags: row.get_ref(22)?.as_str()?.lines().map(str::to_owned).collect(),
+        camera: row.get(23)?,
+        favourite: row.get(24)?,
     })
 }
 
@@ -112,6 +121,7 @@ pub(super) struct NewVersion {
     pub(super) orientation: u16,
     pub(super) frames: u32,
     pub(super) taken_at: Option<Timestamp>,
+    pub(super) modified_at: Option<Timestamp>,
     pub(super) camera: Option<String>,
     pub(super) created_by: Option<UserId>,
 }
@@ -133,9 +143,9 @@ pub(super) fn insert_media(
     let (id, version_id) = (MediaId::new(), VersionId::new());
     tx.prepare_cached(
         "INSERT INTO media (id, bucket_seq, key, folder, name, name_folded, version_id, content_type, size_bytes,
-                            taken_or_created_at, created_at, updated_at)
+                            taken_or_created_at, camera, created_at, updated_at)
          VALUES (:id, :bucket_seq, :key, :folder, :name, :name_folded, :version_id, :content_type, :size_bytes,
-                 coalesce(:taken_at, :now), :now, :now)",
+                 coalesce(:taken_at, :modified_at, :now), :camera, :now, :now)",
     )?
     .execute(named_params! {
         ":id": id,
@@ -148,6 +158,8 @@ pub(super) fn insert_media(
         ":content_type": version.content_type,
         ":size_bytes": signed(version.size_bytes),
         ":taken_at": version.taken_at,
+        ":camera": version.camera,
+        ":modified_at": version.modified_at,
         ":now": tx.now(),
     })?;
     insert_version(tx, version_id, tx.last_insert_rowid(), version)?;
@@ -160,7 +172,8 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
     insert_version(tx, id, media, version)?;
     tx.prepare_cached(
         "UPDATE media SET version_id = :version_id, content_type = :content_type, size_bytes = :size_bytes,
-                taken_or_created_at = coalesce(:taken_at, created_at), updated_at = :now
+                taken_or_created_at = coalesce(:taken_at, :modified_at, created_at), camera = :camera,
+                updated_at = :now
          WHERE seq = :seq",
     )?
     .execute(named_params! {
@@ -169,6 +182,8 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
         ":content_type": version.content_type,
         ":size_bytes": signed(version.size_bytes),
         ":taken_at": version.taken_at,
+        ":camera": version.camera,
+        ":modified_at": version.modified_at,
         ":now": tx.now(),
     })?;
     Ok(())
@@ -177,9 +192,10 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
 fn insert_version(tx: &Tx<'_>, id: VersionId, media: Seq, version: &NewVersion) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO versions (id, media_seq, number, sha256, content_type, width, height, orientation, frames,
-                               taken_at, camera, created_at, created_by)
+                               taken_at, modified_at, camera, created_at, created_by)
          VALUES (:id, :media_seq, (SELECT coalesce(max(number), 0) + 1 FROM versions WHERE media_seq = :media_seq),
-                 :sha256, :content_type, :width, :height, :orientation, :frames, :taken_at, :camera, :now, :created_by)",
+                 :sha256, :content_type, :width, :height, :orientation, :frames, :taken_at, :modified_at, :camera, :now,
+                 :created_by)",
     )?
     .execute(named_params! {
         ":id": id,
@@ -191,6 +207,7 @@ fn insert_version(tx: &Tx<'_>, id: VersionId, media: Seq, version: &NewVersion) 
         ":orientation": version.orientation,
         ":frames": version.frames,
         ":taken_at": version.taken_at,
+        ":modified_at": version.modified_at,
         ":camera": version.camera,
         ":now": tx.now(),
         ":created_by": version.created_by,
@@ -198,16 +215,22 @@ fn insert_version(tx: &Tx<'_>, id: VersionId, media: Seq, version: &NewVersion) 
     Ok(())
 }
 
-pub(super) fn find_media(conn: &Connection, id: MediaId) -> Result<Option<Media>> {
-    find_media_where(conn, "m.id = ?1", &[&id])
+pub(super) fn find_media(conn: &Connection, viewer: Option<UserId>, id: MediaId) -> Result<Option<Media>> {
+    find_media_where(conn, "m.id = :id", named_params! { ":viewer": viewer, ":id": id })
 }
 
 /// Among what is not in the trash.
 pub(super) fn find_media_by_key(conn: &Connection, bucket: Seq, key: &str) -> Result<Option<Media>> {
-    find_media_where(conn, "m.bucket_seq = ?1 AND m.key = ?2 AND m.trashed_at IS NULL", &[&bucket, &key])
+    let condition = "m.bucket_seq = :bucket AND m.key = :key AND m.trashed_at IS NULL";
+    let viewer: Option<UserId> = None;
+    find_media_where(conn, condition, named_params! { ":viewer": viewer, ":bucket": bucket, ":key": key })
 }
 
-fn find_media_where(conn: &Connection, condition: &str, values: &[&dyn ToSql]) -> Result<Option<Media>> {
+fn find_media_where(
+    conn: &Connection,
+    condition: &str,
+    values: &[(&str, &dyn ToSql)],
+) -> Result<Option<Media>> {
     let sql = format!("SELECT {MEDIA_COLUMNS} FROM media m {MEDIA_JOINS} WHERE {condition}");
     Ok(conn.prepare_cached(&sql)?.query_row(values, media_from_row).optional()?)
 }
@@ -231,12 +254,84 @@ pub(super) fn keys_beginning(conn: &Connection, bucket: Seq, prefix: &str) -> Re
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn move_media(tx: &Tx<'_>, media: Seq, place: Place<'_>) -> Result<()> {
+/// Puts a media somewhere, in another bucket if need be.
+pub(super) fn move_media(tx: &Tx<'_>, media: Seq, bucket: Seq, place: Place<'_>) -> Result<()> {
     tx.prepare_cached(
-        "UPDATE media SET key = ?2, folder = ?3, name = ?4, name_folded = ?5, updated_at = ?6 WHERE seq = ?1",
+        "UPDATE media SET bucket_seq = ?2, key = ?3, folder = ?4, name = ?5, name_folded = ?6, updated_at = ?7
+         WHERE seq = ?1",
     )?
-    .execute(params![media, place.key, place.folder, place.name, names::fold(place.name), tx.now()])?;
+    .execute(params![
+        media,
+        bucket,
+        place.key,
+        place.folder,
+        place.name,
+        names::fold(place.name),
+        tx.now()
+    ])?;
     Ok(())
+}
+
+pub(super) fn set_description(tx: &Tx<'_>, media: Seq, description: &str) -> Result<()> {
+    tx.prepare_cached("UPDATE media SET description = ?2, updated_at = ?3 WHERE seq = ?1")?
+        .execute(params![media, description, tx.now()])?;
+    Ok(())
+}
+
+/// Marks a media as one that somebody likes best, or as none; whether that is a change.
+pub(super) fn set_favourite(tx: &Tx<'_>, user: UserId, media: Seq, favourite: bool) -> Result<bool> {
+    let sql = if favourite {
+        "INSERT INTO favourites (user_id, media_seq) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
+    } else {
+        "DELETE FROM favourites WHERE user_id = ?1 AND media_seq = ?2"
+    };
+    Ok(tx.prepare_cached(sql)?.execute(params![user, media])? == 1)
+}
+
+/// The current content of a media as a new version.
+pub(super) fn current_version(conn: &Connection, media: Seq) -> Result<NewVersion> {
+    let mut statement = conn.prepare_cached(
+        "SELECT v.sha256, m.size_bytes, v.content_type, v.width, v.height, v.orientation, v.frames, v.taken_at,
+                v.camera, v.created_by, m.taken_or_created_at
+         FROM media m JOIN versions v ON v.id = m.version_id WHERE m.seq = ?1",
+    )?;
+    Ok(statement.query_row([media], |row| {
+        Ok(NewVersion {
+            blob: row.get(0)?,
+            size_bytes: unsigned(row, 1)?,
+            content_type: row.get(2)?,
+            width: row.get(3)?,
+            height: row.get(4)?,
+            orientation: row.get(5)?,
+            frames: row.get(6)?,
+            taken_at: row.get(7)?,
+            camera: row.get(8)?,
+            created_by: row.get(9)?,
+            // A copy of what is no photograph keeps its place in time too.
+            modified_at: row.get(10)?,
+        })
+    })?)
+}
+
+/// Media of a bucket by the month in which they were taken, those in the trash left out.
+fn counted_months(conn: &Connection, bucket: Seq) -> Result<Vec<(i64, u64)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT month, media_count FROM media_months WHERE bucket_seq = ?1 AND media_count > 0",
+    )?;
+    let rows = statement.query_map([bucket], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Does the same for what lies directly in a folder.
+fn months_of_folder(conn: &Connection, bucket: Seq, folder: &str) -> Result<Vec<(i64, u64)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT coalesce(CAST(strftime('%Y%m', taken_or_created_at / 1000, 'unixepoch') AS INTEGER), 0) AS month,
+                count(*)
+         FROM media INDEXED BY media_in_folder_by_taken
+         WHERE bucket_seq = ?1 AND trashed = 0 AND folder = ?2 GROUP BY month",
+    )?;
+    let rows = statement.query_map(params![bucket, folder], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn trash_media(tx: &Tx<'_>, media: Seq) -> Result<()> {
@@ -283,6 +378,15 @@ pub(super) fn find_version(conn: &Connection, media: Seq, id: VersionId) -> Resu
     Ok(conn.prepare_cached(&sql)?.query_row(params![id, media], version_from_row).optional()?)
 }
 
+/// The newest content of a media whose SHA-256 begins so.
+pub(super) fn find_version_by_name(conn: &Connection, media: Seq, name: [u8; 8]) -> Result<Option<Version>> {
+    let sql = format!(
+        "SELECT {VERSION_COLUMNS} FROM versions JOIN blobs USING (sha256)
+         WHERE media_seq = ?1 AND substr(versions.sha256, 1, 8) = ?2 ORDER BY number DESC LIMIT 1"
+    );
+    Ok(conn.prepare_cached(&sql)?.query_row(params![media, name], version_from_row).optional()?)
+}
+
 /// Newest first.
 pub(super) fn list_versions(
     conn: &Connection,
@@ -304,6 +408,15 @@ pub(super) fn list_versions(
 pub(super) fn version_blob(conn: &Connection, id: VersionId) -> Result<Option<BlobId>> {
     let mut statement = conn.prepare_cached("SELECT sha256 FROM versions WHERE id = ?1")?;
     Ok(statement.query_row([id], |row| row.get(0)).optional()?)
+}
+
+/// Whether something that is not in the trash has this content now.
+pub(super) fn is_current_content(conn: &Connection, blob: BlobId, size_bytes: u64) -> Result<bool> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM versions v JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
+                        WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL)",
+    )?;
+    Ok(statement.query_row(params![blob, signed(size_bytes)], |row| row.get(0))?)
 }
 
 /// A place-holder that the same bytes were given before.

@@ -125,7 +125,7 @@ impl Watcher {
 
     async fn check_session(&mut self) {
         // A database that can't answer ends nothing.
-        if !accounts::is_session_alive(&self.app, self.user.session).await.unwrap_or(true) {
+        if !accounts::is_alive(&self.app, &self.user.access).await.unwrap_or(true) {
             self.end("session-ended");
         }
     }

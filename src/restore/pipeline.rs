@@ -72,7 +72,11 @@ impl Error {
             Self::Picture(imaging::Error::NotAPicture { .. }) => "not-a-picture",
             Self::Picture(imaging::Error::Unsupported { .. }) => "unsupported",
             Self::Picture(imaging::Error::Truncated { .. }) => "truncated",
-            Self::Picture(imaging::Error::TooLarge { .. } | imaging::Error::Budget { .. }) => "too-large",
+            Self::Picture(
+                imaging::Error::TooLarge { .. }
+                | imaging::Error::TooLargeFor { .. }
+                | imaging::Error::Budget { .. },
+            ) => "too-large",
             Self::Picture(imaging::Error::Broken { .. }) => "broken",
             Self::Picture(imaging::Error::Encode { .. }) => "not-written",
             Self::Picture(imaging::Error::Read(_)) => "not-read",

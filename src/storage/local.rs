@@ -10,7 +10,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,10 +18,13 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::data_dir::{has_marker, make_directory, sync_directory, write_marker};
-use super::{BlobId, Error, Listed, LocalOptions, Removal, Result, Space, failed};
+use super::{BlobId, Error, Listed, ListedStaging, LocalOptions, Removal, Result, Space, StagingId, failed};
 use crate::clock::Timestamp;
 
 const INCOMING: &str = "incoming";
+
+/// What the names of staged files end in: a start does not clean them up.
+const STAGED: &str = ".part";
 
 /// Unsynced bytes that one upload may pile up. A database commit on the same disk can have to wait until they are
 /// written, so they are written as the upload goes rather than all at its end.
@@ -131,14 +134,16 @@ impl Local {
         let mut removed = 0;
         for entry in fs::read_dir(&self.incoming).map_err(failed("list", &self.incoming))? {
             let path = entry.map_err(failed("list", &self.incoming))?.path();
+            if staged(&path).is_some() {
+                continue;
+            }
             let file = match File::open(&path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(failed("open", &path)(e)),
             };
             let metadata = file.metadata().map_err(failed("look at", &path))?;
-            let written = Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000);
-            if metadata.is_file() && written < before && try_lock(&file, &path)? {
+            if metadata.is_file() && written_at(&metadata) < before && try_lock(&file, &path)? {
                 match fs::remove_file(&path) {
                     Ok(()) => removed += 1,
                     // Its upload ended, one way or the other, before we had the lock.
@@ -148,6 +153,62 @@ impl Local {
             }
         }
         Ok(removed)
+    }
+
+    fn staged_path(&self, id: StagingId) -> PathBuf {
+        self.incoming.join(format!("{id}{STAGED}"))
+    }
+
+    pub(super) fn stage(self: &Arc<Self>, id: StagingId) -> Result<Staged> {
+        self.ensure_room(0)?;
+        let path = self.staged_path(id);
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(&path).map_err(failed("create", &path))?;
+        file.lock().map_err(failed("lock", &path))?;
+        Ok(Staged { local: Arc::clone(self), file, id, path, name_is_durable: false })
+    }
+
+    pub(super) fn find_staged(self: &Arc<Self>, id: StagingId) -> Result<Staged> {
+        let path = self.staged_path(id);
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(Error::NotStaged(id)),
+            Err(e) => return Err(failed("open", &path)(e)),
+        };
+        // A write of whoever had it before may still be under way.
+        file.lock().map_err(failed("lock", &path))?;
+        if !has_name(&file, &path)? {
+            return Err(Error::NotStaged(id));
+        }
+        Ok(Staged { local: Arc::clone(self), file, id, path, name_is_durable: false })
+    }
+
+    pub(super) fn discard(&self, id: StagingId) -> Result<bool> {
+        let path = self.staged_path(id);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(failed("remove", &path)(e)),
+        }
+    }
+
+    pub(super) fn list_staged(&self) -> Result<Vec<ListedStaging>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.incoming).map_err(failed("list", &self.incoming))? {
+            let path = entry.map_err(failed("list", &self.incoming))?.path();
+            let Some(id) = staged(&path) else { continue };
+            match fs::metadata(&path) {
+                Ok(metadata) => found.push(ListedStaging {
+                    id,
+                    size_bytes: metadata.len(),
+                    written_at: written_at(&metadata),
+                }),
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(failed("look at", &path)(e)),
+            }
+        }
+        Ok(found)
     }
 
     pub(super) fn ensure_room(&self, size_bytes: u64) -> Result<()> {
@@ -181,9 +242,24 @@ fn try_lock(file: &File, path: &Path) -> Result<bool> {
     }
 }
 
-/// Whether an open file still has its name, or was removed or replaced since it was opened.
+/// Whether an open file still has its name, or was removed or replaced since it was opened. That it has some name is not
+/// enough: what is staged and kept has two.
 fn has_name(file: &File, path: &Path) -> Result<bool> {
-    Ok(file.metadata().map_err(failed("look at", path))?.nlink() > 0)
+    let ours = file.metadata().map_err(failed("look at", path))?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(failed("look at", path)(e)),
+    }
+}
+
+/// The name of a staged file.
+fn staged(path: &Path) -> Option<StagingId> {
+    path.file_name()?.to_str()?.strip_suffix(STAGED)?.parse().ok()
+}
+
+fn written_at(metadata: &fs::Metadata) -> Timestamp {
+    Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000)
 }
 
 fn length(file: &File, path: &Path) -> Result<u64> {
@@ -243,10 +319,6 @@ impl Temporary {
         self.name.0.as_deref().expect("the name is taken only when the file is given up")
     }
 
-    fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(failed("sync", self.path()))
-    }
-
     /// Gives the file up after it got another name, or lost its own.
     fn into_renamed(self) -> File {
         let Self { file, mut name } = self;
@@ -284,15 +356,35 @@ impl Draft {
     /// Moves the bytes to their place, durably, and returns whether they were there before, with the locked file.
     pub(super) fn keep(self, blob: BlobId, size_bytes: u64) -> Result<(bool, File)> {
         let Self { local, temporary, .. } = self;
-        let folder = local.folder(blob.as_bytes()[0]);
-        let target = local.path(blob);
-        let found_bytes = length(&temporary.file, temporary.path())?;
+        let place = |target: &Path, replace: bool| {
+            if replace { fs::rename(temporary.path(), target) } else { rename_new(temporary.path(), target) }
+        };
+        match local.place(&temporary.file, temporary.path(), blob, size_bytes, place)? {
+            Some(existing) => Ok((true, existing)),
+            None => Ok((false, temporary.into_renamed())),
+        }
+    }
+}
+
+impl Local {
+    /// Brings bytes to their place, durably, by `place`, which fails if something is there that it may not replace.
+    /// Returns the locked file that was there before, if the same bytes were.
+    fn place(
+        &self,
+        file: &File,
+        path: &Path,
+        blob: BlobId,
+        size_bytes: u64,
+        place: impl Fn(&Path, bool) -> io::Result<()>,
+    ) -> Result<Option<File>> {
+        let folder = self.folder(blob.as_bytes()[0]);
+        let target = self.path(blob);
+        let found_bytes = length(file, path)?;
         if found_bytes != size_bytes {
-            let path = temporary.path().to_owned();
-            return Err(Error::Damaged { path, found_bytes, expected_bytes: size_bytes });
+            return Err(Error::Damaged { path: path.to_owned(), found_bytes, expected_bytes: size_bytes });
         }
         loop {
-            let existing = local.look(blob)?;
+            let existing = self.look(blob)?;
             if let Some(file) = &existing {
                 // Waits for somebody who is just removing it.
                 file.lock_shared().map_err(failed("lock", &target))?;
@@ -300,28 +392,28 @@ impl Draft {
                     continue;
                 }
             }
-            let renamed = match existing {
+            let sync = || file.sync_all().map_err(failed("sync", path));
+            let placed = match existing {
                 Some(file) if length(&file, &target)? == size_bytes => {
                     // Whoever stored it may not have come as far as this yet.
                     file.sync_all().map_err(failed("sync", &target))?;
                     sync_directory(&folder)?;
-                    return Ok((true, file));
+                    return Ok(Some(file));
                 }
                 Some(_locked) => {
                     tracing::warn!(%blob, size_bytes, "a blob of the wrong length is replaced");
-                    temporary.sync()?;
-                    fs::rename(temporary.path(), &target)
+                    sync()?;
+                    place(&target, true)
                 }
                 None => {
-                    temporary.sync()?;
-                    rename_new(temporary.path(), &target)
+                    sync()?;
+                    place(&target, false)
                 }
             };
-            match renamed {
+            match placed {
                 Ok(()) => {
-                    let file = temporary.into_renamed();
                     sync_directory(&folder)?;
-                    return Ok((false, file));
+                    return Ok(None);
                 }
                 // The same bytes have arrived by another upload since we looked.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -329,6 +421,90 @@ impl Draft {
                 Err(e) => return Err(failed("rename to", &target)(e)),
             }
         }
+    }
+}
+
+/// A file that stays until it is discarded by its name. Its exclusive lock keeps others from it while it is open.
+#[derive(Debug)]
+pub(super) struct Staged {
+    local: Arc<Local>,
+    file: File,
+    id: StagingId,
+    path: PathBuf,
+    /// Whether its folder was synced since it came into being, or since it was opened.
+    name_is_durable: bool,
+}
+
+impl Staged {
+    pub(super) fn size_bytes(&self) -> Result<u64> {
+        length(&self.file, &self.path)
+    }
+
+    pub(super) fn append(&mut self, batch: &[u8], at: u64) -> Result<()> {
+        self.local.ensure_room(batch.len() as u64)?;
+        self.file.write_all_at(batch, at).map_err(failed("write", &self.path))
+    }
+
+    pub(super) fn sync(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(failed("sync", &self.path))?;
+        if !self.name_is_durable {
+            sync_directory(&self.local.incoming)?;
+            self.name_is_durable = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn cut(&mut self, size_bytes: u64) -> Result<()> {
+        let metadata = self.file.metadata().map_err(failed("look at", &self.path))?;
+        if metadata.len() == size_bytes {
+            return Ok(());
+        }
+        if metadata.nlink() > 1 {
+            // It was kept: the blob may not be harmed, whatever is believed about these bytes.
+            let (found_bytes, expected_bytes) = (metadata.len(), size_bytes);
+            return Err(Error::Damaged { path: self.path.clone(), found_bytes, expected_bytes });
+        }
+        self.file.set_len(size_bytes).map_err(failed("shorten", &self.path))
+    }
+
+    pub(super) fn read(&self, piece: &mut [u8], at: u64) -> Result<()> {
+        self.file.read_exact_at(piece, at).map_err(failed("read", &self.path))
+    }
+
+    pub(super) fn open(&self) -> Result<File> {
+        File::open(&self.path).map_err(failed("open", &self.path))
+    }
+
+    /// Gives the bytes a second name as a blob, durably, and returns whether they were there before, with the locked file.
+    pub(super) fn keep(self, blob: BlobId, size_bytes: u64) -> Result<(bool, File)> {
+        let Self { local, file, id, path, .. } = self;
+        // From here on it has the lock of everything that may not vanish.
+        file.lock_shared().map_err(failed("lock", &path))?;
+        if !has_name(&file, &path)? {
+            return Err(Error::NotStaged(id));
+        }
+        let place = |target: &Path, replace: bool| {
+            if replace { fs::rename(&path, target) } else { link_new(&path, target) }
+        };
+        match local.place(&file, &path, blob, size_bytes, place)? {
+            Some(existing) => Ok((true, existing)),
+            None => Ok((false, file)),
+        }
+    }
+}
+
+/// Gives a file a second name that nobody has. A file system without second names gives it that name instead of its own.
+fn link_new(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::Unsupported | ErrorKind::PermissionDenied | ErrorKind::TooManyLinks
+            ) =>
+        {
+            rename_new(from, to)
+        }
+        done => done,
     }
 }
 

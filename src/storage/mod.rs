@@ -4,7 +4,7 @@
 //! stops an upload while it streams, and that no temporary file outlives its upload. It must not know what the
 //! bytes are, who owns them or what they are called: no SQL, no routes, no media.
 //!
-//! A blob passes three hands on its way in: [`Incoming`] collects and hashes, [`Received`] may be looked at
+//! A blob passes three hands on its way in: [`Incoming`], or [`Staging`] for bytes that come in several goes, collects and hashes, [`Received`] may be looked at
 //! before anybody decides to keep it, [`Kept`] is durable and can't be removed until its holder lets go, which is
 //! after the commit of the row that names it.
 
@@ -14,6 +14,9 @@ mod data_dir;
 mod incoming;
 mod local;
 mod memory;
+mod pipe;
+mod staging;
+mod sums;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +28,7 @@ pub use blob::{Blob, BlobReader, BlobStream};
 pub use blob_id::{BlobId, InvalidBlobId};
 pub use data_dir::{DataDir, ServerLock};
 pub use incoming::{Incoming, Kept, Received};
+pub use staging::{ListedStaging, Staging, StagingId};
 
 use crate::clock::Timestamp;
 
@@ -43,6 +47,9 @@ pub enum Error {
     /// Nothing is stored under this name.
     #[error("there is no blob {0}")]
     NotFound(BlobId),
+    /// Nothing is staged under this name.
+    #[error("nothing is staged as {0}")]
+    NotStaged(StagingId),
     /// The bytes on disk are not the bytes that were received.
     #[error("{path} has {found_bytes} bytes where {expected_bytes} were received")]
     Damaged {
@@ -180,7 +187,7 @@ pub enum Removal {
 
 /// The place where blobs are kept. Cheap to clone; all clones are the same place.
 #[derive(Debug, Clone)]
-pub struct Storage(Backend);
+pub struct Storage(Backend, Arc<staging::Desk>);
 
 #[derive(Debug, Clone)]
 enum Backend {
@@ -195,7 +202,7 @@ impl Storage {
     /// [`Error::MarkerMissing`] when blobs are expected and the directory is not theirs, [`Error::NotWritable`]
     /// when it is read-only, [`Error::Full`], [`Error::Io`].
     pub fn local(root: &Path, options: LocalOptions) -> Result<Self> {
-        Ok(Self(Backend::Local(Arc::new(local::Local::open(root, options)?))))
+        Ok(Self(Backend::Local(Arc::new(local::Local::open(root, options)?)), Arc::default()))
     }
 
     /// Makes a store in memory, for tests and throw-away instances.
@@ -205,7 +212,7 @@ impl Storage {
 
     /// Makes a store in memory that is full at `capacity_bytes`.
     pub fn memory_of(capacity_bytes: u64) -> Self {
-        Self(Backend::Memory(Arc::new(memory::Memory::new(capacity_bytes))))
+        Self(Backend::Memory(Arc::new(memory::Memory::new(capacity_bytes))), Arc::default())
     }
 
     /// Begins to take bytes in; at most `limit_bytes` of them.
@@ -221,6 +228,61 @@ impl Storage {
         let mut incoming = self.receive(None);
         incoming.write(bytes).await?;
         incoming.finish().await?.keep().await
+    }
+
+    /// Begins to take bytes in that will come in several goes.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::NotWritable`], [`Error::Io`], also when the name is taken.
+    pub async fn stage(&self, id: StagingId) -> Result<Staging> {
+        let backend = self.0.clone();
+        blocking(move || Staging::create(&backend, id)).await
+    }
+
+    /// Goes on with bytes that are staged. `durable_bytes` of them count, as the last [`Staging::sync`] has said; what is
+    /// there beyond is cut off. Unless they were parked they are read and hashed again, which takes a second for each
+    /// gigabyte or so.
+    ///
+    /// # Errors
+    /// [`Error::NotStaged`], [`Error::NotWritable`], [`Error::Damaged`], [`Error::Io`].
+    pub async fn resume(&self, id: StagingId, durable_bytes: u64) -> Result<Staging> {
+        if let Some(parked) = self.1.take(id)
+            && parked.durable_bytes() == durable_bytes
+        {
+            return Ok(parked);
+        }
+        let backend = self.0.clone();
+        blocking(move || Staging::reopen(&backend, id, durable_bytes)).await
+    }
+
+    /// Puts a staging aside from which more is expected soon. One that is not durable to its end is dropped instead.
+    pub fn park(&self, staging: Staging) {
+        self.1.park(staging);
+    }
+
+    /// Removes staged bytes; false when there are none. A blob that was made of them stays.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`], [`Error::Io`].
+    pub async fn discard(&self, id: StagingId) -> Result<bool> {
+        drop(self.1.take(id));
+        let backend = self.0.clone();
+        blocking(move || match backend {
+            Backend::Local(local) => local.discard(id),
+            Backend::Memory(memory) => Ok(memory.discard(id)),
+        })
+        .await
+    }
+
+    /// Lists what is staged. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn list_staged(&self) -> Result<Vec<ListedStaging>> {
+        match &self.0 {
+            Backend::Local(local) => local.list_staged(),
+            Backend::Memory(memory) => Ok(memory.list_staged()),
+        }
     }
 
     /// Says early whether an upload of `size_bytes` could be stored, before its body is read.

@@ -411,8 +411,8 @@ async fn the_end_of_a_session_is_told_to_its_user() {
     assert_eq!(ended.len(), 1);
     assert_eq!(ended[0].audience, format!("user:{id}"));
     assert_eq!(serde_json::from_str::<Value>(&ended[0].data).unwrap(), json!({ "session": session }));
-    let session = session.as_str().unwrap().parse().unwrap();
-    assert!(!accounts::is_session_alive(&server.app, session).await.unwrap());
+    let access = accounts::Access::Session(session.as_str().unwrap().parse().unwrap());
+    assert!(!accounts::is_alive(&server.app, &access).await.unwrap());
 }
 
 #[tokio::test]

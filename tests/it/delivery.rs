@@ -54,7 +54,10 @@ async fn ranges_and_conditions_are_answered_as_the_standard_says() {
             (vec![("range", "bytes=5-9"), ("if-range", "\"other\"")], 200),
             (vec![("range", "bytes=5-9"), ("if-range", "Wed, 21 Oct 2015 07:28:00 GMT")], 200),
             (vec![("range", "bytes=9-5")], 200),
-            (vec![("range", "bytes=1-2,5-6")], 200),
+            (vec![("range", "bytes=1-5,5-6")], 200),
+            (vec![("range", "bytes=1-2,5-6"), ("if-range", "\"other\"")], 200),
+            (vec![("range", "bytes=1-2,5-6"), ("if-range", etag.as_str())], 206),
+            (vec![("range", "bytes=99999998-,99999999-")], 416),
             (vec![("range", "bytes=99999999-")], 416),
             (vec![("if-none-match", etag.as_str())], 304),
             (vec![("if-none-match", "*")], 304),
@@ -80,6 +83,50 @@ async fn ranges_and_conditions_are_answered_as_the_standard_says() {
         );
         assert!(head.bytes().await.unwrap().is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_ranges_come_in_one_body_and_never_more_than_the_whole() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    for size in [20_000, 900_000_usize] {
+        let bytes: Vec<u8> = (0..size).map(|i| (i % 253) as u8).collect();
+        let media = owner.upload_ok("data.bin", bytes.clone()).await;
+        let range = format!("bytes=10-19, {}-{}, -5", size / 2, size / 2 + 6000);
+        let answer = content(&owner, &media, "", &[("range", &range)]).await;
+        assert_eq!(answer.status(), 206);
+        assert!(answer.headers().get("content-range").is_none());
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap().to_owned();
+        let length: usize = answer.headers()["content-length"].to_str().unwrap().parse().unwrap();
+        let body = answer.bytes().await.unwrap();
+        assert_eq!(body.len(), length);
+        let mut expected = Vec::new();
+        for (first, end) in [(10, 20), (size / 2, size / 2 + 6001), (size - 5, size)] {
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+                 Content-Range: bytes {first}-{}/{size}\r\n\r\n",
+                end - 1
+            );
+            expected.extend(head.into_bytes());
+            expected.extend(&bytes[first..end]);
+        }
+        expected.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+        assert!(body == expected, "{size}");
+
+        // A thousand ranges, the same one over and over, and overlapping ones cost what the whole costs.
+        let thousand: Vec<String> = (0..1000).map(|i| format!("{}-{}", i * 10, i * 10)).collect();
+        let same = vec!["0-"; 16];
+        for list in [thousand.join(","), same.join(","), "0-99,50-149".into(), "0-,-1".into()] {
+            let answer = content(&owner, &media, "", &[("range", &format!("bytes={list}"))]).await;
+            assert_eq!(answer.status(), 200);
+            assert!(answer.bytes().await.unwrap() == bytes);
+        }
+    }
+    // Frames around single bytes would be more than the file.
+    let media = owner.upload_ok("small.txt", b"hello world".to_vec()).await;
+    let answer = content(&owner, &media, "", &[("range", "bytes=0-0,2-2")]).await;
+    assert_eq!((answer.status().as_u16(), answer.bytes().await.unwrap().len()), (200, 11));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,6 +196,7 @@ async fn renderings_are_made_once_upright_and_within_their_box() {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "image/jpeg");
         assert_eq!(answer.headers()["content-disposition"], "inline; filename=\"harbour.jpg\"");
+        assert_eq!(answer.headers()["vary"], "accept");
         assert_eq!(answer.headers()["cache-control"], "private, no-cache");
         let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
         let bytes = answer.bytes().await.unwrap();
@@ -171,12 +219,92 @@ async fn renderings_are_made_once_upright_and_within_their_box() {
         assert_eq!(answer.status(), 200);
     }
     assert_eq!(server.app.cache.size_bytes(), cached);
-    problem(content(&owner, &media, "?preset=huge", &[]).await, 400, "bad-query").await;
+    problem(content(&owner, &media, "?preset=huge", &[]).await, 400, "bad-transform").await;
 
     let clear = pictures::encoded(300, 200, Channels::Rgba, Format::Png);
     let clear = owner.upload_ok("clear.png", clear).await;
     let answer = content(&owner, &clear, "?preset=thumb", &[]).await;
-    assert_eq!(answer.headers()["content-type"], "image/webp", "alpha is kept");
+    assert_eq!(answer.headers()["content-type"], "image/png", "alpha is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rendering_is_what_the_address_says_and_the_caller_accepts() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let media = owner.upload_ok("harbour.jpeg", pictures::jpeg_with_exif(900, 600)).await;
+    let mut etags = std::collections::HashSet::new();
+    for (query, accept, kind, size, varies) in [
+        ("?w=300", "image/webp,*/*", "image/webp", (300, 450), true),
+        ("?w=300", "*/*", "image/jpeg", (300, 450), true),
+        ("?w=300&format=png", "image/webp", "image/png", (300, 450), false),
+        ("?w=300&h=300&fit=cover&format=jpeg&q=50", "*/*", "image/jpeg", (300, 300), false),
+        ("?h=300&w=300&fit=fill&format=jpeg", "*/*", "image/jpeg", (300, 300), false),
+        ("?w=300&dpr=2&format=webp", "*/*", "image/webp", (600, 900), false),
+    ] {
+        let answer = content(&owner, &media, query, &[("accept", accept)]).await;
+        assert_eq!(answer.status(), 200, "{query}");
+        assert_eq!(answer.headers()["content-type"], kind, "{query}");
+        let vary = answer.headers().get_all("vary").iter().any(|value| value == "accept");
+        assert_eq!(vary, varies, "{query}");
+        let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        assert!(etag.starts_with('"') && etags.insert(etag.clone()), "{query}: {etag}");
+        let probe = imaging::probe_bytes(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!((probe.width, probe.height), size, "{query}");
+        let same = content(&owner, &media, query, &[("accept", accept), ("if-none-match", &etag)]).await;
+        assert_eq!(same.status(), 304);
+        assert_eq!(same.headers().get_all("vary").iter().any(|value| value == "accept"), varies);
+    }
+    // What is the same is one rendering, however it is spelled.
+    let etag = |query: &'static str| {
+        let (owner, media) = (owner.clone(), media.clone());
+        async move { content(&owner, &media, query, &[]).await.headers()["etag"].clone() }
+    };
+    assert_eq!(etag("?format=jpeg&w=300&q=80&fit=contain").await, etag("?dpr=1.0&w=300&format=jpeg").await);
+    for (query, parameter) in [
+        ("?w=0", "w"),
+        ("?w=9000", "w"),
+        ("?w=10&w=10", "w"),
+        ("?h=abc", "h"),
+        ("?format=bmp", "format"),
+        ("?fit=squash", "fit"),
+        ("?blur=1e9", "blur"),
+        ("?preset=thumb&w=10", "preset"),
+        ("?preset=nothing", "preset"),
+    ] {
+        let body = problem(content(&owner, &media, query, &[]).await, 400, "bad-transform").await;
+        assert_eq!(body["errors"][0]["field"], parameter, "{query}");
+    }
+    let text = owner.upload_ok("note.txt", b"hello".to_vec()).await;
+    problem(content(&owner, &text, "?w=10", &[]).await, 422, "not-a-picture").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_picture_is_ready_for_the_grid_before_anybody_looks() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let media = owner.upload_ok("harbour.jpg", pictures::jpeg(900, 600)).await;
+    owner.upload_ok("note.txt", b"no picture".to_vec()).await;
+    assert_eq!(server.app.cache.size_bytes(), 0);
+    server.run_jobs().await;
+    let cached = server.app.cache.size_bytes();
+    assert!(cached > 0);
+    let browser = ("accept", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8");
+    assert_eq!(content(&owner, &media, "?preset=grid", &[browser]).await.status(), 200);
+    assert_eq!(server.app.cache.size_bytes(), cached, "it was there");
+    // Nothing is made twice, and where nothing is kept nothing is made.
+    let blob = media["sha256"].as_str().unwrap().parse().unwrap();
+    let again = move |tx: &safelight::db::Tx<'_>| {
+        safelight::jobs::enqueue(
+            tx,
+            &safelight::library::WarmUp { blob },
+            safelight::jobs::Options::default(),
+        )
+    };
+    server.app.db.write(again).await.unwrap();
+    assert_eq!(server.run_jobs().await, 1);
+    assert_eq!(server.app.cache.size_bytes(), cached);
+    let jobs = server.app.db.read(safelight::jobs::counts).await.unwrap();
+    assert_eq!((jobs.failed, jobs.queued), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

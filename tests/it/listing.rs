@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use safelight::library::{self, Filter, Kind, Slug, Sort, SortBy};
+use safelight::library::{self, Filter, Query, Slug, Sort, SortBy};
 
 use crate::fill::fill;
 use crate::support::TestServer;
@@ -10,18 +10,40 @@ use crate::support::TestServer;
 /// Lists pages in every order and with every filter, deep ones too, and returns the slowest with its name.
 async fn slowest(server: &TestServer, repeat: usize) -> Vec<(Duration, String)> {
     let bucket = || Slug::parse("photos").ok();
+    let q = |text| Filter { query: Query::parse(text), ..Filter::default() };
+    let below = |folder: &str| Filter {
+        bucket: bucket(),
+        folder: Some(folder.into()),
+        recursive: true,
+        ..Filter::default()
+    };
     let filters = [
         ("everything", Filter::default()),
         ("bucket", Filter { bucket: bucket(), ..Filter::default() }),
         ("folder", Filter { bucket: bucket(), folder: Some("2004/07".into()), ..Filter::default() }),
-        ("common name", Filter { name: Some("img_".into()), ..Filter::default() }),
-        ("fifth of names", Filter { name: Some("garden".into()), ..Filter::default() }),
-        ("rare name", Filter { name: Some("0004711".into()), ..Filter::default() }),
-        ("no such name", Filter { name: Some("nowhere".into()), ..Filter::default() }),
-        ("two letters", Filter { name: Some("ch".into()), ..Filter::default() }),
-        ("pictures", Filter { kind: Some(Kind::Image), ..Filter::default() }),
-        ("others", Filter { kind: Some(Kind::Other), ..Filter::default() }),
-        ("no such type", Filter { kind: Some(Kind::Type("image/png".into())), ..Filter::default() }),
+        ("folder and below", below("2004")),
+        ("a word in a folder and below", Filter { query: Query::parse("garden"), ..below("2004") }),
+        ("common name", q("img_")),
+        ("fifth of names", q("garden")),
+        ("piece of a fifth", q("arden")),
+        ("rare name", q("0004711")),
+        ("piece of a rare name", q("4711")),
+        ("no such name", q("nowhere")),
+        ("two letters", q("ch")),
+        ("two words", q("garden canon")),
+        ("a word and a number", q("beach 471")),
+        ("pictures", q("type:image")),
+        ("others", q("type:other")),
+        ("no such type", q("type:image/png")),
+        ("common tag", q("tag:family")),
+        ("tag of a run", q("tag:\"summer 2003\"")),
+        ("rare tag", q("tag:rare")),
+        ("tag and word", q("tag:family garden")),
+        ("camera", q("camera:nikon")),
+        ("year", q("taken:2021")),
+        ("month", q("taken:2021-03")),
+        ("large", q("size:>8990kb")),
+        ("not", q("-garden type:image")),
         ("trash", Filter { trashed: true, ..Filter::default() }),
     ];
     let mut figures = Vec::new();
@@ -29,21 +51,23 @@ async fn slowest(server: &TestServer, repeat: usize) -> Vec<(Duration, String)> 
         for by in [SortBy::Created, SortBy::Name, SortBy::Taken, SortBy::Size] {
             for descending in [false, true] {
                 let sort = Sort { by, descending };
-                let mut worst = Duration::ZERO;
+                // The best of some times each page, then the worst page: other programs are not what is measured.
+                let mut best = [Duration::MAX; 4];
                 for _ in 0..repeat {
                     let mut after = None;
-                    for _ in 0..4 {
+                    for best in &mut best {
                         let started = Instant::now();
                         let page = library::list(&server.app, filter.clone(), sort, after.clone(), 101)
                             .await
                             .unwrap();
-                        worst = worst.max(started.elapsed());
+                        *best = started.elapsed().min(*best);
                         after = page.last().map(|media| media.position(sort));
                         if page.len() < 101 {
                             break;
                         }
                     }
                 }
+                let worst = best.into_iter().filter(|time| *time < Duration::MAX).max().unwrap_or_default();
                 figures.push((worst, format!("{name} by {by:?} {descending}")));
             }
         }
@@ -60,10 +84,10 @@ async fn a_filled_library_lists_in_every_way() {
     for (_, what) in slowest(&server, 1).await {
         assert!(!what.is_empty());
     }
-    let filter = Filter { name: Some("Garden".into()), ..Filter::default() };
+    let filter = Filter { query: Query::parse("Garden"), ..Filter::default() };
     let found = library::list(&server.app, filter, Sort::default(), None, 5000).await.unwrap();
     assert_eq!(found.len(), 1000);
-    let filter = Filter { kind: Some(Kind::Other), ..Filter::default() };
+    let filter = Filter { query: Query::parse("type:other"), ..Filter::default() };
     let found = library::list(&server.app, filter, Sort::default(), None, 5000).await.unwrap();
     assert_eq!(found.len(), 100);
     let bucket = library::get_bucket(&server.app, &Slug::parse("photos").unwrap()).await.unwrap();

@@ -34,6 +34,36 @@ pub(crate) fn jpeg_with_exif(width: u32, height: u32) -> Vec<u8> {
     encode(&image(width, height, Channels::Rgb), &options).unwrap()
 }
 
+/// A JPEG whose EXIF says only where it was taken: 48° 8' 15" north, 11° 34' 30" east.
+pub(crate) fn jpeg_with_place(width: u32, height: u32) -> Vec<u8> {
+    let mut block = b"II*\0\x08\0\0\0".to_vec();
+    let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+        let mut entry = tag.to_le_bytes().to_vec();
+        entry.extend(kind.to_le_bytes());
+        entry.extend(count.to_le_bytes());
+        entry.extend(value);
+        entry
+    };
+    // One directory of one entry ends at 26, the position's four entries at 80.
+    let pointer = entry(0x8825, 4, 1, 26_u32.to_le_bytes());
+    let position = [
+        entry(1, 2, 2, *b"N\0\0\0"),
+        entry(2, 5, 3, 80_u32.to_le_bytes()),
+        entry(3, 2, 2, *b"E\0\0\0"),
+        entry(4, 5, 3, 104_u32.to_le_bytes()),
+    ];
+    block.extend([1, 0]);
+    block.extend(pointer);
+    block.extend([0; 4]);
+    block.extend([4, 0]);
+    block.extend(position.concat());
+    block.extend([0; 4]);
+    block.extend([48, 1, 8, 1, 15, 1, 11, 1, 34, 1, 30, 1].map(u32::to_le_bytes).concat());
+    let mut options = EncodeOptions::new(Format::Jpeg);
+    options.exif = Some(block);
+    encode(&image(width, height, Channels::Rgb), &options).unwrap()
+}
+
 /// A little-endian EXIF block: make, model, orientation 6 and the time.
 fn exif() -> Vec<u8> {
     let mut block = b"II*\0\x08\0\0\0".to_vec();

@@ -14,17 +14,28 @@ use sha2::{Digest, Sha256};
 use crate::mounts::Mount;
 use crate::storage::noise;
 
-const ROUNDS: i64 = 8;
 const UPLOADERS: i64 = 4;
 
 #[test]
 fn acknowledged_uploads_survive_power_loss() {
     let Some(disk) = Mount::ext4(192 << 20, "acknowledged_uploads_survive_power_loss") else { return };
+    cut_the_power_again_and_again(&disk, 8);
+}
+
+#[test]
+#[ignore = "soak: forty power cuts"]
+fn soak_acknowledged_uploads_survive_forty_power_losses() {
+    let name = "soak_acknowledged_uploads_survive_forty_power_losses";
+    let Some(disk) = Mount::ext4(1536 << 20, name) else { return };
+    cut_the_power_again_and_again(&disk, 40);
+}
+
+fn cut_the_power_again_and_again(disk: &Mount, rounds: i64) {
     let mut acknowledged = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         // A different moment in every round; the number of items, not the time, decides when.
-        let items = 20 + 13 * usize::try_from(round).unwrap();
-        acknowledged.extend(upload_until_the_power_goes(&disk, round, items));
+        let items = 20 + 13 * usize::try_from(round % 20).unwrap();
+        acknowledged.extend(upload_until_the_power_goes(disk, round, items));
         disk.restore_power();
         check(&disk.path(), &acknowledged);
     }

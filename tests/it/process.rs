@@ -460,6 +460,44 @@ async fn people_are_managed_beside_a_running_server() {
 }
 
 #[tokio::test]
+async fn keys_are_made_and_rotated_beside_a_running_server() {
+    let (_dir, data) = place();
+    let appliance = Appliance::start(&data);
+    let owner = appliance.setup_owner().await;
+    let secrets = |args: &[&str]| {
+        let args = [&["secrets"], args].concat();
+        succeeded(&safelight_on(&data, &args).output().unwrap())
+    };
+    let media = owner.upload_ok("a.txt", b"hello".to_vec()).await;
+    let sign = async || {
+        let path = format!("/api/v1/media/{}/signed-urls", media["id"].as_str().unwrap());
+        let answer = owner.post(&path).json(&json!({})).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["url"].as_str().unwrap().to_owned()
+    };
+    let fetch = async |url: &str| reqwest::get(url).await.unwrap().status().as_u16();
+    assert!(secrets(&["generate"]).contains("a key was made"));
+    assert!(secrets(&["generate"]).contains("there is a key already"));
+    let first = sign().await;
+    assert_eq!(fetch(&first).await, 200);
+    assert!(secrets(&["rotate"]).contains("stays good"));
+    let second = sign().await;
+    assert_eq!((fetch(&first).await, fetch(&second).await), (200, 200));
+    assert!(secrets(&["rotate", "signed-urls", "--now"]).contains("is over"));
+    assert_eq!((fetch(&first).await, fetch(&second).await), (403, 403));
+    assert_eq!(fetch(&sign().await).await, 200);
+    let wrong = safelight_on(&data, &["secrets", "rotate", "everything"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+    let audit = owner.json("/api/v1/audit?action=secrets").await;
+    assert_eq!(audit["items"].as_array().unwrap().len(), 3);
+    let files = std::fs::read_dir(data.join("keys")).unwrap();
+    for file in files {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.unwrap().metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    appliance.stop();
+}
+
+#[tokio::test]
 async fn a_folder_is_imported_beside_a_running_server() {
     let (dir, data) = place();
     let appliance = Appliance::start(&data);

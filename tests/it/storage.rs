@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use safelight::clock::Timestamp;
-use safelight::storage::{BlobId, DataDir, Error, Incoming, LocalOptions, Received, Removal, Storage};
+use safelight::storage::{
+    BlobId, DataDir, Error, Incoming, LocalOptions, Received, Removal, StagingId, Storage,
+};
 use sha2::Sha256;
 
 use crate::mounts::{Mount, entries, skipped};
@@ -141,6 +143,11 @@ contract! {
     storing_waits_for_a_removal_under_way_and_stores_afresh,
     a_missing_blob_is_said_to_be_missing,
     a_failed_upload_stays_failed,
+    what_is_staged_waits_and_is_cut_back_to_what_counts,
+    a_staging_that_goes_wrong_goes_back_to_where_it_was_safe,
+    staged_bytes_can_be_kept_again_until_they_are_discarded,
+    a_parked_staging_goes_on_where_it_was,
+    stagings_can_be_joined,
 }
 
 mod contract {
@@ -343,6 +350,133 @@ mod contract {
         assert!(!place.storage.exists(blob).await.unwrap());
     }
 
+    pub(super) async fn what_is_staged_waits_and_is_cut_back_to_what_counts(place: Place) {
+        let bytes = noise(20, 1_500_000);
+        let id = StagingId::new();
+        let mut staging = place.storage.stage(id).await.unwrap();
+        staging.write(bytes.slice(..900_000)).await.unwrap();
+        assert_eq!((staging.size_bytes(), staging.durable_bytes()), (900_000, 0));
+        assert_eq!(staging.sync().await.unwrap(), 900_000);
+        staging.write(bytes.slice(..600_000)).await.unwrap();
+        drop(staging);
+        assert!(place.storage.stage(id).await.is_err(), "the name is taken");
+
+        let mut staging = place.storage.resume(id, 900_000).await.unwrap();
+        assert_eq!((staging.size_bytes(), staging.durable_bytes()), (900_000, 900_000));
+        staging.write(bytes.slice(900_000..)).await.unwrap();
+        let received = staging.finish().await.unwrap();
+        assert_eq!((received.blob(), received.size_bytes()), (name_of(&bytes), 1_500_000));
+        assert_eq!(received.md5(), <[u8; 16]>::from(Md5::digest(&bytes)));
+        assert_eq!(received.head()[..], bytes[..64 * 1024]);
+        let kept = received.keep().await.unwrap();
+        assert_eq!(read(&place.storage, kept.blob(), 0..10).await, bytes[..10]);
+
+        assert_eq!(place.storage.list_staged().unwrap().len(), 1);
+        assert!(place.storage.discard(id).await.unwrap());
+        assert!(!place.storage.discard(id).await.unwrap());
+        assert!(matches!(place.storage.resume(id, 0).await, Err(Error::NotStaged(i)) if i == id));
+        assert_eq!(read(&place.storage, kept.blob(), 1_499_990..1_500_000).await, bytes[1_499_990..]);
+        assert!(!place.has_temporary_files());
+    }
+
+    pub(super) async fn a_staging_that_goes_wrong_goes_back_to_where_it_was_safe(place: Place) {
+        let bytes = noise(21, 2_000_000);
+        let id = StagingId::new();
+        let mut staging = place.storage.stage(id).await.unwrap();
+        staging.write(bytes.slice(..30)).await.unwrap();
+        staging.sync().await.unwrap();
+        staging.write(noise(22, 1_200_000)).await.unwrap();
+        assert_eq!(staging.revert().await.unwrap(), 30);
+        staging.write(bytes.slice(30..)).await.unwrap();
+        assert_eq!(staging.finish().await.unwrap().blob(), name_of(&bytes));
+        place.storage.discard(id).await.unwrap();
+
+        if place.directory.is_none() {
+            let id = StagingId::new();
+            let mut staging = place.storage.stage(id).await.unwrap();
+            staging.write(bytes.slice(..1000)).await.unwrap();
+            staging.sync().await.unwrap();
+            let large = Bytes::from(vec![0; 300 << 20]);
+            assert!(matches!(staging.write(large).await, Err(Error::Full)));
+            assert_eq!(staging.revert().await.unwrap(), 1000);
+            assert_eq!(staging.finish().await.unwrap().blob(), name_of(&bytes[..1000]));
+            place.storage.discard(id).await.unwrap();
+        }
+        assert!(!place.has_temporary_files());
+    }
+
+    pub(super) async fn staged_bytes_can_be_kept_again_until_they_are_discarded(place: Place) {
+        let bytes = noise(23, 300_000);
+        let id = StagingId::new();
+        let mut staging = place.storage.stage(id).await.unwrap();
+        staging.write(bytes.clone()).await.unwrap();
+        staging.sync().await.unwrap();
+        let kept = staging.finish().await.unwrap().keep().await.unwrap();
+        assert!(!kept.was_there());
+        drop(kept);
+        // No row names the blob: as far as anybody knows, the process died here, and the sweeper was quicker.
+        assert_eq!(place.storage.remove(name_of(&bytes), || true).await.unwrap(), Removal::Removed);
+        let again = place.storage.resume(id, 300_000).await.unwrap().finish().await.unwrap();
+        let kept = again.keep().await.unwrap();
+        assert!(!kept.was_there());
+        drop(kept);
+        let third = place.storage.resume(id, 300_000).await.unwrap().finish().await.unwrap();
+        let kept = third.keep().await.unwrap();
+        assert!(kept.was_there());
+        place.storage.discard(id).await.unwrap();
+        let mut all = Vec::new();
+        place.storage.reader(kept.blob()).unwrap().read_to_end(&mut all).unwrap();
+        assert_eq!(all, bytes);
+        assert!(!place.has_temporary_files());
+    }
+
+    pub(super) async fn a_parked_staging_goes_on_where_it_was(place: Place) {
+        let bytes = noise(24, 10_000);
+        let ids: Vec<_> = (0..70).map(|_| StagingId::new()).collect();
+        for id in &ids {
+            let mut staging = place.storage.stage(*id).await.unwrap();
+            staging.write(bytes.slice(..5000)).await.unwrap();
+            staging.sync().await.unwrap();
+            place.storage.park(staging);
+        }
+        for id in &ids {
+            let mut staging = place.storage.resume(*id, 5000).await.unwrap();
+            staging.write(bytes.slice(5000..)).await.unwrap();
+            assert_eq!(staging.finish().await.unwrap().blob(), name_of(&bytes));
+            place.storage.discard(*id).await.unwrap();
+        }
+        // What is parked beyond what is durable does not count.
+        let id = ids[0];
+        let mut staging = place.storage.stage(id).await.unwrap();
+        staging.write(bytes.slice(..5000)).await.unwrap();
+        staging.sync().await.unwrap();
+        staging.write(bytes.slice(..1)).await.unwrap();
+        place.storage.park(staging);
+        let mut staging = place.storage.resume(id, 5000).await.unwrap();
+        staging.write(bytes.slice(5000..)).await.unwrap();
+        assert_eq!(staging.finish().await.unwrap().blob(), name_of(&bytes));
+        place.storage.discard(id).await.unwrap();
+        assert!(!place.has_temporary_files());
+    }
+
+    pub(super) async fn stagings_can_be_joined(place: Place) {
+        let bytes = noise(25, 3_000_000);
+        let whole = StagingId::new();
+        let mut staging = place.storage.stage(whole).await.unwrap();
+        for part in [bytes.slice(..1_100_000), bytes.slice(1_100_000..1_100_001), bytes.slice(1_100_001..)] {
+            let id = StagingId::new();
+            let mut piece = place.storage.stage(id).await.unwrap();
+            piece.write(part).await.unwrap();
+            piece.sync().await.unwrap();
+            staging.append(piece).await.unwrap();
+            place.storage.discard(id).await.unwrap();
+        }
+        assert_eq!(staging.size_bytes(), 3_000_000);
+        assert_eq!(staging.finish().await.unwrap().keep().await.unwrap().blob(), name_of(&bytes));
+        place.storage.discard(whole).await.unwrap();
+        assert!(!place.has_temporary_files());
+    }
+
     pub(super) async fn a_failed_upload_stays_failed(place: Place) {
         let mut incoming = place.storage.receive(Some(4));
         assert!(incoming.write(Bytes::from_static(b"hello")).await.is_err());
@@ -444,6 +578,27 @@ async fn only_temporary_files_that_nobody_uses_are_cleaned_up() {
     assert_eq!(place.storage.clean_incoming(far_future).unwrap(), 0);
     let kept = received.keep().await.unwrap();
     assert_eq!(read(&place.storage, kept.blob(), 0..u64::MAX).await, bytes);
+}
+
+#[tokio::test]
+async fn what_is_staged_is_not_cleaned_up_and_its_blob_is_not_cut() {
+    let place = Place::on_disk();
+    let bytes = noise(1, 100_000);
+    let id = StagingId::new();
+    let mut staging = place.storage.stage(id).await.unwrap();
+    staging.write(bytes.clone()).await.unwrap();
+    staging.sync().await.unwrap();
+    drop(staging);
+    assert_eq!(place.storage.clean_incoming(Timestamp::from_millis(i64::MAX)).unwrap(), 0);
+    let received = place.storage.resume(id, 100_000).await.unwrap().finish().await.unwrap();
+    let kept = received.keep().await.unwrap();
+    let blob = kept.blob();
+    drop(kept);
+    // The same bytes have two names now. Whatever is believed about one of them must not harm the other.
+    assert!(matches!(place.storage.resume(id, 10).await, Err(Error::Damaged { .. })));
+    assert_eq!(read(&place.storage, blob, 0..u64::MAX).await, bytes);
+    assert!(place.storage.discard(id).await.unwrap());
+    assert_eq!(read(&place.storage, blob, 0..u64::MAX).await, bytes);
 }
 
 #[tokio::test]

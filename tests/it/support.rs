@@ -8,12 +8,13 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
 use safelight::accounts;
 use safelight::app::App;
-use safelight::cache::DiskCache;
+use safelight::cache::{DiskCache, HotFiles};
 use safelight::clock::{Clock, Timestamp};
 use safelight::config::Config;
 use safelight::db::{Db, Role};
 use safelight::engine::Engines;
 use safelight::imaging::Budget;
+use safelight::keys::Keys;
 use safelight::server::{self, Listening};
 use safelight::storage::{DataDir, LocalOptions, Storage};
 use serde_json::{Value, json};
@@ -57,6 +58,8 @@ impl TestServer {
             engines: Engines::new(),
             budget: Budget::new(1 << 30),
             cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
+            hot: HotFiles::new(16 << 20),
+            keys: Keys::new(data_dir.keys(), clock.clone()),
             started_at: clock.now(),
             clock: clock.clone(),
             config: Arc::new(config),
@@ -146,6 +149,10 @@ impl Browser {
     /// The same browser, with its cookies, after the appliance has started anew on another port.
     pub(crate) fn moved_to(&self, base: String) -> Self {
         Self { http: self.http.clone(), base }
+    }
+
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

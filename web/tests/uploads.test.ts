@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
-import { ApiError } from '../src/lib/problem';
+import { describe, expect, test, vi } from 'vitest';
+import { ApiError, unreachable } from '../src/lib/problem';
 import type { Media, UploadAnswer } from '../src/lib/types';
-import { chosenFiles, Uploads, type Transport } from '../src/lib/uploads.svelte';
+import { chosenFiles } from '../src/lib/files';
+import { Uploads, type Desk, type Transport } from '../src/lib/uploads.svelte';
 
 type Call = { names: string[]; folder: string | null; sent: (n: number) => void; answer: (a?: Partial<UploadAnswer>) => void; fail: (e: unknown) => void; signal: AbortSignal };
 
@@ -130,6 +131,114 @@ describe('the upload queue', () => {
     calls[0]!.answer();
     await settled();
     expect(uploads.progress).toBe(1);
+  });
+});
+
+type Large = { name: string; url: string; begun: (url: string) => void; sent: (n: number) => void; done: (id?: string) => void; fail: (e: unknown) => void; signal: AbortSignal };
+
+/** The same for large files. */
+function largeDesk(more: Partial<Desk> = {}) {
+  const calls: Large[] = [];
+  const discarded: string[] = [];
+  const uploads = new Uploads(() => Promise.reject(new Error('no form is sent')), {
+    large: ({ name, url }, on, signal) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new DOMException('stopped', 'AbortError')));
+        calls.push({ name, url, ...on, done: (id = 'id') => resolve(id), fail: reject, signal });
+      }),
+    media: async (id) => ({ id, name: 'stored' }) as Media,
+    discard: async (url) => void discarded.push(url),
+    ...more,
+  });
+  return { calls, discarded, uploads };
+}
+
+/** Says that it is large without being it. */
+const large = (name: string, size = 20_000_000, lastModified = 5) => ({ file: Object.defineProperty(new File([], name, { lastModified }), 'size', { value: size }), folder: 'trip' });
+
+describe('large files', () => {
+  test('are paused and go on where they stood', async () => {
+    const { calls, uploads } = largeDesk();
+    uploads.add([large('film')], 'photos');
+    await settled();
+    calls[0]!.begun('/api/v1/uploads/1');
+    calls[0]!.sent(9_000_000);
+    uploads.pause();
+    await settled();
+    expect([states(uploads), calls[0]!.signal.aborted, uploads.active.length]).toEqual([['paused'], true, 0]);
+    uploads.resume();
+    await settled();
+    expect(calls[1]!.url).toBe('/api/v1/uploads/1');
+    calls[1]!.sent(20_000_000);
+    expect(states(uploads)).toEqual(['storing']);
+    calls[1]!.done();
+    await settled();
+    await settled();
+    expect([states(uploads), uploads.items[0]!.media?.name]).toEqual([['done'], 'stored']);
+  });
+
+  test('wait for the connection by themselves, and less long when it is back', async () => {
+    vi.useFakeTimers();
+    const { calls, uploads } = largeDesk();
+    uploads.add([large('film')], 'photos');
+    await vi.advanceTimersByTimeAsync(0);
+    calls[0]!.begun('/api/v1/uploads/1');
+    calls[0]!.fail(unreachable());
+    await vi.advanceTimersByTimeAsync(0);
+    expect([states(uploads), uploads.offline]).toEqual([['offline'], true]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calls[1]!.url).toBe('/api/v1/uploads/1');
+    calls[1]!.fail(new ApiError('upload-locked', 423, 'Locked.'));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calls).toHaveLength(2);
+    uploads.wake();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(calls).toHaveLength(3);
+    calls[2]!.fail(new ApiError('too-large', 413, 'Too large.'));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([states(uploads), uploads.items[0]!.problem, calls.length]).toEqual([['failed'], 'Too large.', 3]);
+    vi.useRealTimers();
+  });
+
+  test('that were cancelled are removed from the server, and those of somebody who leaves are not', async () => {
+    const { calls, discarded, uploads } = largeDesk();
+    uploads.add([large('a'), large('b')], 'photos');
+    await settled();
+    calls[0]!.begun('/u/1');
+    calls[1]!.begun('/u/2');
+    uploads.cancel(uploads.items[0]!);
+    uploads.leave();
+    await settled();
+    expect([discarded, uploads.items.length]).toEqual([['/u/1'], 0]);
+  });
+
+  test('that were begun before the page was loaded wait for their file', async () => {
+    const found = (id: string, filename: string, more = {}) => ({ id, filename, bucket: 'photos', folder: 'trip', modified_at: new Date(5).toISOString(), length: 20_000_000, offset: 7_000_000, expires_at: '', active: false, state: 'receiving' as const, ...more });
+    const { calls, discarded, uploads } = largeDesk({ unfinished: async () => [found('1', 'film'), found('2', 'other'), found('3', 'gone'), found('4', 'busy', { active: true })] });
+    await uploads.recall();
+    await uploads.recall();
+    expect([states(uploads), uploads.items[0]!.sent, uploads.active.length]).toEqual([['lost', 'lost', 'lost'], 7_000_000, 0]);
+    expect(uploads.choose(uploads.items[0]!, large('film', 20_000_001).file)).toBe(false);
+    expect(uploads.choose(uploads.items[0]!, large('film', 20_000_000, 6).file)).toBe(false);
+    expect(uploads.choose(uploads.items[0]!, large('film').file)).toBe(true);
+    // The same file by any other way goes on as well.
+    uploads.add([large('other')], 'photos');
+    uploads.cancel(uploads.items[2]!);
+    await settled();
+    expect(calls.map((call) => call.url.split('/').pop())).toEqual(['1', '2']);
+    expect(discarded.map((url) => url.split('/').pop())).toEqual(['3']);
+    expect(uploads.items).toHaveLength(3);
+    uploads.leave();
+  });
+
+  test('that are in the library already are not sent', async () => {
+    const { calls, uploads } = largeDesk({ known: async (files) => new Set(files.filter((one) => one.name === 'known')) });
+    uploads.add([large('known'), large('new'), large('huge', 100_000_000)], 'photos');
+    await settled();
+    await settled();
+    expect(states(uploads)).toEqual(['known', 'sending', 'sending']);
+    expect(calls.map((call) => call.name).toSorted()).toEqual(['huge', 'new']);
+    uploads.leave();
   });
 });
 

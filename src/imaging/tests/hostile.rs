@@ -62,8 +62,9 @@ fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
         let limits = Limits { max_pixels: u64::MAX };
         let error = decode_bytes(&bytes, &Options::new(limits, &budget)).expect_err("too dear");
         assert!(matches!(error, Error::Budget { .. }), "{error}");
-        let spec = Preset::Thumb.spec(Format::Jpeg);
-        let error = variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect_err("too large");
+        let thumb = Preset::Thumb.transform();
+        let error = render_bytes(&bytes, &thumb, OutputFormat::Jpeg, &Limits::default(), &budget)
+            .expect_err("too large");
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }
 }
@@ -173,19 +174,22 @@ fn what_is_decoded_whole_is_paid_for_as_a_whole() {
         (samples::lossless_jpeg(&image), 1600 * 1200 * 3),
         (samples::interlaced_png(2400, 1600, 77), 2400 * 1600),
     ] {
-        let spec = VariantSpec { width: 20, height: 20, ..Preset::Thumb.spec(Format::Jpeg) };
+        let tiny = Transform::covering(20, 20, Gravity::Center);
         let too_small = Budget::new(whole);
-        let error = variant_bytes(&bytes, &spec, &Limits::default(), &too_small).expect_err("too dear");
+        let error = render_bytes(&bytes, &tiny, OutputFormat::Jpeg, &Limits::default(), &too_small)
+            .expect_err("too dear");
         assert!(matches!(error, Error::Budget { .. }), "{error}");
         let enough = Budget::new(64 << 20);
-        let variant = variant_bytes(&bytes, &spec, &Limits::default(), &enough).expect("it is one");
+        let variant =
+            render_bytes(&bytes, &tiny, OutputFormat::Jpeg, &Limits::default(), &enough).expect("it is one");
         assert_eq!((variant.width, variant.height), (20, 20));
     }
     // The usual ones still are reduced on the way.
     let bytes = encoded(&image, Format::Jpeg);
-    let spec = VariantSpec { width: 20, height: 20, ..Preset::Thumb.spec(Format::Jpeg) };
+    let tiny = Transform::covering(20, 20, Gravity::Center);
     let budget = Budget::new(4 << 20);
-    variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect("an eighth is enough");
+    render_bytes(&bytes, &tiny, OutputFormat::Jpeg, &Limits::default(), &budget)
+        .expect("an eighth is enough");
 }
 
 #[test]
@@ -199,9 +203,10 @@ fn a_picture_of_1_x_65535_is_fine() {
             let back = decode_bytes(&bytes, &free()).expect("it is one").image;
             assert_eq!((back.width, back.height), (width, height));
             for preset in Preset::ALL {
-                let spec = preset.spec(Format::Webp);
-                let budget = Budget::new(64 << 20);
-                let variant = variant_bytes(&bytes, &spec, &Limits::default(), &budget).expect("it is one");
+                let (transform, budget) = (preset.transform(), Budget::new(64 << 20));
+                let variant =
+                    render_bytes(&bytes, &transform, OutputFormat::Webp, &Limits::default(), &budget)
+                        .expect("it is one");
                 assert!(variant.width >= 1 && variant.height >= 1);
             }
         }
@@ -377,7 +382,7 @@ fn thousands_of_damaged_files_neither_panic_nor_take_for_ever() {
     let started = Instant::now();
     let mut random = Xorshift(0x5afe_1147_5afe_1147);
     let zoo = zoo();
-    let spec = VariantSpec { width: 10, height: 10, ..Preset::Thumb.spec(Format::Jpeg) };
+    let tiny = Transform::covering(10, 10, Gravity::Smart);
     let limits = Limits { max_pixels: 100_000 };
     let budget = Budget::new(64 << 20);
     let mut decoded = 0;
@@ -396,7 +401,8 @@ fn thousands_of_damaged_files_neither_panic_nor_take_for_ever() {
                 metadata_entries(exif);
             }
         }
-        let _ = variant_bytes(&bytes, &spec, &limits, &budget);
+        let format = OutputFormat::ALL[round % OutputFormat::ALL.len()];
+        let _ = render_bytes(&bytes, &tiny, format, &limits, &budget);
         slowest = slowest.max((begin.elapsed(), *name));
     }
     assert_eq!(budget.free_bytes(), budget.total_bytes());
@@ -417,4 +423,26 @@ fn damaged_metadata_does_not_panic() {
         let cleaned = without_gps(&block);
         assert!(Metadata::read(&cleaned).position.is_none());
     }
+}
+
+#[test]
+fn damaged_raw_files_do_not_panic() {
+    let mut random = Xorshift(0x0041_5257_1234_5678);
+    let small = encoded(&rgb(16, 12), Format::Jpeg);
+    let large = encoded(&rgb(80, 60), Format::Jpeg);
+    let tiny = Transform::inside(5, 5);
+    let budget = Budget::new(64 << 20);
+    let mut shown = 0;
+    for round in 0..1500 {
+        let maker = ["canon", "nikon", "dng"][round % 3];
+        let mut bytes = samples::raw_file(maker, &small, &large, &samples::lossless_jpeg(&rgb(16, 16)));
+        // The directories stand behind the pictures.
+        let mut directories = bytes.split_off(if round % 2 == 0 { bytes.len() - 250 } else { 0 });
+        mutate(&mut directories, &mut random);
+        bytes.extend(directories);
+        let limits = Limits { max_pixels: 100_000 };
+        shown += u32::from(render_bytes(&bytes, &tiny, OutputFormat::Webp, &limits, &budget).is_ok());
+    }
+    assert!(shown > 100, "{shown}");
+    assert_eq!(budget.free_bytes(), budget.total_bytes());
 }

@@ -2,6 +2,7 @@
 
 mod formats;
 mod hostile;
+mod jpeg_dc;
 mod samples;
 mod variants;
 

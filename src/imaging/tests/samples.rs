@@ -307,6 +307,63 @@ pub(super) fn tiff(
     bytes
 }
 
+/// A raw file: directories one behind the other, in the order in which that maker puts the small picture, the preview and
+/// what the sensor saw.
+pub(super) fn raw_file(maker: &str, small: &[u8], preview: &[u8], sensor: &[u8]) -> Vec<u8> {
+    let mut bytes = b"II*\0\0\0\0\0".to_vec();
+    if maker == "canon" {
+        bytes.extend(b"CR\x02\0");
+    }
+    let mut put = |content: &[u8]| {
+        let at = bytes.len() as u32;
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+        (at, content.len() as u32)
+    };
+    let ((small_at, small_bytes), (preview_at, preview_bytes), (sensor_at, sensor_bytes)) =
+        (put(small), put(preview), put(sensor));
+    let (make, model) = (put(b"Lumen Works\0").0, put(b"Lumen 2\0").0);
+    let common = [(0x010f, 2, 12, make), (0x0110, 2, 8, model), (0x0112, 3, 1, 6)];
+    let jpeg_in = |at: u32, length: u32, compression: u32| {
+        vec![(0x0103, 3, 1, compression), (0x0111, 4, 1, at), (0x0117, 4, 1, length)]
+    };
+    let named = |at: u32, length: u32| vec![(0x0201, 4, 1, at), (0x0202, 4, 1, length)];
+    let mut directory = |mut entries: Vec<(u16, u16, u32, u32)>, next: u32| {
+        entries.sort_unstable();
+        let at = bytes.len() as u32;
+        bytes.extend((entries.len() as u16).to_le_bytes());
+        for (tag, kind, count, value) in entries {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(count.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes.extend(next.to_le_bytes());
+        at
+    };
+    let first = match maker {
+        "canon" => {
+            let last = directory(jpeg_in(sensor_at, sensor_bytes, 6), 0);
+            let second = directory(named(small_at, small_bytes), last);
+            directory([&common[..], &jpeg_in(preview_at, preview_bytes, 6)].concat(), second)
+        }
+        "nikon" => {
+            let inner = directory([&[(0x00fe, 4, 1, 1)][..], &named(preview_at, preview_bytes)].concat(), 0);
+            let plain = [(0x00fe, 4, 1, 1), (0x0103, 3, 1, 1), (0x0100, 4, 1, 2), (0x0101, 4, 1, 2)];
+            directory([&common[..], &plain, &[(0x014a, 4, 1, inner)]].concat(), 0)
+        }
+        _ => {
+            let preview = directory(jpeg_in(preview_at, preview_bytes, 7), 0);
+            let sensor =
+                directory([&jpeg_in(sensor_at, sensor_bytes, 7)[..], &[(0x014a, 4, 1, preview)]].concat(), 0);
+            let version = [(0xc612, 1, 4, 0x0401), (0x014a, 4, 1, sensor)];
+            directory([&common[..], &version, &jpeg_in(small_at, small_bytes, 7)].concat(), 0)
+        }
+    };
+    bytes[4..8].copy_from_slice(&first.to_le_bytes());
+    bytes
+}
+
 /// The tags that every TIFF has: size, bits, no compression, photometric interpretation, samples.
 pub(super) fn tags(
     width: u32,
@@ -401,7 +458,10 @@ pub(super) fn zoo() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 pub(super) fn display_p3() -> Vec<u8> {
-    moxcms::ColorProfile::new_display_p3().encode().expect("it can be written")
+    let mut icc = moxcms::ColorProfile::new_display_p3().encode().expect("it can be written");
+    // It would hold the time of its making.
+    icc[24..36].fill(0);
+    icc
 }
 
 /// A profile of inks in which paper is white, black is black and, unlike in any real one, cyan is red.

@@ -1,6 +1,11 @@
 //! The HTTP side of the library: wire types, thin handlers, and the one translation of a delivery into headers.
 
+mod byteranges;
 mod content;
+mod organise;
+mod presets;
+mod signed;
+mod storage_door;
 mod upload;
 
 use axum::extract::{Request, State};
@@ -12,15 +17,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::{
-    Bucket, Filter, Folder, Kind, Media, MediaId, OnConflict, Position, Rendition, RenditionId, Slug, Sort,
+    Bucket, Folder, Media, MediaId, OnConflict, Position, Rendition, RenditionId, Search, Slug, Sort,
     Version, VersionId,
 };
 use super::{BucketChange, Change, Content, Error, Fact, NewBucket, buckets};
-use crate::accounts::{Allowed, may};
+use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::storage;
-use content::ContentQuery;
+use content::{ContentQuery, Pairs};
+pub use storage_door::storage_router;
 use upload::{UploadForm, Uploaded};
 
 /// The routes of this room, below `/api/v1`.
@@ -28,7 +34,7 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_buckets, add_bucket))
         .routes(routes!(get_bucket, change_bucket, remove_bucket))
-        .routes(routes!(list_folders, add_folder))
+        .routes(routes!(list_folders, add_folder, organise::remove_folder))
         .routes(routes!(list_media, upload_media))
         .routes(routes!(get_media, change_media, remove_media))
         .routes(routes!(untrash))
@@ -39,6 +45,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_renditions))
         .routes(routes!(get_rendition, remove_rendition))
         .routes(routes!(rendition_content))
+        .routes(routes!(signed::sign))
+        .routes(routes!(presets::list))
+        .routes(routes!(presets::put, presets::remove))
+        .merge(organise::router())
 }
 
 /// Lists the buckets.
@@ -145,41 +155,23 @@ async fn add_folder(
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct MediaQuery {
-    /// Only those in this bucket.
-    bucket: Option<String>,
-    /// Only those directly in this folder; empty is the top of the bucket.
-    folder: Option<String>,
-    /// Only those whose name contains this.
-    q: Option<String>,
-    /// Only `image`, `other`, or a media type.
-    r#type: Option<String>,
+struct OrderQuery {
     /// `created`, `name`, `taken` or `size`, with `-` before it for the other direction; `-created` where it is not said.
     sort: Option<String>,
-    /// Those in the trash instead of those that are not.
-    trashed: Option<bool>,
-    /// Rows wanted, 1 to 500; 100 where it is not said.
-    limit: Option<usize>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
 }
 
 /// Lists media.
-#[utoipa::path(get, path = "/media", tag = "library", params(MediaQuery), responses((status = 200, body = Page<Media>)))]
+#[utoipa::path(get, path = "/media", tag = "library", params(Search, OrderQuery, PageQuery),
+    responses((status = 200, body = Page<Media>)))]
 async fn list_media(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
-    Query(query): Query<MediaQuery>,
+    user: Allowed<may::LibraryRead>,
+    Query(search): Query<Search>,
+    Query(order): Query<OrderQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Media>>, Problem> {
-    let sort = query.sort.as_deref().map(Sort::parse).transpose()?.unwrap_or_default();
-    let filter = Filter {
-        bucket: query.bucket.as_deref().map(existing).transpose()?,
-        folder: query.folder,
-        name: query.q.map(|q| q.trim().to_owned()),
-        kind: query.r#type.as_deref().map(Kind::parse).transpose()?,
-        trashed: query.trashed.unwrap_or(false),
-    };
-    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let sort = order.sort.as_deref().map(Sort::parse).transpose()?.unwrap_or_default();
+    let filter = search.filter(Some(user.id()))?;
     let after = match page.after::<(Sort, Position)>()? {
         Some((order, _)) if order != sort => return Err(foreign_cursor()),
         after => after.map(|(_, position)| position),
@@ -210,34 +202,52 @@ async fn upload_media(
     responses((status = 200, body = Media)))]
 async fn get_media(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
 ) -> Result<Json<Media>, Problem> {
-    Ok(Json(super::get(&app, id).await?))
+    Ok(Json(super::get_as(&app, user.id(), id).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct MediaChange {
     /// Its name from now on.
     name: Option<String>,
+    /// The slug of the bucket that it lies in from now on.
+    bucket: Option<String>,
     /// The folder that it lies in from now on.
     folder: Option<String>,
     /// What to do when the name is taken there; `refuse` where it is not said. `replace` moves what is there to the
     /// trash.
     on_conflict: Option<OnConflict>,
+    /// What is said about it from now on; empty for nothing.
+    description: Option<String>,
+    /// All its tags from now on.
+    tags: Option<Vec<String>>,
+    /// Whether you like it best. This alone needs no right to change anything.
+    favourite: Option<bool>,
 }
 
-/// Renames or moves a media.
+/// Renames, moves, describes, tags or marks a media.
 #[utoipa::path(patch, path = "/media/{id}", tag = "library", params(("id" = MediaId, Path)),
     responses((status = 200, body = Media), (status = 409)))]
 async fn change_media(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
     Json(change): Json<MediaChange>,
 ) -> Result<Json<Media>, Problem> {
-    let MediaChange { name, folder, on_conflict } = change;
-    let change = Change { name, folder, on_conflict };
+    let MediaChange { name, bucket, folder, on_conflict, description, tags, favourite } = change;
+    let only_favourite = favourite.is_some()
+        && name.is_none()
+        && bucket.is_none()
+        && folder.is_none()
+        && description.is_none()
+        && tags.is_none();
+    if !only_favourite {
+        user.require(Permission::LibraryWrite)?;
+    }
+    let bucket = bucket.as_deref().map(existing).transpose()?;
+    let change = Change { name, bucket, folder, on_conflict, description, tags, favourite };
     Ok(Json(super::change(&app, &user.actor(), id, change).await?))
 }
 
@@ -279,17 +289,17 @@ async fn untrash(
 /// Sends the current content, or a rendering of it.
 #[utoipa::path(get, path = "/media/{id}/content", tag = "library", params(("id" = MediaId, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
-        (status = 416), (status = 422)))]
+        (status = 400), (status = 416), (status = 422)))]
 async fn content(
     State(app): State<App>,
     _: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
-    Query(query): Query<ContentQuery>,
+    Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let media = super::get(&app, id).await?;
-    content::send(&app, &Content::current(&media), query, &method, &headers).await
+    content::send(&app, &Content::current(&media), &pairs, &method, &headers).await
 }
 
 /// Tells what the file says about itself.
@@ -320,17 +330,17 @@ async fn list_versions(
 #[utoipa::path(get, path = "/media/{id}/versions/{version}/content", tag = "library",
     params(("id" = MediaId, Path), ("version" = VersionId, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
-        (status = 416), (status = 422)))]
+        (status = 400), (status = 416), (status = 422)))]
 async fn version_content(
     State(app): State<App>,
     _: Allowed<may::LibraryRead>,
     Path((id, version)): Path<(MediaId, VersionId)>,
-    Query(query): Query<ContentQuery>,
+    Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (media, version) = super::get_version(&app, id, Some(version)).await?;
-    content::send(&app, &Content::version(&media, &version), query, &method, &headers).await
+    content::send(&app, &Content::version(&media, &version), &pairs, &method, &headers).await
 }
 
 /// Lists the pictures that were made from a media.
@@ -373,17 +383,17 @@ async fn remove_rendition(
 #[utoipa::path(get, path = "/media/{id}/renditions/{rendition}/content", tag = "library",
     params(("id" = MediaId, Path), ("rendition" = RenditionId, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
-        (status = 416)))]
+        (status = 400), (status = 416), (status = 422)))]
 async fn rendition_content(
     State(app): State<App>,
     _: Allowed<may::LibraryRead>,
     Path((id, rendition)): Path<(MediaId, RenditionId)>,
-    Query(query): Query<ContentQuery>,
+    Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (_, rendition) = super::get_rendition(&app, id, rendition).await?;
-    content::send(&app, &Content::rendition(&rendition), query, &method, &headers).await
+    content::send(&app, &Content::rendition(&rendition), &pairs, &method, &headers).await
 }
 
 /// A slug in a path: what can't be one names nothing.
@@ -399,6 +409,20 @@ impl From<Error> for Problem {
             Error::NoSuchMedia => Self::not_found("photograph or file"),
             Error::NoSuchVersion => Self::not_found("version"),
             Error::NoSuchRendition => Self::not_found("rendition"),
+            Error::NoSuchPreset => Self::not_found("preset"),
+            Error::NoSuchFolder => Self::not_found("folder"),
+            Error::NoSuchTag => Self::not_found("tag"),
+            Error::NoSuchRun => Self::not_found("bulk action"),
+            Error::FolderTaken { .. } => refuse(StatusCode::CONFLICT, "folder-taken", &error),
+            Error::FolderInItself => Self::validation(sentence(&error)).field("to", sentence(&error)),
+            Error::BadTag | Error::TooManyTags { .. } => {
+                Self::validation(sentence(&error)).field("tags", sentence(&error))
+            }
+            Error::TooLong { field, .. } => {
+                Self::validation(sentence(&error)).field(*field, sentence(&error))
+            }
+            Error::NoGoal => Self::validation(sentence(&error)).field("folder", sentence(&error)),
+            Error::TooManyIds { .. } => Self::validation(sentence(&error)).field("ids", sentence(&error)),
             Error::NoBucket => refuse(StatusCode::CONFLICT, "no-bucket", &error),
             Error::BadName { why, .. } => {
                 refuse(StatusCode::UNPROCESSABLE_ENTITY, "bad-name", &error).field("name", *why)
@@ -416,6 +440,21 @@ impl From<Error> for Problem {
             Error::BucketNotEmpty { .. } => refuse(StatusCode::CONFLICT, "bucket-not-empty", &error),
             Error::InTrash => refuse(StatusCode::CONFLICT, "in-trash", &error),
             Error::NotInTrash => refuse(StatusCode::CONFLICT, "not-in-trash", &error),
+            Error::BadTransform(bad) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad-transform", "The rendering can't be understood.")
+                    .field(bad.parameter, bad.why.clone())
+            }
+            Error::SignatureNeeded => Self::new(
+                StatusCode::FORBIDDEN,
+                "signature-invalid",
+                "Only the file itself and presets may be fetched here without a signature or a login.",
+            ),
+            Error::SignatureInvalid => refuse(StatusCode::FORBIDDEN, "signature-invalid", &error),
+            Error::SignatureExpired => refuse(StatusCode::FORBIDDEN, "signature-expired", &error),
+            Error::BadLife => Self::validation(sentence(&error)).field("expires_in_s", sentence(&error)),
+            Error::BadPresetName => Self::validation(sentence(&error)).field("name", sentence(&error)),
+            Error::BuiltinPreset => refuse(StatusCode::CONFLICT, "builtin-preset", &error),
+            Error::TooManyPresets { .. } => refuse(StatusCode::CONFLICT, "too-many-presets", &error),
             Error::Stalled { .. } => refuse(StatusCode::REQUEST_TIMEOUT, "upload-stalled", &error),
             Error::NotAPicture => refuse(StatusCode::UNPROCESSABLE_ENTITY, "not-a-picture", &error),
             Error::PictureTooLarge => refuse(StatusCode::UNPROCESSABLE_ENTITY, "picture-too-large", &error),
@@ -433,7 +472,9 @@ impl From<Error> for Problem {
                 "The upload ended before it was complete. Nothing of this file was kept.",
             )
             .caused_by(error),
-            Error::Render(_) | Error::Storage(_) | Error::Db(_) | Error::Task(_) => Self::internal(error),
+            Error::Render(_) | Error::Storage(_) | Error::Db(_) | Error::Task(_) | Error::Keys(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

@@ -209,15 +209,10 @@ impl Settings {
             }
             "on_conflict" => {
                 let text = part.text().await?;
-                self.on_conflict = match text.trim() {
-                    "rename" => OnConflict::Rename,
-                    "replace" => OnConflict::Replace,
-                    "refuse" => OnConflict::Refuse,
-                    _ => {
-                        return Err(Problem::validation("The form has a value that is not known.")
-                            .field("on_conflict", "It may be rename, replace or refuse."));
-                    }
-                };
+                self.on_conflict = OnConflict::parse(text.trim()).ok_or_else(|| {
+                    Problem::validation("The form has a value that is not known.")
+                        .field("on_conflict", "It may be rename, replace or refuse.")
+                })?;
             }
             _ => part.skip().await?,
         }

@@ -7,7 +7,7 @@ use crate::db::{Result, Tx};
 use crate::library::model::{Bucket, BucketId, Folder, Seq, Slug, Visibility};
 use crate::library::names;
 
-const COLUMNS: &str = "seq, id, slug, name, visibility, created_at, media_count, size_bytes";
+const COLUMNS: &str = "seq, id, slug, name, visibility, created_at, media_count, size_bytes, keep_location";
 
 fn bucket_from_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
     Ok(Bucket {
@@ -19,6 +19,7 @@ fn bucket_from_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
         created_at: row.get(5)?,
         media_count: unsigned(row, 6)?,
         size_bytes: unsigned(row, 7)?,
+        keep_location: row.get(8)?,
     })
 }
 
@@ -67,10 +68,16 @@ pub(in crate::library) fn seqs(conn: &Connection) -> Result<Vec<Seq>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(in crate::library) fn update(tx: &Tx<'_>, bucket: Seq, name: &str, visibility: Visibility) -> Result<()> {
+pub(in crate::library) fn update(
+    tx: &Tx<'_>,
+    bucket: Seq,
+    name: &str,
+    visibility: Visibility,
+    keep_location: bool,
+) -> Result<()> {
     tx.execute(
-        "UPDATE buckets SET name = ?2, visibility = ?3 WHERE seq = ?1",
-        params![bucket, name, visibility],
+        "UPDATE buckets SET name = ?2, visibility = ?3, keep_location = ?4 WHERE seq = ?1",
+        params![bucket, name, visibility, keep_location],
     )?;
     Ok(())
 }
@@ -137,5 +144,22 @@ pub(in crate::library) fn list_folders(
     )?;
     let (name, path) = after.map_or(("", ""), |(name, path)| (name, path));
     let rows = statement.query_map(params![bucket, parent, name, path, limit(rows)], folder_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A folder and those below it that hold something, at most `rows`.
+pub(in crate::library) fn tree(
+    conn: &Connection,
+    bucket: Seq,
+    path: &str,
+    rows: usize,
+) -> Result<Vec<String>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT path FROM folders WHERE bucket_seq = ?1 AND path = ?2 AND media_count > 0
+         UNION ALL
+         SELECT path FROM folders WHERE bucket_seq = ?1 AND path > ?2 || '/' AND path < ?2 || '0' AND media_count > 0
+         LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![bucket, path, limit(rows)], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -2,7 +2,7 @@ import { api } from './base';
 import { errorOf, unreachable } from './problem';
 
 type Query = Record<string, string | number | boolean | null | undefined>;
-type Options = { query?: Query; body?: unknown; signal?: AbortSignal };
+type Options = { query?: Query; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
 
 const listeners = { ended: () => {}, reached: (_: boolean) => {} };
 
@@ -22,13 +22,13 @@ export function address(path: string, query: Query = {}): string {
  *
  * Throws an `ApiError` with a readable message, or the `AbortError` of `signal`.
  */
-export async function send<T = void>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+export async function send<T = void>(method: string, path: string, { query, body, headers, signal }: Options = {}): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(address(path, query), {
       method,
       signal,
-      headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
+      headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {

@@ -73,3 +73,16 @@ export type FieldProblem = Schemas['FieldError'];
 /** RFC 9457; a proxy's may have less than ours. */
 export type Problem = Pick<Schemas['Problem'], 'type' | 'title' | 'status'> & Partial<Schemas['Problem']>;
 export type UploadAnswer = { items: Media[]; problems: { name: string; problem: Problem }[] };
+/** A large file that was begun and not finished. */
+export type Unfinished = {
+  id: string;
+  filename: string;
+  bucket: string | null;
+  folder: string;
+  modified_at: string | null;
+  length: number | null;
+  offset: number;
+  expires_at: string;
+  active: boolean;
+  state: 'receiving' | 'finishing' | 'done' | 'failed';
+};

@@ -1,34 +1,89 @@
-import { address } from './send';
+import { api } from './base';
 import { ApiError, errorOf, sentence, unreachable } from './problem';
-import type { Media, UploadAnswer } from './types';
+import { address, send } from './send';
+import type { Media, Unfinished, UploadAnswer } from './types';
 
-export type UploadState = 'waiting' | 'sending' | 'storing' | 'done' | 'failed' | 'cancelled';
+/**
+ * `offline` waits for the connection, `paused` for the person, and `lost` for the file: it was begun before the page was
+ * loaded anew, and only the person can give the page the file again. `known` was in the library already.
+ */
+export type UploadState = 'waiting' | 'sending' | 'storing' | 'paused' | 'offline' | 'lost' | 'done' | 'known' | 'failed' | 'cancelled';
 
 export class Upload {
   state: UploadState = $state('waiting');
   sent = $state(0);
   problem = $state('');
   media: Media | null = $state.raw(null);
-
-  constructor(
+  /** None while it is lost. */
+  file: File | null = $state.raw(null);
+  /** Where the server keeps what has arrived of a large file. */
+  url = '';
+  /** Tries since something last arrived. */
+  tries = 0;
+  private constructor(
     readonly id: number,
-    readonly file: File,
+    readonly name: string,
+    readonly size: number,
     readonly bucket: string,
     readonly folder: string,
+    readonly modified: number,
   ) {}
+
+  static of(id: number, file: File, bucket: string, folder: string): Upload {
+    const upload = new Upload(id, file.name, file.size, bucket, folder, file.lastModified);
+    upload.file = file;
+    return upload;
+  }
+
+  static lost(id: number, found: Unfinished): Upload {
+    const upload = new Upload(id, found.filename, found.length ?? 0, found.bucket ?? '', found.folder, Date.parse(found.modified_at ?? '') || 0);
+    upload.url = `${api}/uploads/${found.id}`;
+    upload.state = 'lost';
+    upload.sent = found.offset;
+    return upload;
+  }
+
+  /** Goes by a protocol that can be interrupted. */
+  get large() {
+    return this.size > largeFrom;
+  }
 }
 
 /** Sends one request; resolves with the answer, rejects with an `ApiError`, and reports the bytes that left. */
 export type Transport = (form: FormData, onSent: (bytes: number) => void, signal: AbortSignal) => Promise<UploadAnswer>;
 
+/** Sends a file of any size, or what is missing of it; resolves with the id of what it has become. */
+export type LargeTransport = (
+  what: { file: File; name: string; bucket: string; folder: string; url: string },
+  on: { begun: (url: string) => void; sent: (bytes: number) => void },
+  signal: AbortSignal,
+) => Promise<string>;
+
+/** What the list needs beyond sending: injected, so that tests can do without a server. */
+export type Desk = {
+  large: LargeTransport;
+  /** Of some files, those that need not be sent. */
+  known: (files: File[], signal: AbortSignal) => Promise<Set<File>>;
+  media: (id: string) => Promise<Media>;
+  discard: (url: string) => Promise<void>;
+  unfinished: () => Promise<Unfinished[]>;
+};
+
 const perRequest = 10;
 const smallEnough = 4_000_000;
+const largeFrom = 8 * 1024 * 1024;
+/** Up to here a file is hashed in one go, in memory. */
+const hashedUpTo = 64 * 1024 * 1024;
 const parallel = 2;
-const finished = new Set<UploadState>(['done', 'failed', 'cancelled']);
+const finished = new Set<UploadState>(['done', 'known', 'failed', 'cancelled']);
+/** Those of which the person knows that nothing moves. */
+const resting = new Set<UploadState>(['paused', 'lost']);
+/** What passes by itself: the server is away, restarts, or has not noticed yet that the last connection is dead. */
+const passing = (error: ApiError) => error.code === 'unreachable' || [408, 409, 423, 429, 502, 503, 504].includes(error.status) || error.code === 'upload-interrupted';
 
 /**
- * Files on their way to the library. Small files share a request, large ones travel alone; two requests run at a time.
- * A file that fails takes none of its neighbours with it.
+ * Files on their way to the library. Small files share a request, large ones travel alone and can be interrupted; two
+ * requests run at a time. A file that fails takes none of its neighbours with it.
  */
 export class Uploads {
   items: Upload[] = $state([]);
@@ -41,48 +96,145 @@ export class Uploads {
   private running = new Map<AbortController, Upload[]>();
   private clock = 0;
   private moved = 0;
+  private timers = new Set<ReturnType<typeof setTimeout>>();
 
-  constructor(private transport: Transport) {}
+  constructor(
+    private transport: Transport,
+    private desk: Partial<Desk> = {},
+  ) {}
 
-  readonly active = $derived(this.items.filter((item) => !finished.has(item.state)));
+  readonly active = $derived(this.items.filter((item) => !finished.has(item.state) && !resting.has(item.state)));
+  readonly paused = $derived(this.items.filter((item) => item.state === 'paused'));
+  readonly lost = $derived(this.items.filter((item) => item.state === 'lost'));
   readonly failed = $derived(this.items.filter((item) => item.state === 'failed'));
   readonly done = $derived(this.items.filter((item) => item.state === 'done'));
-  readonly totalBytes = $derived(this.items.reduce((sum, item) => sum + (item.state === 'cancelled' || item.state === 'failed' ? 0 : item.file.size), 0));
-  readonly sentBytes = $derived(this.items.reduce((sum, item) => sum + (item.state === 'cancelled' || item.state === 'failed' ? 0 : Math.min(item.sent, item.file.size)), 0));
+  readonly known = $derived(this.items.filter((item) => item.state === 'known'));
+  /** Nothing moves, because the server can't be reached. */
+  readonly offline = $derived(this.active.some((item) => item.state === 'offline') && !this.active.some((item) => item.state === 'sending' || item.state === 'storing'));
+  private readonly counted = $derived(this.items.filter((item) => !['cancelled', 'failed', 'lost'].includes(item.state)));
+  readonly totalBytes = $derived(this.counted.reduce((sum, item) => sum + item.size, 0));
+  readonly sentBytes = $derived(this.counted.reduce((sum, item) => sum + Math.min(item.sent, item.size), 0));
   readonly progress = $derived(this.totalBytes ? this.sentBytes / this.totalBytes : this.active.length ? 0 : 1);
 
   add(files: { file: File; folder: string }[], bucket: string) {
-    this.items.push(...files.map(({ file, folder }) => new Upload(this.next++, file, bucket, folder)));
+    for (const { file, folder } of files) if (!this.found(file, folder, bucket)) this.items.push(Upload.of(this.next++, file, bucket, folder));
+    this.pump();
+  }
+
+  /** Goes on with a file that was lost, if this is it. */
+  private found(file: File, folder: string, bucket: string): boolean {
+    const lost = this.items.find((item) => item.state === 'lost' && item.folder === folder && item.bucket === bucket && same(item, file));
+    if (!lost) return false;
+    lost.file = file;
+    lost.state = 'waiting';
+    return true;
+  }
+
+  /** Goes on with a lost file. False when it is another file, or has changed since. */
+  choose(item: Upload, file: File): boolean {
+    if (item.state !== 'lost' || !same(item, file)) return false;
+    item.file = file;
+    item.state = 'waiting';
+    this.pump();
+    return true;
+  }
+
+  /** Asks what this person has begun and not finished, here or elsewhere. */
+  async recall() {
+    const unfinished = (await this.desk.unfinished?.().catch(() => [])) ?? [];
+    for (const found of unfinished) {
+      if (found.active || found.state !== 'receiving' || found.length === null) continue;
+      const url = `${api}/uploads/${found.id}`;
+      if (!this.items.some((item) => item.url === url)) this.items.push(Upload.lost(this.next++, found));
+    }
+    // What the last page was just sending is let go in a moment.
+    if (unfinished.some((found) => found.active && !this.items.some((item) => item.url.endsWith(found.id)))) this.later(3000, () => void this.recall());
+  }
+
+  pause(item?: Upload) {
+    for (const one of item ? [item] : this.active) {
+      if (!one.large || finished.has(one.state) || one.state === 'storing') continue;
+      const request = this.requestOf(one);
+      one.state = 'paused';
+      if (request) this.stop(request);
+    }
+    this.pump();
+  }
+
+  resume(item?: Upload) {
+    for (const one of item ? [item] : this.paused) if (one.state === 'paused') one.state = 'waiting';
+    this.pump();
+  }
+
+  /** The connection is back: nobody waits any longer. */
+  wake() {
+    for (const item of this.items) {
+      if (item.state !== 'offline') continue;
+      item.tries = 0;
+      item.state = 'waiting';
+    }
     this.pump();
   }
 
   cancel(item: Upload) {
     if (finished.has(item.state)) return;
-    const request = [...this.running].find(([, batch]) => batch.includes(item));
+    const request = this.requestOf(item);
     item.state = 'cancelled';
     // The others of its request go again.
-    if (request) this.stop(request[0]);
+    if (request) this.stop(request);
+    this.discard(item);
     this.pump();
   }
 
   cancelAll() {
+    for (const item of this.items) {
+      if (finished.has(item.state) || item.state === 'lost') continue;
+      item.state = 'cancelled';
+      this.discard(item);
+    }
+    for (const control of [...this.running.keys()]) this.stop(control);
+  }
+
+  /** Somebody else comes: nothing goes on here, and what was begun can be gone on with later. */
+  leave() {
     for (const item of this.items) if (!finished.has(item.state)) item.state = 'cancelled';
     for (const control of [...this.running.keys()]) this.stop(control);
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+    this.items = [];
   }
 
   retry(item?: Upload) {
     for (const one of item ? [item] : this.items.filter((x) => x.state === 'failed')) {
-      if (one.state !== 'failed' && one.state !== 'cancelled') continue;
+      if ((one.state !== 'failed' && one.state !== 'cancelled') || !one.file) continue;
       one.state = 'waiting';
-      one.sent = 0;
+      one.tries = 0;
+      if (!one.url) one.sent = 0;
       one.problem = '';
     }
     this.pump();
   }
 
-  /** Takes what is over out of the list. */
+  /** Takes what is over, or waits for a file, out of the list. */
   clear() {
-    this.items = this.items.filter((item) => !finished.has(item.state));
+    this.items = this.items.filter((item) => !finished.has(item.state) && item.state !== 'lost');
+  }
+
+  private requestOf(item: Upload) {
+    return [...this.running].find(([, batch]) => batch.includes(item))?.[0];
+  }
+
+  private discard(item: Upload) {
+    if (item.url) void this.desk.discard?.(item.url).catch(() => undefined);
+    item.url = '';
+  }
+
+  private later(ms: number, then: () => void) {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      then();
+    }, ms);
+    this.timers.add(timer);
   }
 
   private stop(control: AbortController) {
@@ -101,7 +253,8 @@ export class Uploads {
     while (this.running.size < parallel) {
       const batch = this.nextBatch();
       if (batch.length === 0) break;
-      void this.sendBatch(batch);
+      if (batch[0]!.large && this.desk.large) void this.sendLarge(batch[0]!, this.desk.large);
+      else void this.sendBatch(batch);
     }
     if (this.running.size === 0) this.speed = 0;
   }
@@ -112,63 +265,140 @@ export class Uploads {
     const first = waiting[0];
     if (!first) return [];
     const batch = [first];
-    let bytes = first.file.size;
+    let bytes = first.size;
     for (const item of waiting.slice(1)) {
       if (batch.length === perRequest || bytes >= smallEnough) break;
       if (item.bucket !== first.bucket || item.folder !== first.folder) continue;
-      if (bytes + item.file.size > smallEnough || batch.some((other) => other.file.name === item.file.name)) continue;
+      if (bytes + item.size > smallEnough || batch.some((other) => other.name === item.name)) continue;
       batch.push(item);
-      bytes += item.file.size;
+      bytes += item.size;
     }
     return batch;
   }
 
-  private async sendBatch(batch: Upload[]) {
+  /** Marks what need not be sent, and returns the rest. That nobody can be asked is no reason not to send. */
+  private async unknown(batch: Upload[], signal: AbortSignal): Promise<Upload[]> {
+    const asked = batch.filter((item) => item.file && !item.url && item.size > 0 && item.size <= hashedUpTo);
+    if (!this.desk.known || asked.length === 0) return batch;
+    const known = await this.desk.known(asked.map((item) => item.file!), signal).catch(() => new Set<File>());
+    for (const item of batch) {
+      if (!item.file || !known.has(item.file) || item.state !== 'sending') continue;
+      item.state = 'known';
+      item.sent = item.size;
+    }
+    return batch.filter((item) => item.state === 'sending');
+  }
+
+  private async sendLarge(item: Upload, large: LargeTransport) {
     const control = new AbortController();
-    this.running.set(control, batch);
+    this.running.set(control, [item]);
+    item.state = 'sending';
+    const here = () => this.running.has(control);
+    let before = item.sent;
+    try {
+      if ((await this.unknown([item], control.signal)).length === 0 || !here()) return;
+      const on = {
+        begun: (url: string) => {
+          if (here()) item.url = url;
+          // It was given up while the server was beginning.
+          else if (item.state === 'cancelled') void this.desk.discard?.(url).catch(() => undefined);
+        },
+        sent: (bytes: number) => {
+          if (!here()) return;
+          if (bytes > before) item.tries = 0;
+          this.measure(Math.max(0, bytes - before));
+          before = item.sent = bytes;
+          if (bytes >= item.size) item.state = 'storing';
+          else item.state = 'sending';
+        },
+      };
+      const { name, bucket, folder, url } = item;
+      const id = await large({ file: item.file!, name, bucket, folder, url }, on, control.signal);
+      if (!here()) return;
+      item.sent = item.size;
+      item.url = '';
+      item.media = id && this.desk.media ? await this.desk.media(id).catch(() => null) : null;
+      item.state = 'done';
+      if (item.media) this.onStored([item.media]);
+    } catch (error) {
+      if (!here()) return;
+      if (error instanceof ApiError && passing(error)) {
+        item.state = 'offline';
+        const wait = Math.min(30_000, 1000 * 2 ** item.tries++);
+        this.later(wait, () => {
+          if (item.state !== 'offline') return;
+          item.state = 'waiting';
+          this.pump();
+        });
+      } else this.fail([item], error);
+    } finally {
+      this.running.delete(control);
+      this.pump();
+    }
+  }
+
+  private async sendBatch(all: Upload[]) {
+    const control = new AbortController();
+    this.running.set(control, all);
+    for (const item of all) {
+      item.state = 'sending';
+      item.sent = 0;
+    }
+    try {
+      const batch = this.desk.known ? await this.unknown(all, control.signal) : all;
+      if (!this.running.has(control) || batch.length === 0) return;
+      const answer = await this.transport(this.form(batch), this.counter(batch, control), control.signal);
+      if (!this.running.has(control)) return;
+      this.settle(batch, answer);
+    } catch (error) {
+      if (!this.running.has(control)) return;
+      this.fail(
+        all.filter((item) => item.state !== 'known'),
+        error,
+      );
+    } finally {
+      this.running.delete(control);
+      this.pump();
+    }
+  }
+
+  private form(batch: Upload[]): FormData {
     const form = new FormData();
     form.append('bucket', batch[0]!.bucket);
     if (batch[0]!.folder) form.append('folder', batch[0]!.folder);
-    for (const item of batch) {
-      item.state = 'sending';
-      item.sent = 0;
-      form.append('file', item.file, item.file.name);
-    }
+    for (const item of batch) form.append('file', item.file!, item.name);
+    return form;
+  }
+
+  private counter(batch: Upload[], control: AbortController) {
     let before = 0;
-    const onSent = (bytes: number) => {
+    return (bytes: number) => {
       if (!this.running.has(control)) return;
       this.measure(bytes - before);
       before = bytes;
       // The files follow one another in the body, so the bytes that left tell which file is on its way.
       let rest = bytes;
       for (const item of batch) {
-        item.sent = Math.min(item.file.size, Math.max(0, rest));
-        rest -= item.file.size;
+        item.sent = Math.min(item.size, Math.max(0, rest));
+        rest -= item.size;
         if (item.state === 'sending' && rest >= 0) item.state = 'storing';
       }
     };
-    try {
-      const answer = await this.transport(form, onSent, control.signal);
-      if (!this.running.has(control)) return;
-      this.settle(batch, answer);
-    } catch (error) {
-      if (!this.running.has(control)) return;
-      for (const item of batch) {
-        item.state = 'failed';
-        item.problem = sentence(error);
-      }
-      // Nothing else will fit or be let in either.
-      if (error instanceof ApiError && ['disk-full', 'not-signed-in', 'unreachable', 'forbidden'].includes(error.code)) {
-        for (const item of this.items) {
-          if (item.state === 'waiting') {
-            item.state = 'failed';
-            item.problem = sentence(error);
-          }
+  }
+
+  private fail(batch: Upload[], error: unknown) {
+    for (const item of batch) {
+      item.state = 'failed';
+      item.problem = sentence(error);
+    }
+    // Nothing else will fit or be let in either.
+    if (error instanceof ApiError && ['disk-full', 'not-signed-in', 'unreachable', 'forbidden'].includes(error.code)) {
+      for (const item of this.items) {
+        if (item.state === 'waiting') {
+          item.state = 'failed';
+          item.problem = sentence(error);
         }
       }
-    } finally {
-      this.running.delete(control);
-      this.pump();
     }
   }
 
@@ -176,11 +406,11 @@ export class Uploads {
     const problems = new Map(answer.problems.map(({ name, problem }) => [name, problem]));
     const stored = [...answer.items];
     for (const item of batch) {
-      const problem = problems.get(item.file.name);
+      const problem = problems.get(item.name);
       const media = problem ? undefined : stored.shift();
       if (media) {
         item.state = 'done';
-        item.sent = item.file.size;
+        item.sent = item.size;
         item.media = media;
       } else {
         item.state = 'failed';
@@ -205,6 +435,24 @@ export class Uploads {
       this.moved = 0;
     }
   }
+}
+
+/** A file is the same if its name, its length and the time of its last change are. */
+const same = (item: Upload, file: File) => item.name === file.name.trim().normalize('NFC') && item.size === file.size && (!item.modified || item.modified === file.lastModified);
+
+/** Hashes files one by one and asks which of them are in the library. Without HTTPS browsers don't hash. */
+async function askKnown(files: File[], signal: AbortSignal): Promise<Set<File>> {
+  if (!globalThis.crypto?.subtle) return new Set();
+  const hashed = new Map<File, string>();
+  for (const file of files) {
+    if (signal.aborted) return new Set();
+    const digest = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
+    hashed.set(file, [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
+  }
+  const items = [...hashed].map(([file, sha256]) => ({ sha256, size_bytes: file.size }));
+  const { known } = await send<{ known: string[] }>('POST', '/uploads/known', { body: { items }, signal });
+  const there = new Set(known);
+  return new Set(files.filter((file) => there.has(hashed.get(file)!)));
 }
 
 /** fetch can't report what it has sent; XMLHttpRequest can. */
@@ -235,38 +483,10 @@ export const xhr: Transport = (form, onSent, signal) =>
     request.send(form);
   });
 
-export const uploads = new Uploads(xhr);
-
-/** The files of a drop, with the folders they lie in, walking into dropped folders. */
-export async function droppedFiles(data: DataTransfer, into: string): Promise<{ file: File; folder: string }[]> {
-  const entries = [...data.items].filter((item) => item.kind === 'file').map((item) => item.webkitGetAsEntry?.() ?? null);
-  if (entries.every((entry) => entry === null)) return [...data.files].map((file) => ({ file, folder: into }));
-  const found: { file: File; folder: string }[] = [];
-  const walk = async (entry: FileSystemEntry, folder: string): Promise<void> => {
-    if (entry.isFile) {
-      const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-      if (!clutter(file.name)) found.push({ file, folder });
-      return;
-    }
-    const reader = (entry as FileSystemDirectoryEntry).createReader();
-    const inside = join(folder, entry.name);
-    // A reader hands out its entries in portions until one is empty.
-    for (;;) {
-      const portion = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-      if (portion.length === 0) return;
-      for (const child of portion) await walk(child, inside);
-    }
-  };
-  for (const entry of entries) if (entry) await walk(entry, into);
-  return found;
-}
-
-/** The files of an `<input type=file>`, with the folders below the chosen one. */
-export function chosenFiles(files: FileList, into: string): { file: File; folder: string }[] {
-  return [...files]
-    .filter((file) => !file.webkitRelativePath || !clutter(file.name))
-    .map((file) => ({ file, folder: join(into, file.webkitRelativePath.split('/').slice(0, -1).join('/')) }));
-}
-
-const clutter = (name: string) => name === '.DS_Store' || name === 'Thumbs.db' || name === 'desktop.ini';
-const join = (a: string, b: string) => (a && b ? `${a}/${b}` : a || b);
+export const uploads = new Uploads(xhr, {
+  large: async (what, on, signal) => (await import('./tus')).tus(what, on, signal),
+  known: askKnown,
+  media: (id) => send<Media>('GET', `/media/${id}`),
+  discard: (url) => send('DELETE', url.slice(api.length), { headers: { 'tus-resumable': '1.0.0' } }),
+  unfinished: async () => (await send<{ items: Unfinished[] }>('GET', '/uploads')).items,
+});

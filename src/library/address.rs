@@ -1,0 +1,186 @@
+//! What stands at an address below `/storage`, and by what right it goes out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::delivery::{Content, Rendering};
+use super::model::{Slug, Visibility};
+use super::signed::{Asked, Signature, version_bytes};
+use super::wish::Wish;
+use super::{Error, Result, buckets, presets, store};
+use crate::app::App;
+
+/// An address below `/storage`, taken apart.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// The bucket.
+    pub bucket: String,
+    /// The key in it.
+    pub key: String,
+    /// What the address says about the content that it means: the beginning of its SHA-256.
+    pub version: Option<String>,
+    /// The rendering.
+    pub wish: Wish,
+    /// The signature, where there is one.
+    pub signature: Option<Signature>,
+}
+
+/// By what right something goes out; what caches may do with it follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// The caller may read the library.
+    Reader,
+    /// Everybody may have it.
+    Public,
+    /// Whoever has the address may have it, for so long.
+    Signed {
+        /// How long.
+        left: Duration,
+    },
+}
+
+/// What an address stands for.
+#[derive(Debug)]
+pub struct Addressed {
+    /// The bytes.
+    pub content: Content,
+    /// The rendering of them, or why there is none. Whoever has no right to the bytes is not told.
+    pub rendering: Result<Option<Rendering>>,
+    /// By what right whoever asks may have it, or what strangers are told. Readers of the library may have it all the
+    /// same.
+    pub right: Result<Right>,
+}
+
+/// The most answers that are remembered, each of about a kilobyte.
+const REMEMBERED_MAX: usize = 1000;
+
+/// What addresses lately stood for. It is true as long as nothing has been written to the database, and forgotten
+/// then: a website that shows the same pictures to everybody asks the database once. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Lookups(Arc<Mutex<Remembered>>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// The count of commits at which this was true.
+    commits: u64,
+    answers: HashMap<Question, Arc<Answer>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    bucket: Slug,
+    key: String,
+    /// The content that a signature names; else the present one is meant.
+    version: Option<[u8; 8]>,
+    wish: Wish,
+}
+
+#[derive(Debug)]
+struct Answer {
+    is_public: bool,
+    content: Content,
+    rendering: Result<Option<Rendering>>,
+}
+
+impl Lookups {
+    fn find(&self, question: &Question, commits: u64) -> Option<Arc<Answer>> {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.commits != commits {
+            *remembered = Remembered { commits, answers: HashMap::new() };
+        }
+        remembered.answers.get(question).cloned()
+    }
+
+    fn remember(&self, question: Question, answer: Arc<Answer>, commits: u64) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.commits == commits && answer.rendering.is_ok() {
+            if remembered.answers.len() >= REMEMBERED_MAX {
+                remembered.answers.clear();
+            }
+            remembered.answers.insert(question, answer);
+        }
+    }
+}
+
+/// Finds what stands at an address. What is not there and what is nobody's business are told alike.
+///
+/// # Errors
+/// [`Error::SignatureInvalid`] and [`Error::SignatureExpired`] before anything is looked up; [`Error::NoSuchMedia`],
+/// [`Error::Keys`], [`Error::Db`].
+pub async fn find_by_address(app: &App, lookups: &Lookups, address: Address) -> Result<Addressed> {
+    let version = address.version.as_deref();
+    let signed_for = match &address.signature {
+        Some(signature) => {
+            let asked = Asked {
+                bucket: &address.bucket,
+                key: &address.key,
+                version: version.unwrap_or_default(),
+                rendering: &address.wish.canonical(),
+            };
+            Some(signature.check(app, &asked)?)
+        }
+        None => None,
+    };
+    let version = match signed_for {
+        Some(_) => Some(version.and_then(version_bytes).ok_or(Error::SignatureInvalid)?),
+        None => None,
+    };
+    let bucket = Slug::parse(&address.bucket).map_err(|_| Error::NoSuchMedia)?;
+    let question = Question { bucket, key: address.key, version, wish: address.wish };
+    let answer = ask(app, lookups, question.clone()).await?;
+    let right = match (signed_for, &question.wish) {
+        (Some(left), _) => Ok(Right::Signed { left }),
+        (None, Wish::Original | Wish::Preset(_)) if answer.is_public => Ok(Right::Public),
+        (None, Wish::Own(_)) if answer.is_public => Err(Error::SignatureNeeded),
+        _ => Err(Error::NoSuchMedia),
+    };
+    let rendering = match &answer.rendering {
+        Ok(rendering) => Ok(*rendering),
+        Err(Error::BadTransform(bad)) => Err(Error::BadTransform(bad.clone())),
+        Err(_) => Err(Error::NoSuchPreset),
+    };
+    Ok(Addressed { content: answer.content.clone(), rendering, right })
+}
+
+async fn ask(app: &App, lookups: &Lookups, question: Question) -> Result<Arc<Answer>> {
+    // Counted before the question: what is written meanwhile makes the answer be forgotten.
+    let commits = *app.db.commits().borrow();
+    if let Some(answer) = lookups.find(&question, commits) {
+        return Ok(answer);
+    }
+    let (question, answer) = app
+        .db
+        .read(move |conn| {
+            let answer = look_up(conn, &question)?;
+            Ok::<_, Error>((question, Arc::new(answer)))
+        })
+        .await?;
+    lookups.remember(question, Arc::clone(&answer), commits);
+    Ok(answer)
+}
+
+fn look_up(conn: &Connection, question: &Question) -> Result<Answer> {
+    let missing = |e| if matches!(e, Error::NoSuchBucket) { Error::NoSuchMedia } else { e };
+    let bucket = buckets::get_in(conn, &question.bucket).map_err(missing)?;
+    let media = store::find_media_by_key(conn, bucket.seq, &question.key)?.ok_or(Error::NoSuchMedia)?;
+    let is_public = bucket.visibility == Visibility::Public;
+    let mut content = match question.version {
+        // A signed address means the content of the time when it was signed, also when there is a newer one.
+        Some(name) => {
+            let version = store::find_version_by_name(conn, media.seq, name)?.ok_or(Error::NoSuchMedia)?;
+            Content::version(&media, &version)
+        }
+        None => Content::current(&media),
+    };
+    if (is_public || question.version.is_some()) && !bucket.keep_location {
+        content = content.without_place();
+    }
+    let rendering = match presets::resolve_in(conn, &question.wish) {
+        Err(e @ Error::Db(_)) => return Err(e),
+        rendering => rendering,
+    };
+    Ok(Answer { is_public, content, rendering })
+}
