@@ -1,7 +1,7 @@
 /** Putting pictures in order: describing, tagging, folders, many at once, duplicates. */
 import { expectAccessible } from './support/axe.ts';
 import { expectPainted, inGrid, tabTo } from './support/hands.ts';
-import { gradient } from './support/pictures.ts';
+import { gradient, inGoodOrder, withExif } from './support/pictures.ts';
 import { safelight } from './support/safelight.ts';
 import { expect, test } from './support/test.ts';
 
@@ -124,16 +124,19 @@ test('everything that is found goes to the trash, also what was never loaded, an
 });
 
 test('duplicates lie side by side: one stays, or all do', async ({ page, context }) => {
-  const [same, other] = [gradient(300, 300, 90), gradient(310, 300, 91)];
-  for (const [name, buffer, folder] of [['twin.png', same, 'A'], ['twin again.png', same, 'B'], ['pair.png', other, 'A'], ['pair again.png', other, 'B']] as const) await app.upload(context, name, buffer, 'image/png', folder);
-  await page.goto(`${app.url}/duplicates`);
+  const [same, other] = [inGoodOrder(), withExif()];
+  for (const [name, buffer, folder] of [['twin.jpg', same, 'A'], ['twin again.jpg', same, 'B'], ['pair.jpg', other, 'A'], ['pair again.jpg', other, 'B']] as const) await app.upload(context, name, buffer, 'image/jpeg', folder);
+  // They are compared after they came.
+  const found = async () => (await app.get<{ items: { items: { name: string }[] }[] }>(context, '/duplicates?kind=exact')).items.flatMap(({ items }) => items.map(({ name }) => name));
+  await expect.poll(async () => (await found()).filter((name) => /twin|pair/.test(name)).length, { timeout: 60_000 }).toBe(4);
+  await page.goto(`${app.url}/duplicates?kind=exact`);
   const twins = page.getByRole('region', { name: /: twin/ });
   const pairs = page.getByRole('region', { name: /: pair/ });
   await expect(twins.getByRole('checkbox')).toHaveCount(2);
   await expect(twins.getByRole('checkbox', { checked: true })).toHaveCount(1);
   await expectAccessible(page);
   await twins.getByRole('button', { name: 'Move 1 file to the trash' }).click();
-  await expect(page.getByText(/“twin( again)?\.png” moved to the trash\./)).toBeVisible();
+  await expect(page.getByText(/“twin( again)?\.jpg” moved to the trash\./)).toBeVisible();
   await expect(twins).toHaveCount(0);
   await pairs.getByRole('checkbox', { checked: true }).uncheck();
   await expect(pairs.getByText('Keep at least one.')).toBeVisible();

@@ -59,6 +59,8 @@ test('a restart of the server is survived: banner, reconnection, still signed in
   complaints.allowStatus(503);
   await page.goto(`${app.url}/library/photos`);
   await expect(inGrid(page, sample)).toBeVisible();
+  // The page's own files are kept by then.
+  await page.evaluate(() => navigator.serviceWorker.ready);
   const port = Number(new URL(app.url).port);
   await app.stop();
   await expect(page.getByText('The connection to Safelight was lost.')).toBeVisible();

@@ -24,15 +24,14 @@ export type Session = Whole<Schemas['Session']>;
 export type BucketRules = {
   /** Media types or kinds, such as `image/*`; empty for all. */
   allowed_types: string[];
-  max_file_bytes: number | null;
+  max_upload_bytes: number | null;
   quota_bytes: number | null;
   /** Days after which a file goes to the trash. */
-  expire_after_days: number | null;
-  /** Older versions that are kept. */
+  expire_days: number | null;
+  /** Versions that a file keeps, the current one included. */
   keep_versions: number | null;
 };
-/** A server may not know rules yet. */
-export type Bucket = Whole<Schemas['Bucket']> & Partial<BucketRules>;
+export type Bucket = Whole<Schemas['Bucket']> & BucketRules;
 export type Folder = Whole<Schemas['Folder']>;
 export type Media = Whole<Schemas['Media']> & {
   description: string;
@@ -47,6 +46,8 @@ export type BulkAction = 'trash' | 'untrash' | 'purge' | 'move' | 'copy' | 'tag'
 export type BulkAnswer = { job_id?: string; done?: number; failed?: { id: string; problem: Problem }[]; more?: boolean };
 /** How far a bulk action has come that a job does. */
 export type BulkRun = { job_id: string; state: JobState | null; total: number; done: number; failed_count: number; failed: { id: string; problem: Problem }[] };
+/** What somebody has stored, and may. */
+export type UserStorage = { size_bytes: number; quota_bytes: number | null };
 export type DuplicateGroup = { key: string; kind: 'exact' | 'similar'; distance: number; items: Media[] };
 export type SignedUrl = { url: string; expires_at: string };
 export type DeliveryPreset = { name: string; transform: string; builtin: boolean };
