@@ -296,7 +296,7 @@ pub(super) fn set_favourite(tx: &Tx<'_>, user: UserId, media: Seq, favourite: bo
 pub(super) fn current_version(conn: &Connection, media: Seq) -> Result<NewVersion> {
     let mut statement = conn.prepare_cached(
         "SELECT v.sha256, m.size_bytes, v.content_type, v.width, v.height, v.orientation, v.frames, v.taken_at,
-                v.camera, v.created_by, m.taken_or_created_at
+                v.camera, v.created_by, v.modified_at
          FROM media m JOIN versions v ON v.id = m.version_id WHERE m.seq = ?1",
     )?;
     Ok(statement.query_row([media], |row| {
@@ -311,7 +311,6 @@ pub(super) fn current_version(conn: &Connection, media: Seq) -> Result<NewVersio
             taken_at: row.get(7)?,
             camera: row.get(8)?,
             created_by: row.get(9)?,
-            // A copy of what is no photograph keeps its place in time too.
             modified_at: row.get(10)?,
         })
     })?)
