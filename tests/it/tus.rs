@@ -938,6 +938,37 @@ async fn soak_five_gigabytes_survive_three_deaths_and_two_cuts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_death_while_the_last_bytes_are_put_into_place_makes_neither_none_nor_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut appliance = Appliance::start(&data);
+    let mut owner = appliance.setup_owner().await;
+    for round in 0..8_u64 {
+        let bytes = noise(100 + round, 3_000_000);
+        let address = create(&owner, bytes.len(), &format!("{round}.bin")).await;
+        assert_eq!(send(&owner, &address, 0, bytes.slice(..2_999_000)).await.status(), 204);
+        let last = tokio::spawn(patch(&owner, &address, 2_999_000, bytes.slice(2_999_000..)).send());
+        // A different moment in each round: before it arrives, while it is synced, linked, committed, answered.
+        tokio::time::sleep(Duration::from_millis(round * 3)).await;
+        appliance.kill();
+        drop(last.await.unwrap());
+        appliance = Appliance::start(&data);
+        owner = owner.moved_to(appliance.url());
+        let at = offset(&owner, &address).await;
+        if at < bytes.len() {
+            assert_eq!(at, 2_999_000);
+            assert_eq!(send(&owner, &address, at, bytes.slice(at..)).await.status(), 204);
+        }
+        let answer = head(&owner, &address).await;
+        assert_eq!(content(&owner, &answer).await, bytes, "round {round}");
+        let media = owner.json("/api/v1/media?limit=500").await;
+        assert_eq!(media["items"].as_array().unwrap().len() as u64, round + 1, "round {round}");
+    }
+    assert_eq!(crate::mounts::entries(&data.join("blobs/incoming")), 0);
+    appliance.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_keeps_what_has_arrived() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
