@@ -808,7 +808,7 @@ fn large_body(
                 return None;
             }
             if trouble.is_some_and(|trouble| at >= trouble) {
-                due.send(()).unwrap();
+                let _ = due.send(());
                 std::future::pending::<()>().await;
             }
             let i = at / PIECE;
@@ -855,24 +855,28 @@ async fn through_all_trouble(size: u64) {
             .into_iter()
             .peekable();
     let mut resting_kib = memory_kib(appliance.as_ref().unwrap().process_id(), "VmRSS");
-    let (due, mut is_due) = mpsc::unbounded_channel();
     let mut at = 0;
     let last = loop {
         let trouble = troubles.peek().map(|(at, _)| *at);
-        let body = large_body(base.clone(), at, size, trouble, due.clone());
+        // One for each request: what one that was refused has sent is not on its way.
+        let (due, mut is_due) = mpsc::unbounded_channel();
+        let body = large_body(base.clone(), at, size, trouble, due);
         let sending = patch(&owner, &address, at as usize, body).timeout(Duration::from_secs(600)).send();
-        tokio::select! {
-            answer = sending => {
-                let answer = answer.unwrap();
-                if !matches!(answer.status().as_u16(), 409 | 423) {
-                    break answer;
-                }
-                // The connection that was cut has not been given up yet. Real programs try again, too.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                at = offset(&owner, &address).await as u64;
-                continue;
+        let mut sending = std::pin::pin!(sending);
+        let answer = tokio::select! {
+            answer = &mut sending => Some(answer),
+            // Who was refused sends on for a while; the answer is on its way then.
+            Some(()) = is_due.recv() => tokio::time::timeout(Duration::from_millis(300), &mut sending).await.ok(),
+        };
+        if let Some(answer) = answer {
+            let answer = answer.unwrap();
+            if !matches!(answer.status().as_u16(), 409 | 423) {
+                break answer;
             }
-            _ = is_due.recv() => {}
+            // The connection that was cut has only now been given up. Real programs ask again, too.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            at = offset(&owner, &address).await as u64;
+            continue;
         }
         let process = appliance.as_ref().unwrap().process_id();
         let grown_kib = memory_kib(process, "VmHWM").saturating_sub(resting_kib);
