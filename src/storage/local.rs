@@ -508,7 +508,10 @@ impl Staged {
     }
 
     pub(super) fn open(&self) -> Result<File> {
-        File::open(&self.path).map_err(failed("open", &self.path))
+        match File::open(&self.path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::NotStaged(self.id)),
+            opened => opened.map_err(failed("open", &self.path)),
+        }
     }
 
     /// Gives the bytes a second name as a blob, durably, and returns whether they were there before, with the locked file.
@@ -522,9 +525,14 @@ impl Staged {
         let place = |target: &Path, replace: bool| {
             if replace { fs::rename(&path, target) } else { link_new(&path, target) }
         };
-        match local.place(&file, &path, blob, size_bytes, place)? {
-            Some(existing) => Ok((true, existing)),
-            None => Ok((false, file)),
+        match local.place(&file, &path, blob, size_bytes, place) {
+            Ok(Some(existing)) => Ok((true, existing)),
+            Ok(None) => Ok((false, file)),
+            // Somebody has discarded it meanwhile.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Err(Error::NotStaged(id))
+            }
+            Err(e) => Err(e),
         }
     }
 }

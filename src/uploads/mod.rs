@@ -390,7 +390,10 @@ async fn end(app: &App, upload: Upload) -> Result<Upload> {
         // There is less than was thought, which was noted: the rest can be sent again.
         Err(e @ Error::WrongOffset { .. }) => Err(e),
         // Somebody else was quicker, or it was removed meanwhile.
-        Err(Error::Storage(storage::Error::NotStaged(_))) => {
+        Err(
+            Error::Storage(storage::Error::NotStaged(_))
+            | Error::Library(library::Error::Storage(storage::Error::NotStaged(_))),
+        ) => {
             let upload = app.db.read(move |conn| get_in(conn, id)).await?;
             if upload.ended.is_some() {
                 return Ok(upload);
