@@ -446,3 +446,18 @@ fn damaged_raw_files_do_not_panic() {
     assert!(shown > 100, "{shown}");
     assert_eq!(budget.free_bytes(), budget.total_bytes());
 }
+
+/// The viewer's rendering on the smallest machine, which has a budget of 256 MiB; larger ones wait for each other.
+#[test]
+fn avif_is_paid_for() {
+    let bytes = samples::interlaced_png(4000, 4000, 99);
+    let limits = Limits::default();
+    let small = Budget::new(256 << 20);
+    let whole = Transform::inside(4000, 4000);
+    let error = render_bytes(&bytes, &whole, OutputFormat::Avif, &limits, &small).expect_err("too dear");
+    assert!(matches!(error, Error::Budget { needed_bytes, .. } if needed_bytes > 16_000_000 * 50), "{error}");
+    let photograph = encoded(&rgb(2400, 1600), Format::Jpeg);
+    let variant = render_bytes(&photograph, &Preset::Screen.transform(), OutputFormat::Avif, &limits, &small);
+    assert_eq!(variant.expect("it fits").width, 2048);
+    assert_eq!(small.free_bytes(), small.total_bytes());
+}
