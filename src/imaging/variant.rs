@@ -375,10 +375,13 @@ impl Work<'_> {
         // The first coefficients of a JPEG are kept before they become an eighth.
         let coefficients = if reduction >= 8 && probe.format == Format::Jpeg { decoded * 3 } else { 0 };
         let effects = self.transform.blur_sigma().or(self.transform.sharpen_sigma()).map_or(0, |_| 20);
-        // The result passes through a handful of buffers: resized, turned, converted, without alpha, encoded.
+        // The result passes through a handful of buffers: resized, turned, converted, without alpha, encoded. In planes it
+        // is half as large, and is not converted.
+        let stays_planar = probe.format == Format::Jpeg && self.wanted != Wanted::Samples && !probe.has_icc;
+        let buffers = if stays_planar { 16 } else { 32 };
         let (per_pixel, fixed) = match self.format {
-            OutputFormat::Avif => (32 + AVIF_BYTES_PER_PIXEL, AVIF_BYTES),
-            _ => (32, 0),
+            OutputFormat::Avif => (buffers + AVIF_BYTES_PER_PIXEL, AVIF_BYTES),
+            _ => (buffers, 0),
         };
         let result = u64::from(geometry.width) * u64::from(geometry.height) * (per_pixel + effects) + fixed;
         rounded + copied + half_way + coefficients + result
@@ -386,8 +389,8 @@ impl Work<'_> {
 }
 
 /// What the encoder of AVIF takes, measured: per pixel, and whatever the size.
-const AVIF_BYTES_PER_PIXEL: u64 = 32;
-const AVIF_BYTES: u64 = 16 << 20;
+const AVIF_BYTES_PER_PIXEL: u64 = 24;
+const AVIF_BYTES: u64 = 8 << 20;
 
 /// How much the decoder reduces, leaving the resizer enough to be sharp: it averages boxes, which blurs less the more
 /// pixels remain for each of the result.

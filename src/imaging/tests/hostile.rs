@@ -446,3 +446,27 @@ fn damaged_raw_files_do_not_panic() {
     assert!(shown > 100, "{shown}");
     assert_eq!(budget.free_bytes(), budget.total_bytes());
 }
+
+/// On a machine with little memory a large one is refused, and smaller ones wait for each other.
+#[test]
+fn avif_is_paid_for() {
+    let bytes = samples::interlaced_png(4000, 4000, 99);
+    let limits = Limits::default();
+    let small = Budget::new(256 << 20);
+    let whole = Transform::inside(4000, 4000);
+    let error = render_bytes(&bytes, &whole, OutputFormat::Avif, &limits, &small).expect_err("too dear");
+    assert!(matches!(error, Error::Budget { needed_bytes, .. } if needed_bytes > 16_000_000 * 50), "{error}");
+    let photograph = encoded(&rgb(480, 320), Format::Jpeg);
+    let enough_for_one = Budget::new(24 << 20);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let half = Transform::inside(240, 160);
+                let variant = render_bytes(&photograph, &half, OutputFormat::Avif, &limits, &enough_for_one);
+                assert_eq!(variant.expect("it fits").width, 240);
+            });
+        }
+    });
+    assert_eq!(enough_for_one.free_bytes(), enough_for_one.total_bytes());
+    assert_eq!(small.free_bytes(), small.total_bytes());
+}
