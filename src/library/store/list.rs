@@ -201,10 +201,10 @@ impl<'a> Scope<'a> {
         }
         let sources = self.sources()?;
         // A long action goes through everything anyway, in the order of arrival.
-        if self.filter.up_to.is_none() {
-            if let Some(few) = self.few(&sources)? {
-                return self.sorted(&few);
-            }
+        if self.filter.up_to.is_none()
+            && let Some(few) = self.few(&sources)?
+        {
+            return self.sorted(&few);
         }
         match sources.last() {
             Some(source) if self.sort.by == SortBy::Created && self.folder.is_none() => self.stream(source),
