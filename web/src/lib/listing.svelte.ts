@@ -35,6 +35,7 @@ class Listing {
   private running: AbortController | null = null;
   private waiting = new Map<string, string>();
   private flush: ReturnType<typeof setTimeout> | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
 
   /** Shows the list of a query; does nothing when it is the present one. */
   open(query: ListingQuery): Promise<void> {
@@ -110,7 +111,8 @@ class Listing {
       const at = items.findIndex((item) => item.id === media.id);
       if (!this.belongs(media)) items = at < 0 ? items : items.toSpliced(at, 1);
       else if (at >= 0) items = items.with(at, media);
-      else if (this.query.sort) unsure = true;
+      // Whether it fits what was typed is the server's to say: it looks at more than the name.
+      else if (this.query.sort || this.query.q) unsure = true;
       else {
         // Newest first; what is older than all that is loaded comes with its page.
         const place = items.findIndex((item) => item.created_at < media.created_at);
@@ -129,13 +131,12 @@ class Listing {
   }
 
   private belongs(media: Media): boolean {
-    const { bucket, folder, type, q, trashed } = this.query;
-    const kind = media.content_type.startsWith('image/') ? 'image' : 'other';
+    const { bucket, folder, type, trashed } = this.query;
+    const kind = /^(image|video)\//.exec(media.content_type)?.[1] ?? 'other';
     return (
       (!bucket || bucket === media.bucket) &&
       (folder === undefined || folder === media.folder) &&
       (!type || type === kind || type === media.content_type) &&
-      (!q || media.name.toLowerCase().includes(q.toLowerCase())) &&
       (media.state === 'trashed') === !!trashed
     );
   }
@@ -151,7 +152,13 @@ class Listing {
   heard(id: string, bucket: string, change: string) {
     if (this.state !== 'ready' || (this.query.bucket && this.query.bucket !== bucket)) return;
     // Many at once, told without their names.
-    if (change === 'many') return void this.refresh();
+    if (change === 'many') {
+      this.again ??= setTimeout(() => {
+        this.again = undefined;
+        void this.reload();
+      }, 500);
+      return;
+    }
     if (change === 'removed' || (change === 'trashed' && !this.query.trashed)) return this.remove([id]);
     this.waiting.set(id, change);
     clearTimeout(this.flush);
