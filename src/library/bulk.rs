@@ -209,7 +209,7 @@ pub enum Which {
     /// These.
     Ids(Vec<MediaId>),
     /// All that a search finds.
-    Search(Search),
+    Search(Box<Search>),
     /// All that have a tag, by its folded name, in the trash or not.
     Tagged(String),
 }
@@ -242,6 +242,7 @@ impl Which {
 
 /// What has become of a bulk action that was done at once.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = BulkOutcome)]
 pub struct Outcome {
     /// Media that are done.
     pub done: u64,
@@ -643,7 +644,7 @@ fn begin_folder_in(
         ..Search::default()
     };
     let up_to = store::list::newest(tx)?;
-    begin_in(tx, actor, deed, Which::Search(search), up_to, total).map(Begun::Job)
+    begin_in(tx, actor, deed, Which::Search(Box::new(search)), up_to, total).map(Begun::Job)
 }
 
 /// Gives a tag another name; if another tag has it, the two become one.

@@ -63,8 +63,7 @@ impl Job for FindAlike {
             if running.cancelled().is_cancelled() {
                 return Err(Failure::Interrupted);
             }
-            let waiting =
-                app.db.read(|conn| store::duplicates::is_waiting(conn)).await.map_err(Failure::retry)?;
+            let waiting = app.db.read(store::duplicates::is_waiting).await.map_err(Failure::retry)?;
             if !waiting {
                 break;
             }

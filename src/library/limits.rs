@@ -347,7 +347,7 @@ impl Job for Expire {
     type Output = ();
 
     async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
-        let buckets = app.db.read(|conn| store::limits::expiring(conn)).await.map_err(Failure::retry)?;
+        let buckets = app.db.read(store::limits::expiring).await.map_err(Failure::retry)?;
         for (bucket, slug, days) in buckets {
             let before = app.clock.now() - std::time::Duration::from_secs(u64::from(days) * 24 * 60 * 60);
             loop {

@@ -82,6 +82,9 @@ async fn conditions_narrow_a_search_in_words_and_as_parameters() {
         ("tag:nothing", vec![]),
         ("-tag:sea type:image", vec![GRANDMOTHER]),
         ("camera:model", vec![HARBOUR]),
+        ("tag:sea arbou", vec![HARBOUR]),
+        ("type:image 471", vec![HARBOUR]),
+        ("type:other 471", vec![]),
         ("folder:zurich", vec![HARBOUR]),
         ("type:video", vec![CLIP]),
         ("type:other", vec![NOTES, TOKYO]),
@@ -218,6 +221,9 @@ async fn every_order_of_a_search_is_whole_and_pages_without_gaps() {
         ("family nikon", 514),
         ("camera:nikon", 1715),
         ("garden canon", 343),
+        ("tag:family beach", 1200),
+        ("tag:family eac", 1200),
+        ("tag:family arden", 0),
         ("size:>4mb", 0),
     ] {
         let filter = Filter { query: Query::parse(q), ..Filter::default() };

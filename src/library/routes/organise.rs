@@ -96,7 +96,7 @@ impl BulkRequest {
         let Self { action, ids, search, bucket, folder, tags, on_conflict } = self;
         let which = match (ids, search) {
             (Some(ids), None) => Which::Ids(ids),
-            (None, Some(search)) => Which::Search(search),
+            (None, Some(search)) => Which::Search(Box::new(search)),
             _ => {
                 let detail = "Say either which ids or which search.";
                 return Err(Problem::validation(detail).field("ids", detail));

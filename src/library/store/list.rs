@@ -147,10 +147,10 @@ enum Looks {
 enum Source {
     /// Among the words.
     Words(String),
-    /// Among the pieces of names.
-    Pieces(String),
+    /// Among the pieces of names, as far as the words know the rest of the filter.
+    Pieces(String, Option<String>),
     /// In both.
-    Both(String, String),
+    Both(String, String, Option<String>),
     Tag(Seq),
     Favourites(UserId),
     Restored,
@@ -201,10 +201,10 @@ impl<'a> Scope<'a> {
         }
         let sources = self.sources()?;
         // A long action goes through everything anyway, in the order of arrival.
-        if self.filter.up_to.is_none() {
-            if let Some(few) = self.few(&sources)? {
-                return self.sorted(&few);
-            }
+        if self.filter.up_to.is_none()
+            && let Some(few) = self.few(&sources)?
+        {
+            return self.sorted(&few);
         }
         match sources.last() {
             Some(source) if self.sort.by == SortBy::Created && self.folder.is_none() => self.stream(source),
@@ -267,7 +267,7 @@ impl<'a> Scope<'a> {
             let pieces: Vec<&str> = texts.iter().filter_map(Source::pieces).collect();
             let words = words.join(" AND ");
             let both = if pieces.len() == texts.len() {
-                Source::Both(words, pieces.join(" "))
+                Source::Both(words, pieces.join(" "), rest(&facts))
             } else {
                 Source::Words(words)
             };
@@ -289,7 +289,7 @@ impl<'a> Scope<'a> {
         }
         let words = words(text);
         if words.is_empty() {
-            return Ok(pieces.map(Source::Pieces));
+            return Ok(pieces.map(|pieces| Source::Pieces(pieces, rest(facts))));
         }
         let words = words.join(" AND ");
         let known: bool = self
@@ -298,11 +298,11 @@ impl<'a> Scope<'a> {
             .query_row([&words], |row| row.get(0))?;
         // What no word begins with can only be a piece of a name.
         if !known && let Some(pieces) = pieces {
-            return Ok(Some(Source::Pieces(pieces)));
+            return Ok(Some(Source::Pieces(pieces, rest(facts))));
         }
         let words = format!("{} AND {words}", facts.join(" AND "));
         Ok(Some(match pieces {
-            Some(pieces) => Source::Both(words, pieces),
+            Some(pieces) => Source::Both(words, pieces, rest(facts)),
             None => Source::Words(words),
         }))
     }
@@ -488,19 +488,30 @@ impl<'a> Scope<'a> {
         };
         let (sql, value): (String, &dyn ToSql) = match source {
             Source::Words(words) => (of("media_words"), words),
-            Source::Pieces(pieces) => (of("media_names"), pieces),
             Source::Tag(tag) => (of_table("media_tags", "tag_seq = ?1"), tag),
             Source::Favourites(user) => (of_table("favourites", "user_id = ?1"), user),
             Source::Restored => {
                 let sql = of_table("renditions", "?1").replacen("SELECT", "SELECT DISTINCT", 1);
                 (sql, &true)
             }
-            Source::Both(words, pieces) => {
-                let mut one = self.conn.prepare_cached(&of("media_words"))?;
-                let mut other = self.conn.prepare_cached(&of("media_names"))?;
-                let (mut one, mut other) =
-                    (one.query(params![words, from])?, other.query(params![pieces, from])?);
-                return in_order(&mut one, &mut other, self.sort.descending, take);
+            Source::Pieces(pieces, rest) | Source::Both(_, pieces, rest) => {
+                let words = match source {
+                    Source::Both(words, ..) => Some(words),
+                    _ => None,
+                };
+                let open = |table| self.conn.prepare_cached(&of(table));
+                let mut pieces_of = open("media_names")?;
+                let mut rest_of = rest.as_ref().map(|_| open("media_words")).transpose()?;
+                let mut words_of = words.map(|_| open("media_words")).transpose()?;
+                let other = Narrowed {
+                    rows: pieces_of.query(params![pieces, from])?,
+                    by: rest_of.as_mut().map(|statement| statement.query(params![rest, from])).transpose()?,
+                    at: None,
+                    descending: self.sort.descending,
+                };
+                let one =
+                    words_of.as_mut().map(|statement| statement.query(params![words, from])).transpose()?;
+                return in_order(one, other, take);
             }
         };
         let mut statement = self.conn.prepare_cached(&sql)?;
@@ -564,30 +575,65 @@ impl<'a> Scope<'a> {
 impl Source {
     fn words(&self) -> Option<&str> {
         match self {
-            Self::Words(words) | Self::Both(words, _) => Some(words),
+            Self::Words(words) | Self::Both(words, ..) => Some(words),
             _ => None,
         }
     }
 
     fn pieces(&self) -> Option<&str> {
         match self {
-            Self::Both(_, pieces) => Some(pieces),
+            Self::Both(_, pieces, _) => Some(pieces),
             _ => None,
         }
     }
 }
 
+/// What the words know of a filter beside its texts, if that is more than the bucket.
+fn rest(facts: &[String]) -> Option<String> {
+    (facts.len() > 1).then(|| facts.join(" AND "))
+}
+
+/// Row numbers of a sorted statement, those that another one has too.
+struct Narrowed<'s> {
+    rows: Rows<'s>,
+    by: Option<Rows<'s>>,
+    /// Where the other one stands.
+    at: Option<Seq>,
+    descending: bool,
+}
+
+impl Narrowed<'_> {
+    fn next(&mut self) -> Result<Option<Seq>> {
+        while let Some(seq) = next(&mut self.rows)? {
+            let Some(by) = &mut self.by else { return Ok(Some(seq)) };
+            let descending = self.descending;
+            while self.at.is_none_or(|at| if descending { at > seq } else { at < seq }) {
+                self.at = next(by)?;
+                if self.at.is_none() {
+                    return Ok(None);
+                }
+            }
+            if self.at == Some(seq) {
+                return Ok(Some(seq));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn next(rows: &mut Rows<'_>) -> Result<Option<Seq>> {
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+}
+
 /// Hands the numbers of two sorted statements out in their order, each once.
 fn in_order(
-    one: &mut Rows<'_>,
-    other: &mut Rows<'_>,
-    descending: bool,
+    mut one: Option<Rows<'_>>,
+    mut other: Narrowed<'_>,
     mut take: impl FnMut(Seq) -> Result<bool>,
 ) -> Result<()> {
-    fn next(rows: &mut Rows<'_>) -> Result<Option<Seq>> {
-        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
-    }
-    let (mut a, mut b) = (next(one)?, next(other)?);
+    let mut next_one = || one.as_mut().map_or(Ok(None), next);
+    let descending = other.descending;
+    let (mut a, mut b) = (next_one()?, other.next()?);
     loop {
         let first = match (a, b) {
             (Some(a), Some(b)) if descending => a.max(b),
@@ -596,10 +642,10 @@ fn in_order(
             (None, None) => return Ok(()),
         };
         if a == Some(first) {
-            a = next(one)?;
+            a = next_one()?;
         }
         if b == Some(first) {
-            b = next(other)?;
+            b = other.next()?;
         }
         if !take(first)? {
             return Ok(());

@@ -39,6 +39,7 @@ class Listing {
   private running: AbortController | null = null;
   private waiting = new Map<string, string>();
   private flush: ReturnType<typeof setTimeout> | undefined;
+  private again: ReturnType<typeof setTimeout> | undefined;
 
   /** Shows the list of a query; does nothing when it is the present one. */
   open(query: ListingQuery): Promise<void> {
@@ -152,7 +153,13 @@ class Listing {
   heard(id: string, bucket: string, change: string) {
     if (this.state !== 'ready' || (this.query.bucket && this.query.bucket !== bucket)) return;
     // Many at once, told without their names.
-    if (change === 'many') return void this.refresh();
+    if (change === 'many') {
+      this.again ??= setTimeout(() => {
+        this.again = undefined;
+        void this.reload();
+      }, 500);
+      return;
+    }
     if (change === 'removed' || (change === 'trashed' && !this.query.trashed)) return this.remove([id]);
     this.waiting.set(id, change);
     clearTimeout(this.flush);
