@@ -19,8 +19,8 @@ use super::model::{Media, MediaId, Seq, Slug};
 use super::{Error, Result, buckets, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
-use crate::db::Tx;
-use crate::jobs::{Failure, Job, Running};
+use crate::db::{self, Tx};
+use crate::jobs::{self, Failure, Job, Options, Running};
 
 /// The most bits in which hashes of what is alike differ.
 pub const DISTANCE_MAX: u32 = 6;
@@ -51,6 +51,18 @@ pub(super) fn neighbours(band: u16) -> impl Iterator<Item = u16> {
 /// Compares new pictures with those that are there, and has those looked at that came before there were hashes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FindAlike {}
+
+impl FindAlike {
+    /// Compares what has come by now, a moment later: many pictures that come together are compared together.
+    pub(super) fn enqueue(tx: &Tx<'_>) -> db::Result<()> {
+        let options = Options {
+            unique_key: Some("soon".into()),
+            run_at: Some(tx.now() + std::time::Duration::from_secs(2)),
+            ..Options::default()
+        };
+        jobs::enqueue(tx, &Self {}, options).map(drop)
+    }
+}
 
 impl Job for FindAlike {
     const KIND: &'static str = "library.find_alike";

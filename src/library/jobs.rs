@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::Recipe;
+use super::duplicates::FindAlike;
 use super::model::{Looked, VersionId};
 use super::organise::purge_in;
 use super::{Error, What, emit, store};
@@ -69,6 +70,9 @@ impl Job for Describe {
             _ => return Ok(()),
         };
         let media = store::duplicates::set_looked(tx, self.version, &looked)?;
+        if media.is_some() && looked.hash.is_some() {
+            FindAlike::enqueue(tx)?;
+        }
         let Some(media) = media.filter(|_| looked.thumbhash.is_some()) else { return Ok(()) };
         match store::find_media(tx, None, media)? {
             Some(media) => emit(tx, &media, What::Updated),
