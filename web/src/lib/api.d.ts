@@ -78,6 +78,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/me/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how much you have stored, and how much you may. */
+        get: operations["own_storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/password": {
         parameters: {
             query?: never;
@@ -166,7 +183,7 @@ export interface paths {
         delete: operations["remove_bucket"];
         options?: never;
         head?: never;
-        /** Changes a bucket's name or visibility. */
+        /** Changes a bucket's name, visibility or limits. */
         patch: operations["change_bucket"];
         trace?: never;
     };
@@ -253,6 +270,40 @@ export interface paths {
         post?: never;
         /** Removes a named rendering. */
         delete: operations["remove_delivery_preset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists groups of media that show the same, the newest first. */
+        get: operations["list_duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/duplicates/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that some media are all wanted although they are alike. */
+        post: operations["dismiss_duplicates"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -952,6 +1003,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how much a person has stored, and how much it may be. */
+        get: operations["user_storage"];
+        /** Says how much a person may store. */
+        put: operations["set_user_quota"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/storage/{bucket}/{*key}": {
         parameters: {
             query?: never;
@@ -1046,7 +1115,7 @@ export interface components {
         /** @description SHA-256 in hexadecimal */
         BlobId: string;
         /** @description A set of media with a name and a visibility. */
-        Bucket: {
+        Bucket: components["schemas"]["BucketLimits"] & {
             /** @description When it was made. */
             created_at: components["schemas"]["Timestamp"];
             /** @description Its id. */
@@ -1071,7 +1140,7 @@ export interface components {
             visibility: components["schemas"]["Visibility"];
         };
         /** @description What is to be changed about a bucket. */
-        BucketChange: {
+        BucketChange: components["schemas"]["LimitChange"] & {
             /** @description Whether pictures that leave by a public or signed address may say where they were taken, from now on. */
             keep_location?: boolean | null;
             /** @description Its name for people from now on. */
@@ -1083,11 +1152,48 @@ export interface components {
          * @description Names a bucket. People and programs use its slug.
          */
         BucketId: string;
+        /** @description What a bucket lets in and keeps. */
+        BucketLimits: {
+            /** @description Media types that may come in, such as `image/*` or `application/pdf`; empty for all. */
+            allowed_types: string[];
+            /**
+             * Format: int32
+             * @description Days after which things move to the trash; null for never.
+             */
+            expire_days?: number | null;
+            /**
+             * Format: int32
+             * @description Versions that a media keeps, the current one included; null for all.
+             */
+            keep_versions?: number | null;
+            /**
+             * Format: int64
+             * @description The largest file; null for no limit of its own.
+             */
+            max_upload_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description How much the bucket may hold; null for no limit.
+             */
+            quota_bytes?: number | null;
+        };
         /**
          * @description What can be done to many.
          * @enum {string}
          */
         BulkAction: "trash" | "untrash" | "purge" | "move" | "copy" | "tag" | "untag" | "favourite" | "unfavourite";
+        /** @description What has become of a bulk action that was done at once. */
+        BulkOutcome: {
+            /**
+             * Format: int64
+             * @description Media that are done.
+             */
+            done: number;
+            /** @description Those that could not be, with the reason; the first hundred of them. */
+            failed: components["schemas"]["Failed"][];
+            /** @description Whether more failed than are told. */
+            more: boolean;
+        };
         BulkRequest: {
             /** @description What is to be done. */
             action: components["schemas"]["BulkAction"];
@@ -1216,6 +1322,17 @@ export interface components {
             /** Format: int64 */
             total_bytes: number;
         };
+        Dismissal: {
+            /** @description The media of a group; at most a hundred. */
+            ids: components["schemas"]["MediaId"][];
+        };
+        Dismissed: {
+            /**
+             * Format: int64
+             * @description Pairs that are not shown any more.
+             */
+            dismissed: number;
+        };
         /**
          * @description The way by which somebody reached the appliance.
          * @enum {string}
@@ -1274,6 +1391,20 @@ export interface components {
             /** @description Its path from now on; nothing may be there yet. */
             to: string;
         };
+        /** @description Media that show the same. */
+        Group: {
+            /**
+             * Format: int32
+             * @description The most bits in which two hashes that were compared differ, 0 to 6.
+             */
+            distance: number;
+            /** @description The media, the oldest first; at most a hundred. */
+            items: components["schemas"]["Media"][];
+            /** @description Names the group while it lasts: the id of its oldest media. */
+            key: components["schemas"]["MediaId"];
+            /** @description Whether all of them are the same bytes. */
+            kind: components["schemas"]["Likeness"];
+        };
         /** @description A job as stored, without its payload. */
         Job: {
             /**
@@ -1325,6 +1456,43 @@ export interface components {
         Known: {
             /** @description Those that something in the library has now. */
             known: components["schemas"]["BlobId"][];
+        };
+        /**
+         * @description How alike the media of a group are.
+         * @enum {string}
+         */
+        Likeness: "exact" | "similar";
+        /** @description What a bucket lets in and keeps, as changed by a request; what is missing stays, null takes a limit away. */
+        LimitChange: {
+            /**
+             * @description Media types that may come in, such as `image/*` or `application/pdf`; empty for all.
+             * @default null
+             */
+            allowed_types: string[] | null;
+            /**
+             * Format: int32
+             * @description Days after which things move to the trash.
+             * @default null
+             */
+            expire_days: number | null;
+            /**
+             * Format: int32
+             * @description Versions that a media keeps, the current one included; older ones go when the next comes.
+             * @default null
+             */
+            keep_versions: number | null;
+            /**
+             * Format: int64
+             * @description The largest file.
+             * @default null
+             */
+            max_upload_bytes: number | null;
+            /**
+             * Format: int64
+             * @description How much the bucket may hold.
+             * @default null
+             */
+            quota_bytes: number | null;
         };
         /** @description What somebody types to log in. */
         Login: {
@@ -1509,18 +1677,11 @@ export interface components {
          * @enum {string}
          */
         OnConflict: "rename" | "replace" | "refuse";
-        /** @description What has become of a bulk action that was done at once. */
-        Outcome: {
-            /**
-             * Format: int64
-             * @description Media that are done.
-             */
-            done: number;
-            /** @description Those that could not be, with the reason; the first hundred of them. */
-            failed: components["schemas"]["Failed"][];
-            /** @description Whether more failed than are told. */
-            more: boolean;
-        };
+        /**
+         * @description What became of a restoration.
+         * @enum {string}
+         */
+        Outcome: "restored" | "unchanged";
         /** @description One page of a list. */
         Page_ApiToken: {
             /** @description The rows. */
@@ -1571,7 +1732,7 @@ export interface components {
         /** @description One page of a list. */
         Page_Bucket: {
             /** @description The rows. */
-            items: {
+            items: (components["schemas"]["BucketLimits"] & {
                 /** @description When it was made. */
                 created_at: components["schemas"]["Timestamp"];
                 /** @description Its id. */
@@ -1594,7 +1755,7 @@ export interface components {
                 slug: components["schemas"]["Slug"];
                 /** @description Who may see it without being asked. */
                 visibility: components["schemas"]["Visibility"];
-            }[];
+            })[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
         };
@@ -1639,6 +1800,25 @@ export interface components {
                 name: string;
                 /** @description Its path from the top of the bucket. */
                 path: string;
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Group: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: int32
+                 * @description The most bits in which two hashes that were compared differ, 0 to 6.
+                 */
+                distance: number;
+                /** @description The media, the oldest first; at most a hundred. */
+                items: components["schemas"]["Media"][];
+                /** @description Names the group while it lasts: the id of its oldest media. */
+                key: components["schemas"]["MediaId"];
+                /** @description Whether all of them are the same bytes. */
+                kind: components["schemas"]["Likeness"];
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -2485,6 +2665,26 @@ export interface components {
          * @description Names a user. It lives here because every deed has one, and accounts stand below the audit.
          */
         UserId: string;
+        UserQuota: {
+            /**
+             * Format: int64
+             * @description How much it may be; null for no limit.
+             */
+            quota_bytes?: number | null;
+        };
+        /** @description What a person has brought, and how much it may be. */
+        UserStorage: {
+            /**
+             * Format: int64
+             * @description How much it may be; null for no limit.
+             */
+            quota_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of what the person has brought and what is not in the trash.
+             */
+            size_bytes: number;
+        };
         /** @description One content of a media. */
         Version: {
             /** @description The media type, found out from the bytes. */
@@ -2640,6 +2840,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    own_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserStorage"];
+                };
             };
         };
     };
@@ -2951,7 +3170,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["BulkOutcome"];
                 };
             };
             202: {
@@ -2990,7 +3209,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["BulkOutcome"];
                 };
             };
             202: {
@@ -3124,6 +3343,57 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    list_duplicates: {
+        parameters: {
+            query?: {
+                /** @description Only media in this bucket. */
+                bucket?: string;
+                /** @description Only groups of the same bytes, or only of pictures that hardly differ. */
+                kind?: components["schemas"]["Likeness"];
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Group"];
+                };
+            };
+        };
+    };
+    dismiss_duplicates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Dismissal"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dismissed"];
+                };
             };
         };
     };
@@ -3376,7 +3646,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["BulkOutcome"];
                 };
             };
             202: {
@@ -4337,7 +4607,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Outcome"];
+                    "application/json": components["schemas"]["BulkOutcome"];
                 };
             };
             202: {
@@ -4975,6 +5245,64 @@ export interface operations {
                 content?: never;
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    user_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserStorage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    set_user_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserQuota"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserStorage"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
