@@ -398,6 +398,19 @@ impl CurrentUser {
         if self.may(permission) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
+    /// Refuses to hand out a role that may what this request may not: a token would outgrow its scopes through it.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn may_grant(&self, role: Role) -> Result<(), Error> {
+        match self.access {
+            Access::Session(_) => Ok(()),
+            Access::Token { .. } => {
+                role.permissions().iter().try_for_each(|permission| self.require(*permission))
+            }
+        }
+    }
+
     /// On whose behalf users are changed. A token is never as mighty as an owner: whoever found one could make
     /// another owner with it and log in.
     pub fn editor(&self) -> Editor {

@@ -204,6 +204,7 @@ async fn add_user(
     current: Allowed<may::UsersManage>,
     Json(form): Json<NewUser>,
 ) -> Result<impl IntoResponse, Problem> {
+    current.may_grant(form.role)?;
     let user = users::add(&app.db, &current.editor(), form).await?;
     Ok((StatusCode::CREATED, Json(user)))
 }
@@ -219,6 +220,9 @@ async fn change_user(
     Path(id): Path<UserId>,
     Json(form): Json<UserChange>,
 ) -> Result<Json<User>, Problem> {
+    if let Some(role) = form.role {
+        current.may_grant(role)?;
+    }
     Ok(Json(users::change(&app.db, &current.editor(), id, form).await?))
 }
 

@@ -72,13 +72,16 @@ const BLOCK_BYTES_MAX: u64 = 1 << 20;
 /// Redactions of one file take at most this much memory.
 const REDACTED_BYTES_MAX: usize = 8 << 20;
 
+/// Blocks and packets of one file together: a file of nothing but beginnings would be looked through again and again.
+const LOOKED_BYTES_MAX: u64 = 64 << 20;
+
 /// Finds what a file says about the place where it was taken. Blocks, and reads the whole file.
 ///
 /// # Errors
 /// [`Error::Read`] when the file can't be read, [`Error::Broken`] when there is more to be taken out than any honest
 /// file holds. What is damaged is searched as far as it goes.
 pub fn redactions<R: Read + Seek>(source: &mut R) -> Result<Vec<Redaction>, Error> {
-    let mut search = Search { source, found: Vec::new(), bytes: 0 };
+    let mut search = Search { source, found: Vec::new(), bytes: 0, looked_bytes: 0 };
     let mut head = [0; 12];
     search.read_at(0, &mut head)?;
     match &head {
@@ -100,10 +103,14 @@ struct Search<'a, R> {
     source: &'a mut R,
     found: Vec<Redaction>,
     bytes: usize,
+    looked_bytes: u64,
 }
 
 const EXIF_LITTLE: &[u8] = b"Exif\0\0II*\0";
 const EXIF_BIG: &[u8] = b"Exif\0\0MM\0*";
+/// How boxes of HEIF, AVIF and JPEG XL have a block without its name: an offset of 0 before it.
+const BARE_LITTLE: &[u8] = b"\0\0\0\0II*\0";
+const BARE_BIG: &[u8] = b"\0\0\0\0MM\0*";
 /// The box in which raw files of one maker (CR3) have nothing but the place.
 const CMT4: &[u8] = b"CMT4";
 const RDF: &[u8] = b"<rdf:RDF";
@@ -153,6 +160,10 @@ impl<R: Read + Seek> Search<'_, R> {
         self.source.seek(SeekFrom::Start(at)).map_err(Error::Read)?;
         let length = length.min(BLOCK_BYTES_MAX);
         self.source.by_ref().take(length).read_to_end(&mut bytes).map_err(Error::Read)?;
+        self.looked_bytes += bytes.len() as u64;
+        if self.looked_bytes > LOOKED_BYTES_MAX {
+            return Err(Error::broken("metadata", "it begins over and over"));
+        }
         Ok(bytes)
     }
 
@@ -176,6 +187,9 @@ impl<R: Read + Seek> Search<'_, R> {
                         hits.push((i, Found::Box));
                     }
                     b'<' if rest.starts_with(RDF) => hits.push((i, Found::Xmp)),
+                    0 if rest.starts_with(BARE_LITTLE) || rest.starts_with(BARE_BIG) => {
+                        hits.push((i, Found::Bare));
+                    }
                     _ => {}
                 }
             }
@@ -185,6 +199,7 @@ impl<R: Read + Seek> Search<'_, R> {
                     Found::Exif => self.exif_behind_name(at)?,
                     Found::Box => self.place_box(at)?,
                     Found::Xmp => self.xmp(at)?,
+                    Found::Bare => self.bare_block(at + 4)?,
                 }
             }
             if length < WINDOW {
@@ -212,6 +227,13 @@ impl<R: Read + Seek> Search<'_, R> {
         // What can't be understood goes: all of it, or its beginning where nobody knows its end.
         let length = if in_segment { 6 + block.len() } else { EXIF_LITTLE.len() };
         self.add(at, vec![0; length])
+    }
+
+    fn bare_block(&mut self, at: u64) -> Result<(), Error> {
+        let block = self.block(at, BLOCK_BYTES_MAX)?;
+        let cleaned = without_gps(&block);
+        // What can't be understood may be anything, pixels too, and stays.
+        if cleaned.len() == block.len() { self.add_difference(at, &block, &cleaned) } else { Ok(()) }
     }
 
     /// Makes a box with a place one that nobody reads.
@@ -314,6 +336,7 @@ enum Found {
     Exif,
     Box,
     Xmp,
+    Bare,
 }
 
 /// Whether this begins as a block of directories does.

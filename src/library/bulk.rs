@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
 use crate::jobs::{self, Ending, Failure, Job, JobId, JobState, Running};
+use crate::storage;
 
 /// The most media that a request may name, or that are done while it waits.
 pub const AT_ONCE_MAX: usize = 1000;
@@ -398,6 +399,9 @@ fn chunk_in(tx: &Tx<'_>, actor: &Actor, deed: &Parsed, ids: &[MediaId]) -> Resul
                 if !slugs.contains(&slug) {
                     slugs.push(slug);
                 }
+            }
+            Err(error @ Error::Storage(storage::Error::TooLarge { .. })) => {
+                failed.push(Failed { id: *id, problem: Problem::from(error).body() });
             }
             Err(error @ (Error::Db(_) | Error::Storage(_) | Error::Task(_))) => return Err(error),
             Err(error) => failed.push(Failed { id: *id, problem: Problem::from(error).body() }),

@@ -274,7 +274,11 @@ pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -
     store::blobs::pardon(tx, &arrived.kept)?;
     store::buckets::ensure_folder(tx, bucket.seq, &folder)?;
     let existing = store::find_media_by_key(tx, bucket.seq, &key)?;
-    let before = existing.as_ref().map_or(0, |media| media.size_bytes);
+    // What somebody else has brought makes no room for whoever replaces it.
+    let before = match &existing {
+        Some(media) if store::limits::added_by(tx, media.seq)? == actor.user_id() => media.size_bytes,
+        _ => 0,
+    };
     let (id, action, what) = match existing {
         None => {
             let place = Place { key: &key, folder: &folder, name: &name };

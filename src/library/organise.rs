@@ -282,7 +282,7 @@ pub(super) fn take_back_in(tx: &Tx<'_>, media: &Media) -> Result<bool> {
     };
     store::buckets::ensure_folder(tx, media.bucket_seq, &media.folder)?;
     store::untrash_media(tx, media.seq, place)?;
-    limits::check_quotas_in(tx, media.bucket_seq, None)?;
+    limits::check_quotas_in(tx, media.bucket_seq, store::limits::added_by(tx, media.seq)?)?;
     Ok(true)
 }
 

@@ -40,8 +40,12 @@ impl Job for Tidy {
         remove_unknown(app).await.map_err(Failure::retry)?;
         // What was received before this process started has nobody else to finish it.
         let left_alone = app.started_at.max(app.clock.now() - LEFT_ALONE);
-        let waiting =
-            app.db.read(move |conn| store::waiting(conn, left_alone)).await.map_err(Failure::retry)?;
+        let started_at = app.started_at;
+        let waiting = app
+            .db
+            .read(move |conn| store::waiting(conn, left_alone, started_at))
+            .await
+            .map_err(Failure::retry)?;
         for upload in waiting {
             if running.cancelled().is_cancelled() {
                 return Err(Failure::Interrupted);
@@ -52,12 +56,13 @@ impl Job for Tidy {
     }
 }
 
-/// What the library refuses for good is noted as such, which is no failure of the job.
+/// What the library refuses for good is noted as such, and what it can't take now waits for its maker or the next hour:
+/// neither is a failure of the job, nor keeps others waiting.
 async fn finish(app: &App, mut upload: Upload) -> Result<()> {
     upload.actor = upload.actor.later();
     let id = upload.id;
     match end(app, upload).await {
-        Ok(_) | Err(Error::NoSuchUpload) => Ok(()),
+        Ok(_) | Err(Error::NoSuchUpload | Error::Locked | Error::Unfinished(_)) => Ok(()),
         Err(e) => match app.db.read(move |conn| get_in(conn, id)).await {
             Ok(upload) if upload.ended.is_none() => Err(e),
             _ => Ok(()),

@@ -218,8 +218,13 @@ async fn append_here(
     };
     turn.began(chunk.offset_bytes);
     let staging = open(app, &upload).await?;
+    let allowance = match upload.length_bytes {
+        Some(_) => None,
+        None => Some(library::allowance(app, &upload.actor, &upload.to).await?),
+    };
     let mut arriving = Arriving {
         app,
+        allowance,
         turn: &turn,
         upload,
         staging,
@@ -249,6 +254,7 @@ async fn ready(app: &App, mut upload: Upload, chunk: &Chunk) -> Result<Option<Up
             return Err(Error::LengthKnown);
         }
         library::fits(app, length_bytes)?;
+        library::allowance(app, &upload.actor, &upload.to).await?.check_size(length_bytes)?;
         app.storage.ensure_room(length_bytes - upload.offset_bytes).map_err(library::Error::from)?;
         let id = upload.id;
         app.db.write(move |tx| store::set_length(tx, id, length_bytes)).await?;
@@ -293,6 +299,8 @@ fn expiry(app: &App) -> Timestamp {
 /// A chunk on its way to the disk.
 struct Arriving<'a> {
     app: &'a App,
+    /// What may come of a file whose length nobody has said yet.
+    allowance: Option<library::Allowance>,
     turn: &'a Turn,
     upload: Upload,
     staging: Staging,
@@ -326,7 +334,10 @@ impl Arriving<'_> {
         match self.upload.length_bytes {
             Some(length_bytes) if size_bytes > length_bytes => return Err(Error::TooLong { length_bytes }),
             Some(_) => {}
-            None => library::fits(self.app, size_bytes)?,
+            None => {
+                library::fits(self.app, size_bytes)?;
+                self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.check_size(size_bytes))?;
+            }
         }
         if let Some(check) = &mut self.check {
             check.update(&piece);
@@ -384,7 +395,7 @@ async fn end(app: &App, upload: Upload) -> Result<Upload> {
     if !upload.can_be_ended() {
         return Ok(upload);
     }
-    let id = upload.id;
+    let (id, is_joined) = (upload.id, matches!(upload.kind, Kind::Final(_)));
     match put_into_place(app, &upload, upload.actor.clone()).await {
         Ok(()) => app.db.read(move |conn| get_in(conn, id)).await,
         // There is less than was thought, which was noted: the rest can be sent again.
@@ -397,6 +408,10 @@ async fn end(app: &App, upload: Upload) -> Result<Upload> {
             let upload = app.db.read(move |conn| get_in(conn, id)).await?;
             if upload.ended.is_some() {
                 return Ok(upload);
+            }
+            if is_joined {
+                // Somebody else puts it together too, and its pieces are there.
+                return Err(Error::Locked);
             }
             tracing::warn!("the bytes of an upload are gone");
             app.db.write(move |tx| store::delete(tx, id)).await?;

@@ -185,15 +185,20 @@ pub(super) fn expired(conn: &Connection, now: Timestamp, rows: u32) -> Result<Ve
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Those that have all their bytes, or can be put together, and were left alone since a moment.
-pub(super) fn waiting(conn: &Connection, left_alone_since: Timestamp) -> Result<Vec<Upload>> {
+/// Those that have all their bytes and were left alone since a moment, and those to be put together that were begun before
+/// this process: putting together takes long, and what this process has begun it is still at.
+pub(super) fn waiting(
+    conn: &Connection,
+    left_alone_since: Timestamp,
+    process_since: Timestamp,
+) -> Result<Vec<Upload>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM uploads
          WHERE ended IS NULL AND updated_at <= ?1
-               AND (kind = 'final' OR kind = 'whole' AND offset_bytes = length_bytes) ORDER BY id"
+               AND (kind = 'final' AND updated_at < ?2 OR kind = 'whole' AND offset_bytes = length_bytes) ORDER BY id"
     );
     let mut statement = conn.prepare_cached(&sql)?;
-    let rows = statement.query_map([left_alone_since], from_row)?;
+    let rows = statement.query_map([left_alone_since, process_since], from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -223,6 +228,13 @@ pub(super) fn new_watched(conn: &Connection, files: Vec<Watched>) -> Result<Vec<
         }
     }
     Ok(new)
+}
+
+/// Whether an earlier content of a file of the watched folder was taken.
+pub(super) fn was_taken(conn: &Connection, path: &str) -> Result<bool> {
+    let mut statement = conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM watched_files WHERE path = ?1 AND problem IS NULL)")?;
+    Ok(statement.query_row([path], |row| row.get(0))?)
 }
 
 /// Notes that a file of the watched folder was taken, or why it can't be.

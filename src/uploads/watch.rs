@@ -79,15 +79,20 @@ impl Job for TakeWatched {
     async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
         let files = find_new(app).await.map_err(Failure::retry)?;
         let count = files.len();
+        let mut first = None;
         for (i, file) in files.into_iter().enumerate() {
             if running.cancelled().is_cancelled() {
                 return Err(Failure::Interrupted);
             }
             #[expect(clippy::cast_precision_loss, reason = "a fraction for people")]
             running.progress(i as f32 / count as f32, "");
-            take(app, file).await.map_err(Failure::retry)?;
+            // One that can't be taken now keeps no other waiting.
+            if let Err(e) = take(app, file).await {
+                tracing::warn!(error = %e, "a file of the watched folder could not be taken");
+                first = first.or(Some(e));
+            }
         }
-        Ok(())
+        first.map_or(Ok(()), |e| Err(Failure::retry(e)))
     }
 }
 
@@ -98,9 +103,19 @@ async fn take(app: &App, file: Watched) -> Result<()> {
     let problem = match bring_in(app, &root.join(&file.path), &file, leave).await {
         Ok(()) if leave => None,
         Ok(()) => {
-            let (root, path) = (root.clone(), file.path);
-            return tokio::task::spawn_blocking(move || put_away(&root, &path)).await.map_err(Error::Task)?;
+            let (root, path, before) = (root.clone(), file.path.clone(), file.modified_at);
+            let away = tokio::task::spawn_blocking(move || put_away(&root, &path, before)).await;
+            match away.map_err(Error::Task)? {
+                Ok(()) => return Ok(()),
+                // It is in the library: taking it again would double it.
+                Err(e) => {
+                    tracing::warn!(error = %e, "a file of the watched folder could not be moved away");
+                    Some(e.to_string())
+                }
+            }
         }
+        // It may be readable the next time.
+        Err(error @ library::Error::Interrupted(_)) => return Err(error.into()),
         Err(error) => {
             let text = error.to_string();
             let problem = Problem::from(error);
@@ -125,7 +140,9 @@ async fn bring_in(app: &App, path: &Path, file: &Watched, leave: bool) -> librar
         return Ok(());
     }
     // A file that stays and changes is the same file; one that comes after another was moved away is a new one.
-    let on_conflict = if leave { OnConflict::Replace } else { OnConflict::Rename };
+    let path_here = file.path.clone();
+    let came_before = app.db.read(move |conn| store::was_taken(conn, &path_here)).await?;
+    let on_conflict = if leave && came_before { OnConflict::Replace } else { OnConflict::Rename };
     let to =
         Destination { bucket: Some(bucket), folder: folder.to_owned(), name: name.to_owned(), on_conflict };
     library::add_file(app, &Actor::system(), to, path, false).await?;
@@ -133,9 +150,14 @@ async fn bring_in(app: &App, path: &Path, file: &Watched, leave: bool) -> librar
 }
 
 /// Moves a file into `done/`, with its folders. One of the same name there gets company. Blocks.
-fn put_away(root: &Path, path: &str) -> Result<()> {
+/// One that was written to after it was listed stays, for the next look.
+fn put_away(root: &Path, path: &str, listed: Timestamp) -> Result<()> {
     let failed = |e: std::io::Error| Error::Library(library::Error::Interrupted(e.into()));
     let (from, wanted) = (root.join(path), root.join(DONE).join(path));
+    let metadata = fs::symlink_metadata(&from).map_err(failed)?;
+    if Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000) != listed {
+        return Ok(());
+    }
     fs::create_dir_all(wanted.parent().unwrap_or(root)).map_err(failed)?;
     let mut to = wanted.clone();
     for number in 2.. {
@@ -146,8 +168,9 @@ fn put_away(root: &Path, path: &str) -> Result<()> {
                 let extension = wanted.extension().map(|e| format!(".{}", e.to_string_lossy()));
                 to.set_file_name(format!("{stem} ({number}){}", extension.unwrap_or_default()));
             }
-            // Not every file system gives a file two names.
-            Err(_) => return fs::rename(&from, &to).map_err(failed),
+            // Not every file system gives a file two names, nor does any for another person's file.
+            Err(_) if !to.exists() => return fs::rename(&from, &to).map_err(failed),
+            Err(e) => return Err(failed(e)),
         }
     }
     Ok(())

@@ -190,6 +190,17 @@ async fn what_needs_a_person_is_refused_to_a_token() {
     let form = json!({ "name": "O", "email": "o@example.org", "role": "owner", "password": PASSWORD });
     let refused = program.ask(Method::POST, "/api/v1/users").json(&form).send().await.unwrap();
     problem(refused, 403, "forbidden").await;
+    // One that manages people hands out nothing that it may not do itself.
+    let made_lesser =
+        make(&owner, json!({ "name": "people", "scopes": ["users.manage", "library.read"] })).await;
+    let lesser = Program::new(&server, &made_lesser);
+    let mut form = json!({ "name": "A", "email": "a@example.org", "role": "admin", "password": PASSWORD });
+    problem(lesser.ask(Method::POST, "/api/v1/users").json(&form).send().await.unwrap(), 403, "forbidden")
+        .await;
+    let change = lesser.ask(Method::PATCH, &format!("/api/v1/users/{id}")).json(&json!({ "role": "admin" }));
+    problem(change.send().await.unwrap(), 403, "forbidden").await;
+    form["role"] = json!("viewer");
+    assert_eq!(lesser.ask(Method::POST, "/api/v1/users").json(&form).send().await.unwrap().status(), 201);
     // A program may withdraw its own.
     let path = format!("/api/v1/tokens/{}", made["id"].as_str().unwrap());
     assert_eq!(program.ask(Method::DELETE, &path).send().await.unwrap().status(), 204);

@@ -250,6 +250,10 @@ async fn change_media(
     if !only_favourite {
         user.require(Permission::LibraryWrite)?;
     }
+    if on_conflict == Some(OnConflict::Replace) {
+        // What is there goes to the trash.
+        user.require(Permission::LibraryDelete)?;
+    }
     let bucket = bucket.as_deref().map(existing).transpose()?;
     let change = Change { name, bucket, folder, on_conflict, description, tags, favourite };
     Ok(Json(super::change(&app, &user.actor(), id, change).await?))

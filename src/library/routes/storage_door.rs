@@ -49,7 +49,12 @@ async fn fetch(
         // Who asks is found out only where it matters: that takes a question to the database.
         Err(refusal) => {
             let user =
-                <CurrentUser as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, &app).await?;
+                <CurrentUser as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
+            // A token that is refused must not tell what is there from what is not.
+            let user = match user {
+                Err(problem) if problem.status().is_server_error() => return Err(problem),
+                user => user.unwrap_or(None),
+            };
             if !user.is_some_and(|user| user.may(Permission::LibraryRead)) {
                 return Err(refusal.into());
             }

@@ -65,18 +65,27 @@ pub(in crate::library) fn expiring(conn: &Connection) -> Result<Vec<(Seq, Slug, 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Moves media of a bucket to the trash that came before a moment, at most `rows`; returns how many.
+/// Moves media of a bucket to the trash that came before a moment and were left alone since, at most `rows`; returns how
+/// many. What was moved here, taken out of the trash or got another content has come anew.
 pub(in crate::library) fn expire(tx: &Tx<'_>, bucket: Seq, before: Timestamp, rows: usize) -> Result<usize> {
     Ok(tx
         .prepare_cached(
             "UPDATE media SET trashed_at = ?3, updated_at = ?3 WHERE seq IN
                  (SELECT seq FROM media INDEXED BY media_by_created
-                  WHERE bucket_seq = ?1 AND trashed = 0 AND created_at < ?2 ORDER BY created_at, seq LIMIT ?4)",
+                  WHERE bucket_seq = ?1 AND trashed = 0 AND created_at < ?2 AND updated_at < ?2
+                  ORDER BY created_at, seq LIMIT ?4)",
         )?
         .execute(params![bucket, before, tx.now(), limit(rows)])?)
 }
 
-/// Removes all versions of a media but the newest ones; returns the blobs that they referred to.
+/// Who has brought the current content of a media, and whose quota it counts against.
+pub(in crate::library) fn added_by(conn: &Connection, media: Seq) -> Result<Option<UserId>> {
+    let mut statement = conn.prepare_cached("SELECT added_by FROM media WHERE seq = ?1")?;
+    Ok(statement.query_row([media], |row| row.get(0))?)
+}
+
+/// Removes all versions of a media but the newest ones and those that something was made from; returns the blobs that they
+/// referred to.
 pub(in crate::library) fn drop_old_versions(tx: &Tx<'_>, media: Seq, keep: u32) -> Result<Vec<BlobId>> {
     let oldest: Option<u32> = tx
         .prepare_cached(
@@ -87,13 +96,15 @@ pub(in crate::library) fn drop_old_versions(tx: &Tx<'_>, media: Seq, keep: u32) 
     let Some(oldest) = oldest else { return Ok(Vec::new()) };
     let blobs = tx
         .prepare_cached(
-            "SELECT sha256 FROM versions WHERE media_seq = ?1 AND number <= ?2
-             UNION SELECT r.sha256 FROM renditions r JOIN versions v ON v.id = r.version_id
-                 WHERE v.media_seq = ?1 AND v.number <= ?2",
+            "SELECT sha256 FROM versions v WHERE media_seq = ?1 AND number <= ?2
+                 AND NOT EXISTS (SELECT 1 FROM renditions WHERE version_id = v.id)",
         )?
         .query_map(params![media, oldest], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    tx.prepare_cached("DELETE FROM versions WHERE media_seq = ?1 AND number <= ?2")?
-        .execute(params![media, oldest])?;
+    tx.prepare_cached(
+        "DELETE FROM versions WHERE media_seq = ?1 AND number <= ?2
+             AND NOT EXISTS (SELECT 1 FROM renditions WHERE version_id = versions.id)",
+    )?
+    .execute(params![media, oldest])?;
     Ok(blobs)
 }

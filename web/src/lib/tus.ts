@@ -23,7 +23,8 @@ export const tus: LargeTransport = ({ file, name, bucket, folder, url }, on, sig
   new Promise((resolve, reject) => {
     let media = '';
     const sending = new Tus(file, {
-      endpoint: new URL(address('/uploads'), document.baseURI).href,
+      // One that has begun is never begun anew behind our back, as the client does where it finds an endpoint.
+      endpoint: url ? null : new URL(address('/uploads'), document.baseURI).href,
       uploadUrl: url ? new URL(url, document.baseURI).href : null,
       chunkSize: chunkBytes,
       metadata: { filename: name, filetype: file.type, bucket, folder, modified: String(file.lastModified) },

@@ -322,7 +322,12 @@ export class Uploads {
       if (item.media) this.onStored([item.media]);
     } catch (error) {
       if (!here()) return;
-      if (error instanceof ApiError && passing(error) && (error.status !== 500 || item.tries < 5)) {
+      if (item.url && error instanceof ApiError && (error.status === 404 || error.status === 410)) {
+        // The server has given up what was begun: from the beginning, then.
+        item.url = '';
+        item.sent = 0;
+        item.state = 'waiting';
+      } else if (error instanceof ApiError && passing(error) && (error.status !== 500 || item.tries < 5)) {
         item.state = 'offline';
         const wait = Math.min(30_000, 1000 * 2 ** item.tries++);
         this.later(wait, () => {
