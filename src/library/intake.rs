@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 use crate::imaging::{self, Format};
 use crate::jobs;
-use crate::storage::{self, BlobId, Kept, Received, Staging};
+use crate::storage::{BlobId, Kept, Received, Staging};
 
 /// Bytes read from a file of this machine at a time.
 const FILE_PIECE_BYTES: usize = 256 * 1024;
@@ -101,7 +101,7 @@ pub async fn add(
 }
 
 /// Takes a file of this machine in, with the date of its last change. Where `share` is set and the file system can, its
-/// bytes are shared instead of copied, as [`storage::Storage::share`] says.
+/// bytes are shared instead of copied, as [`crate::storage::Storage::share`] says.
 ///
 /// # Errors
 /// As [`add`]; [`Error::Interrupted`] when the file can't be read.
@@ -158,17 +158,6 @@ pub async fn admit(
         app.storage.ensure_room(size_bytes)?;
     }
     Ok((to, allowance))
-}
-
-/// Says whether so many bytes are within the limit for one file.
-///
-/// # Errors
-/// [`Error::Storage`] with `TooLarge`.
-pub fn fits(app: &App, size_bytes: u64) -> Result<()> {
-    match app.config.limits.max_upload_bytes {
-        Some(limit_bytes) if size_bytes > limit_bytes => Err(storage::Error::TooLarge { limit_bytes }.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Stores bytes durably, within the limit for uploads and the free space, and finds out what they are. `name` only

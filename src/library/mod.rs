@@ -55,7 +55,7 @@ pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wante
 pub use duplicates::{DISTANCE_MAX, FindAlike, Group, Likeness, dismiss_duplicates, list_duplicates};
 pub use error::Error;
 pub use intake::{
-    Arrived, Destination, add, add_file, add_in, admit, fits, receive, receive_allowed, receive_bytes,
+    Arrived, Destination, add, add_file, add_in, admit, receive, receive_allowed, receive_bytes,
     receive_staged,
 };
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};

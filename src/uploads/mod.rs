@@ -253,7 +253,6 @@ async fn ready(app: &App, mut upload: Upload, chunk: &Chunk) -> Result<Option<Up
         if upload.length_bytes.is_some() || length_bytes < upload.offset_bytes {
             return Err(Error::LengthKnown);
         }
-        library::fits(app, length_bytes)?;
         library::allowance(app, &upload.actor, &upload.to).await?.check_size(length_bytes)?;
         app.storage.ensure_room(length_bytes - upload.offset_bytes).map_err(library::Error::from)?;
         let id = upload.id;
@@ -334,10 +333,7 @@ impl Arriving<'_> {
         match self.upload.length_bytes {
             Some(length_bytes) if size_bytes > length_bytes => return Err(Error::TooLong { length_bytes }),
             Some(_) => {}
-            None => {
-                library::fits(self.app, size_bytes)?;
-                self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.check_size(size_bytes))?;
-            }
+            None => self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.check_size(size_bytes))?,
         }
         if let Some(check) = &mut self.check {
             check.update(&piece);

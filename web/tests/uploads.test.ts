@@ -213,7 +213,7 @@ describe('large files', () => {
   });
 
   test('that were begun before the page was loaded wait for their file', async () => {
-    const found = (id: string, filename: string, more = {}) => ({ id, filename, bucket: 'photos', folder: 'trip', modified_at: new Date(5).toISOString(), length: 20_000_000, offset: 7_000_000, expires_at: '', active: false, state: 'receiving' as const, ...more });
+    const found = (id: string, filename: string, more = {}) => ({ id, filename, bucket: 'photos', folder: 'trip', modified_at: new Date(5).toISOString(), length: 20_000_000, offset: 7_000_000, expires_at: '', active: false, state: 'receiving' as const, media_id: null, problem: null, ...more });
     const { calls, discarded, uploads } = largeDesk({ unfinished: async () => [found('1', 'film'), found('2', 'other'), found('3', 'gone'), found('4', 'busy', { active: true })] });
     await uploads.recall();
     await uploads.recall();

@@ -21,37 +21,23 @@ export type Role = Schemas['Role'];
 export type User = Whole<Schemas['User']> & { permissions?: Permission[] };
 export type Session = Whole<Schemas['Session']>;
 /** What a bucket takes and keeps; null where there is no limit. */
-export type BucketRules = {
-  /** Media types or kinds, such as `image/*`; empty for all. */
-  allowed_types: string[];
-  max_upload_bytes: number | null;
-  quota_bytes: number | null;
-  /** Days after which a file goes to the trash. */
-  expire_days: number | null;
-  /** Versions that a file keeps, the current one included. */
-  keep_versions: number | null;
-};
-export type Bucket = Whole<Schemas['Bucket']> & BucketRules;
+export type BucketRules = Whole<Schemas['BucketLimits']>;
+export type Bucket = Whole<Schemas['Bucket']>;
 export type Folder = Whole<Schemas['Folder']>;
-export type Media = Whole<Schemas['Media']> & {
-  description: string;
-  /** The caller's own mark. */
-  favourite: boolean;
-  tags: string[];
-  camera: string | null;
-};
-export type Tag = { name: string; count: number };
-export type BulkAction = 'trash' | 'untrash' | 'purge' | 'move' | 'copy' | 'tag' | 'untag' | 'favourite' | 'unfavourite';
+export type Media = Whole<Schemas['Media']>;
+export type Tag = Whole<Schemas['Tag']>;
+export type BulkAction = Schemas['BulkAction'];
+type Failed = { id: string; problem: Problem };
 /** `job_id` where it is too much for one answer; else what was done, and `more` where more failed than are named. */
-export type BulkAnswer = { job_id?: string; done?: number; failed?: { id: string; problem: Problem }[]; more?: boolean };
+export type BulkAnswer = Partial<Schemas['Accepted'] & Omit<Schemas['BulkOutcome'], 'failed'> & { failed: Failed[] }>;
 /** How far a bulk action has come that a job does. */
-export type BulkRun = { job_id: string; state: JobState | null; total: number; done: number; failed_count: number; failed: { id: string; problem: Problem }[] };
+export type BulkRun = Omit<Whole<Schemas['BulkRun']>, 'failed'> & { failed: Failed[] };
 /** What somebody has stored, and may. */
-export type UserStorage = { size_bytes: number; quota_bytes: number | null };
-export type DuplicateGroup = { key: string; kind: 'exact' | 'similar'; distance: number; items: Media[] };
-export type SignedUrl = { url: string; expires_at: string };
-export type DeliveryPreset = { name: string; transform: string; builtin: boolean };
-export type Token = { id: string; name: string; prefix: string; scopes: Permission[]; expires_at: string | null; last_used_at: string | null; created_at: string };
+export type UserStorage = Whole<Schemas['UserStorage']>;
+export type DuplicateGroup = Whole<Schemas['Group']>;
+export type SignedUrl = Whole<Schemas['SignedUrlView']>;
+export type DeliveryPreset = Whole<Schemas['DeliveryPreset']>;
+export type Token = Whole<Schemas['ApiToken']>;
 export type MetadataItem = Whole<Schemas['Fact']>;
 
 export type StepReport = Omit<Whole<Schemas['StepReport']>, 'evidence'> & Pick<Schemas['StepReport'], 'evidence'>;
@@ -74,15 +60,4 @@ export type FieldProblem = Schemas['FieldError'];
 export type Problem = Pick<Schemas['Problem'], 'type' | 'title' | 'status'> & Partial<Schemas['Problem']>;
 export type UploadAnswer = { items: Media[]; problems: { name: string; problem: Problem }[] };
 /** A large file that was begun and not finished. */
-export type Unfinished = {
-  id: string;
-  filename: string;
-  bucket: string | null;
-  folder: string;
-  modified_at: string | null;
-  length: number | null;
-  offset: number;
-  expires_at: string;
-  active: boolean;
-  state: 'receiving' | 'finishing' | 'done' | 'failed';
-};
+export type Unfinished = Whole<Schemas['UploadInfo']>;
