@@ -76,7 +76,7 @@ test('jobs and the audit tell what happened, by whom and from where', async ({ p
   expect(await app.status(context, 'POST', `/media/${media.id}/restorations`, { preset: 'auto' })).toBe(202);
   await page.goto(`${app.url}/admin/jobs`);
   const job = page.getByRole('listitem').filter({ has: page.getByText('Restore', { exact: true }) });
-  await expect(job.getByText('Done').first()).toBeVisible({ timeout: 60_000 });
+  await expect(job.getByText('Done').first()).toBeVisible({ timeout: 120_000 });
   await expectAccessible(page);
   await page.getByRole('combobox', { name: 'State' }).selectOption({ label: 'Failed' });
   await expect(page.getByText('Nothing has failed. Good.')).toBeVisible();

@@ -56,7 +56,7 @@ test('a newcomer brings a photograph in, restores it, compares and saves it', as
   await press(restore);
 
   const slider = page.getByRole('slider', { name: 'Compare before and after' });
-  await expect(slider).toBeVisible({ timeout: 60_000 });
+  await expect(slider).toBeVisible({ timeout: 120_000 });
   await expect(page.getByText(/\d of \d steps applied/)).toBeVisible();
   expect((await seen()).headings, 'what was said under way').not.toEqual([]);
   await expectPainted(page.getByRole('group', { name: photo.name }).locator('img').last());
@@ -128,7 +128,7 @@ test('the same by keyboard alone @desktop', async ({ app, page }) => {
   await keys.press('Enter');
 
   const slider = page.getByRole('slider', { name: 'Compare before and after' });
-  await expect(slider).toBeVisible({ timeout: 60_000 });
+  await expect(slider).toBeVisible({ timeout: 120_000 });
   await expect(restore).toBeFocused();
   await tabTo(page, slider, 'Shift+Tab');
   for (let i = 0; i < 5; i++) await keys.press('ArrowLeft');

@@ -115,12 +115,12 @@ test('everything that is found goes to the trash, also what was never loaded, an
   await expect(all.or(more)).toBeVisible();
   if (await all.isVisible()) await all.click();
   await page.getByRole('button', { name: 'Delete', exact: true }).click();
-  await expect(page.getByText(`${many} files moved to the trash.`)).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText(`${many} files moved to the trash.`)).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole('heading', { name: 'Nothing found' })).toBeVisible();
   await page.goto(`${app.url}/trash`);
   await page.getByRole('button', { name: 'Empty the trash…' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete all for good' }).click();
-  await expect(page.getByRole('heading', { name: 'The trash is empty' })).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByRole('heading', { name: 'The trash is empty' })).toBeVisible({ timeout: 60_000 });
 });
 
 test('duplicates lie side by side: one stays, or all do', async ({ page, context }) => {
@@ -128,7 +128,7 @@ test('duplicates lie side by side: one stays, or all do', async ({ page, context
   for (const [name, buffer, folder] of [['twin.jpg', same, 'A'], ['twin again.jpg', same, 'B'], ['pair.jpg', other, 'A'], ['pair again.jpg', other, 'B']] as const) await app.upload(context, name, buffer, 'image/jpeg', folder);
   // They are compared after they came.
   const found = async () => (await app.get<{ items: { items: { name: string }[] }[] }>(context, '/duplicates?kind=exact')).items.flatMap(({ items }) => items.map(({ name }) => name));
-  await expect.poll(async () => (await found()).filter((name) => /twin|pair/.test(name)).length, { timeout: 60_000 }).toBe(4);
+  await expect.poll(async () => (await found()).filter((name) => /twin|pair/.test(name)).length, { timeout: 120_000 }).toBe(4);
   await page.goto(`${app.url}/duplicates?kind=exact`);
   const twins = page.getByRole('region', { name: /: twin/ });
   const pairs = page.getByRole('region', { name: /: pair/ });

@@ -16,7 +16,7 @@ test('a picture in good order is left alone, and the page says why', async ({ pa
   const media = await app.upload(context, 'lighthouse.jpg', inGoodOrder(), 'image/jpeg');
   await page.goto(`${app.url}/studio/${media.id}`);
   await restore(page).click();
-  await expect(page.getByRole('heading', { name: 'Nothing needed doing' })).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole('heading', { name: 'Nothing needed doing' })).toBeVisible({ timeout: 120_000 });
   await page.getByText('What it looked for').click();
   await expect(page.getByText('left alone').first()).toBeVisible();
   await expect(slider(page)).toHaveCount(0);
@@ -26,14 +26,14 @@ test('a picture in good order is left alone, and the page says why', async ({ pa
 });
 
 test('progress is live, step by step, also after a reload', async ({ page, context }) => {
-  const media = await app.upload(context, 'large.png', grain(2400, 1600), 'image/png');
+  const media = await app.upload(context, 'large.png', grain(3600, 2400), 'image/png');
+  const seen = await watchRestoring(page);
   await page.goto(`${app.url}/studio/${media.id}`);
   await expect(restore(page)).toBeEnabled();
   await restore(page).click();
   await expect(page.getByRole('progressbar', { name: 'Restoration progress' })).toBeVisible();
   await page.reload();
-  const seen = await watchRestoring(page);
-  await expect(slider(page)).toBeVisible({ timeout: 80_000 });
+  await expect(slider(page)).toBeVisible({ timeout: 120_000 });
   const { progress, headings, steps } = await seen();
   expect(headings).toContain('Restoring');
   expect(progress.length, 'how often the bar moved').toBeGreaterThan(2);
@@ -47,17 +47,26 @@ test('a running restoration is cancelled, and leaves the original alone', async 
   await expect(restore(page)).toBeEnabled();
   await tabTo(page, restore(page));
   await page.keyboard.press('Enter');
-  const cancel = page.getByRole('button', { name: 'Cancel', exact: true });
-  await expect(cancel).toBeFocused();
-  await expect(page.getByRole('heading', { name: 'Restoring' })).toBeVisible();
-  await expectAccessible(page);
+  // At once: how long the machine takes to restore is not known.
+  await expect(page.getByRole('button', { name: 'Cancel', exact: true })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.getByText('Cancelled. The original is untouched.')).toBeVisible();
   await expect(restore(page)).toBeFocused();
   await expect(slider(page)).toHaveCount(0);
   await expectAccessible(page);
-  await expect.poll(async () => (await app.get<{ items: { state: string }[] }>(context, `/restorations?media_id=${media.id}`)).items.map((one) => one.state)).toEqual(['cancelled']);
+  const runs = `/restorations?media_id=${media.id}`;
+  await expect.poll(async () => (await app.get<{ items: { state: string }[] }>(context, runs)).items.map((one) => one.state)).toEqual(['cancelled']);
   expect((await app.get<{ items: unknown[] }>(context, `/media/${media.id}/renditions`)).items).toEqual([]);
+
+  // The page while it works, held there for as long as it is looked at.
+  const [run] = (await app.get<{ items: { id: string }[] }>(context, runs)).items;
+  const running = { ...run, state: 'running', progress: 0.4, step: 'denoise', finished_at: null };
+  await page.route('**/api/v1/restorations?*', (route) => route.fulfill({ json: { items: [running], next_cursor: null } }));
+  await page.route(`**/api/v1/restorations/${run!.id}`, (route) => route.fulfill({ json: running }));
+  await page.reload();
+  await expect(page.getByRole('progressbar', { name: 'Restoration progress' })).toHaveAttribute('aria-valuenow', '40');
+  await expect(page.getByRole('heading', { name: 'Restoring' })).toBeVisible();
+  await expectAccessible(page);
 });
 
 test('results are compared in three ways, looked at closely, listed and deleted', async ({ page, context, complaints }) => {
@@ -65,7 +74,7 @@ test('results are compared in three ways, looked at closely, listed and deleted'
   await page.goto(`${app.url}/studio/${media.id}`);
   await page.getByRole('radio', { name: 'Strong' }).check({ force: true });
   await restore(page).click();
-  await expect(slider(page)).toBeVisible({ timeout: 60_000 });
+  await expect(slider(page)).toBeVisible({ timeout: 120_000 });
   const compare = page.getByRole('group', { name: 'street.jpg' });
   await expectPainted(compare.locator('img').last());
 
@@ -97,7 +106,7 @@ test('results are compared in three ways, looked at closely, listed and deleted'
   await page.getByRole('switch', { name: /Fad/ }).check();
   await restore(page).click();
   const pick = page.getByRole('combobox', { name: 'Result to compare' });
-  await expect(pick.getByRole('option')).toHaveCount(2, { timeout: 60_000 });
+  await expect(pick.getByRole('option')).toHaveCount(2, { timeout: 120_000 });
   await expect(pick.locator('option:checked')).toHaveText(/^2\. Own mix/);
   await expect(page.getByText(/\d of 1 steps? applied/)).toBeVisible();
   await expectAccessible(page);
@@ -131,7 +140,7 @@ test('marked damage is repaired where it was marked', async ({ page, context }) 
   await page.mouse.up();
   await page.getByRole('button', { name: 'Done' }).click();
   await restore(page).click();
-  await expect(slider(page)).toBeVisible({ timeout: 60_000 });
+  await expect(slider(page)).toBeVisible({ timeout: 120_000 });
   const { items } = await app.get<{ items: { provenance: { steps: { step: string; decision: string }[] } }[] }>(context, `/media/${media.id}/renditions`);
   expect(items[0]!.provenance.steps).toContainEqual(expect.objectContaining({ step: 'inpaint', decision: 'applied' }));
   const result = await saved(page, () => page.getByRole('link', { name: 'Download' }).or(page.getByRole('button', { name: 'Download' })).click());

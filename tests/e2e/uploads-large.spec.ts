@@ -99,7 +99,7 @@ test('40 MB are paused, survive a reload, a network that fails and a server that
   await wire.mend();
   await going.toBeVisible({ timeout: 40_000 });
   await slowly(page, context, -1);
-  await expect(tray(page).getByRole('heading', { name: '1 file uploaded' })).toBeVisible({ timeout: 60_000 });
+  await expect(tray(page).getByRole('heading', { name: '1 file uploaded' })).toBeVisible({ timeout: 120_000 });
   const { items } = await app.get<{ items: { name: string; sha256: string; size_bytes: number }[] }>(context, '/media?q=film');
   expect(items).toMatchObject([{ name: 'film reel.bin', size_bytes: 40_000_000, sha256: createHash('sha256').update(bytes).digest('hex') }]);
   await expect(inGrid(page, 'film reel.bin')).toBeVisible();

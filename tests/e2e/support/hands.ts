@@ -76,9 +76,9 @@ export async function expectPainted(picture: Locator) {
 
 export type Seen = { progress: number[]; headings: string[]; steps: string[] };
 
-/** Begins to write down what the studio shows while it restores; the returned function reads it. */
+/** Writes down what the studio shows while it restores, also after a reload; the returned function reads it. */
 export async function watchRestoring(page: Page): Promise<() => Promise<Seen>> {
-  await page.evaluate(() => {
+  const watch = () => {
     const seen: Seen = { progress: [], headings: [], steps: [] };
     (window as unknown as { seen: Seen }).seen = seen;
     const note = <T>(list: T[], value: T | null | undefined) => {
@@ -91,7 +91,9 @@ export async function watchRestoring(page: Page): Promise<() => Promise<Seen>> {
       note(seen.progress, now === null ? null : Number(now));
       note(seen.headings, bar.parentElement?.querySelector('h2')?.textContent);
       note(seen.steps, bar.parentElement?.querySelector('[aria-current=step]')?.textContent);
-    }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
-  });
+    }).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+  };
+  await page.addInitScript(watch);
+  await page.evaluate(watch);
   return () => page.evaluate(() => (window as unknown as { seen: Seen }).seen);
 }
