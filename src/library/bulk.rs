@@ -309,6 +309,23 @@ pub async fn bulk(app: &App, actor: &Actor, deed: Deed, which: Which) -> Result<
     at_once(app, actor, deed, ids, which).await.map(Begun::Done)
 }
 
+/// The media that are named, each once, or that a search finds in the order in which they came; at most `most`.
+///
+/// # Errors
+/// What is wrong with the search; [`Error::Db`].
+pub async fn select(app: &App, actor: &Actor, which: Which, most: usize) -> Result<Vec<MediaId>> {
+    if let Which::Ids(mut ids) = which {
+        let mut seen = std::collections::HashSet::new();
+        ids.retain(|id| seen.insert(*id));
+        ids.truncate(most);
+        return Ok(ids);
+    }
+    let viewer = actor.user_id();
+    app.db
+        .read(move |conn| Ok(store::bulk::ids(conn, &which.some(conn, viewer, None, None, most)?)?))
+        .await
+}
+
 /// Does it while the caller waits; the entry of the audit comes with the first chunk.
 async fn at_once(
     app: &App,

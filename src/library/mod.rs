@@ -49,7 +49,7 @@ pub use buckets::{
 };
 pub use bulk::{
     AT_ONCE_MAX, Begun, Bulk, Deed, Failed, Outcome as BulkOutcome, Run, Which, bulk, cancel_run, get_run,
-    move_folder, remove_folder, rename_tag,
+    move_folder, remove_folder, rename_tag, select,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
 pub use duplicates::{DISTANCE_MAX, FindAlike, Group, Likeness, dismiss_duplicates, list_duplicates};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Complaint, Restoration, RestorationId, rendition_name};
 use super::pipeline::{self, Order, Workshop, sentence};
-use super::{emit, store};
+use super::{batches, emit, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::db::{self, Tx};
@@ -76,6 +76,7 @@ impl Job for RestoreJob {
 
     fn finish(&self, tx: &Tx<'_>, _: JobId, ending: Ending<Output>) -> db::Result<()> {
         let id = self.restoration;
+        let returns = matches!(ending, Ending::Retrying(_) | Ending::Returned);
         let changed = match ending {
             Ending::Succeeded(Output(Kind::Nothing)) => false,
             Ending::Succeeded(Output(Kind::Unchanged { report })) => {
@@ -97,7 +98,10 @@ impl Job for RestoreJob {
             }
             Ending::Cancelled => store::cancel(tx, id)?,
         };
-        if changed { emit(tx, id) } else { Ok(()) }
+        if changed {
+            emit(tx, id)?;
+        }
+        if returns { Ok(()) } else { batches::ended_in(tx, &self.actor, id) }
     }
 
     fn progressed(&self, tx: &Tx<'_>, _: JobId, progress: f32, note: &str) -> db::Result<()> {

@@ -3,6 +3,7 @@
 //! The original is never touched. A restoration that has nothing to do says so and makes no rendition. The room knows
 //! nothing of how pictures are improved: that is an engine's; [`pipeline`] brings pictures to it and back.
 
+pub mod batches;
 mod jobs;
 mod model;
 pub mod pipeline;
@@ -18,8 +19,8 @@ use crate::audit::{self, Actor, Target};
 use crate::db::{self, Tx};
 use crate::engine::Step;
 use crate::jobs::{JobState, Options};
-use crate::library::{self, MediaId, State};
-use crate::storage;
+use crate::library::{self, MediaId, State, VersionId};
+use crate::storage::{self, BlobId};
 
 pub use jobs::{Output, RestoreJob};
 pub use model::{AskedStep, Complaint, Filter, Request, Restoration, RestorationId};
@@ -76,6 +77,21 @@ pub enum Error {
     /// The mask can't be read or does not fit.
     #[error(transparent)]
     BadMask(pipeline::Error),
+    /// There is no such batch.
+    #[error("there is no such batch")]
+    NoSuchBatch,
+    /// A batch's name is too long.
+    #[error("the name of a batch has at most 120 characters")]
+    BadName,
+    /// There is nothing to restore.
+    #[error("there is no picture among these")]
+    EmptyBatch,
+    /// Too many pictures for one batch.
+    #[error("a batch has at most {most} pictures: take them in several")]
+    LargeBatch {
+        /// How many it may have.
+        most: usize,
+    },
     /// The library could not.
     #[error(transparent)]
     Library(#[from] library::Error),
@@ -118,30 +134,44 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
             if let Some(mask) = &mask {
                 library::attach_in(tx, media.id, mask)?;
             }
-            let id = RestorationId::new();
-            let options = Options { priority: PRIORITY, ..Options::default() };
-            let row = store::NewRow {
-                id,
-                media: media.id,
-                version: version.id,
-                job: crate::jobs::enqueue(tx, &RestoreJob::new(id, &actor), options)?,
-                engine: settled.engine,
-                preset: settled.preset,
-                steps: &settled.steps,
-                mask: mask.as_ref().map(storage::Kept::blob),
-                requested_by: actor.user_id(),
-            };
-            store::insert(tx, &row)?;
+            let kept = mask.as_ref().map(storage::Kept::blob);
+            let id = enqueue_in(tx, &actor, (media.id, version.id), &settled, kept, PRIORITY)?;
             let details = serde_json::json!({
                 "restoration": id, "engine": settled.engine, "preset": settled.preset, "steps": settled.steps,
             });
             let target = Target::new("media", media.id).named(&media.key);
             audit::record(tx, &actor, "restoration.request", target, &details)?;
-            emit(tx, id)?;
             Ok::<_, Error>((store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?, mask))
         })
         .await?;
     Ok(restoration)
+}
+
+/// Writes a restoration down, with the job that carries it out.
+fn enqueue_in(
+    tx: &Tx<'_>,
+    actor: &Actor,
+    (media, version): (MediaId, VersionId),
+    settled: &model::Settled,
+    mask: Option<BlobId>,
+    priority: i32,
+) -> Result<RestorationId> {
+    let id = RestorationId::new();
+    let options = Options { priority, ..Options::default() };
+    let row = store::NewRow {
+        id,
+        media,
+        version,
+        job: crate::jobs::enqueue(tx, &RestoreJob::new(id, actor), options)?,
+        engine: &settled.engine,
+        preset: settled.preset,
+        steps: &settled.steps,
+        mask,
+        requested_by: actor.user_id(),
+    };
+    store::insert(tx, &row)?;
+    emit(tx, id)?;
+    Ok(id)
 }
 
 /// Looks at a mask with memory from the budget, off the async threads. Its header, which is in memory already and costs
@@ -189,22 +219,37 @@ pub async fn cancel(app: &App, actor: &Actor, id: RestorationId) -> Result<Resto
     app.db
         .write(move |tx| {
             let restoration = store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?;
-            if !crate::jobs::cancel(tx, restoration.job)? {
+            if !stop_in(tx, id)? {
                 return Ok(restoration);
             }
             let details = serde_json::json!({ "restoration": id });
             let name = library::get_in(tx, restoration.media_id)?.key;
             let target = Target::new("media", restoration.media_id).named(&name);
             audit::record(tx, &actor, "restoration.cancel", target, &details)?;
-            // No process has claimed it, and none will run it any more: nobody has to wait for the queue to say so.
-            let waits =
-                crate::jobs::find(tx, restoration.job)?.is_some_and(|job| job.state == JobState::Queued);
-            if waits && store::cancel(tx, id)? {
-                emit(tx, id)?;
-            }
+            batches::ended_in(tx, &actor, id)?;
             store::find(tx, id)?.ok_or(Error::NoSuchRestoration)
         })
         .await
+}
+
+/// Asks a restoration to stop. One that waits has ended then: no process has claimed it, and none will run it any more,
+/// so nobody has to wait for the queue to say so. False if it had ended before.
+fn stop_in(tx: &Tx<'_>, id: RestorationId) -> Result<bool> {
+    let restoration = store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?;
+    if !crate::jobs::cancel(tx, restoration.job)? {
+        return Ok(false);
+    }
+    let job = crate::jobs::find(tx, restoration.job)?;
+    if job.is_some_and(|job| job.state == JobState::Queued) && store::cancel(tx, id)? {
+        emit(tx, id)?;
+    }
+    Ok(true)
+}
+
+/// Stops a restoration that has not begun, as if it had not been asked for. False if it has.
+fn withdraw_in(tx: &Tx<'_>, id: RestorationId) -> Result<bool> {
+    let Some(restoration) = store::find(tx, id)? else { return Ok(false) };
+    Ok(restoration.state == JobState::Queued && stop_in(tx, id)?)
 }
 
 /// Tells those who watch how a restoration stands.

@@ -106,7 +106,7 @@ pub struct AskedStep {
 /// A request against the engines that there are.
 #[derive(Debug)]
 pub(super) struct Settled {
-    pub(super) engine: &'static str,
+    pub(super) engine: String,
     pub(super) preset: Option<Preset>,
     pub(super) steps: Vec<StepRequest>,
 }
@@ -128,7 +128,7 @@ pub(super) fn settle(engines: &Engines, request: &Request) -> Result<Settled, Er
     if let Some(step) = steps.iter().find(|step| info(&**engine, step.step).is_none()) {
         return Err(unknown(&**engine, step.step.as_str()));
     }
-    Ok(Settled { engine: engine.name(), preset, steps })
+    Ok(Settled { engine: engine.name().to_owned(), preset, steps })
 }
 
 fn settle_step(engine: &dyn Engine, asked: &AskedStep) -> Result<StepRequest, Error> {

@@ -31,6 +31,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(cancel_restoration))
         .routes(routes!(get_presets))
         .routes(routes!(get_models))
+        .merge(super::batches::router())
 }
 
 /// What to restore, and how.
@@ -195,6 +196,13 @@ impl From<Error> for Problem {
                 let detail = pipeline::sentence(&error);
                 Self::validation(detail.clone()).field("steps", detail)
             }
+            Error::NoSuchBatch => Self::not_found("batch"),
+            Error::BadName => {
+                let detail = pipeline::sentence(&error);
+                Self::validation(detail.clone()).field("name", detail)
+            }
+            Error::EmptyBatch => unprocessable("empty-batch", &error),
+            Error::LargeBatch { .. } => unprocessable("large-batch", &error),
             Error::BadMask(_) => bad_mask(pipeline::sentence(&error)),
             Error::Library(error) => error.into(),
             Error::Storage(error) => error.into(),

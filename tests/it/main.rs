@@ -4,6 +4,7 @@
 mod accounts;
 mod appliance;
 mod architecture;
+mod batches;
 mod bulk;
 mod caching_proxy;
 mod cli_restore;

@@ -9,7 +9,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use super::byteranges;
-use crate::api::{Preconditions, Problem};
+use crate::api::{Preconditions, Problem, content_disposition};
 use crate::app::App;
 use crate::imaging::BadTransform;
 use crate::library::{
@@ -165,7 +165,7 @@ fn respond(delivery: Delivery, right: Right) -> Response {
     headers.insert(header::ETAG, value(&etag));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Some(name) = name {
-        headers.insert(header::CONTENT_DISPOSITION, disposition(attachment, &name));
+        headers.insert(header::CONTENT_DISPOSITION, content_disposition(attachment, &name));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if sandbox {
@@ -217,45 +217,4 @@ fn shown_type(content_type: &str) -> &str {
 
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
-}
-
-/// `Content-Disposition` with a name that old programs understand and the true one beside it (RFC 6266, RFC 8187).
-fn disposition(attachment: bool, name: &str) -> HeaderValue {
-    let kind = if attachment { "attachment" } else { "inline" };
-    let plain: String = name
-        .chars()
-        .map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '%') { c } else { '_' })
-        .collect();
-    let mut text = format!("{kind}; filename=\"{plain}\"");
-    if plain != name {
-        text.push_str("; filename*=UTF-8''");
-        for byte in name.bytes() {
-            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-                text.push(char::from(byte));
-            } else {
-                text.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    HeaderValue::try_from(text).expect("everything but plain ASCII was replaced")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_survive_the_header_whatever_is_in_them() {
-        for (name, expected) in [
-            ("photo.jpg", "inline; filename=\"photo.jpg\""),
-            ("a b.jpg", "inline; filename=\"a b.jpg\""),
-            ("Café.jpg", "inline; filename=\"Caf_.jpg\"; filename*=UTF-8''Caf%C3%A9.jpg"),
-            ("a\"b;c.jpg", "inline; filename=\"a_b;c.jpg\"; filename*=UTF-8''a%22b%3Bc.jpg"),
-            ("50%.jpg", "inline; filename=\"50_.jpg\"; filename*=UTF-8''50%25.jpg"),
-            ("a\r\nb", "inline; filename=\"a__b\"; filename*=UTF-8''a%0D%0Ab"),
-        ] {
-            assert_eq!(disposition(false, name).to_str().unwrap(), expected);
-        }
-        assert!(disposition(true, "x").to_str().unwrap().starts_with("attachment"));
-    }
 }

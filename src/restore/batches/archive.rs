@@ -1,0 +1,180 @@
+//! All results of a batch as one ZIP archive, written while it is sent. Pictures don't get smaller by packing, so they
+//! are stored as they are; nothing is held but the piece that is on its way.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::runtime::Handle;
+use tokio_util::io::{ReaderStream, SyncIoBridge};
+use zip::write::{FileOptions, SimpleFileOptions};
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use super::model::{Batch, BatchId, BatchItem, ItemState};
+use super::{Result, Viewer, named, seen_in, store};
+use crate::app::App;
+use crate::engine::Outcome;
+use crate::library::{self, MediaId, RenditionId};
+use crate::storage::{self, BlobId, BlobReader};
+
+/// How many bytes wait for whoever reads.
+const PIPE_BYTES: usize = 256 << 10;
+
+/// Pictures that are looked up at a time.
+const PAGE: usize = 200;
+
+/// What lists the pictures that are not there, and why.
+const REPORT: &str = "About these pictures.txt";
+
+/// An archive on its way.
+#[derive(Debug)]
+pub struct Archive {
+    /// The name under which it is saved.
+    pub name: String,
+    /// Its bytes.
+    pub stream: ReaderStream<DuplexStream>,
+}
+
+/// Why an archive broke off. The reader sees a connection that ends too early.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("the archive could not be written")]
+    Zip(#[from] zip::result::ZipError),
+    #[error("the archive could not be sent")]
+    Send(#[from] io::Error),
+    #[error("the batch could not be read")]
+    Batch(#[source] super::Error),
+}
+
+/// Begins an archive of what a batch has made: the restored pictures, and where nothing needed doing the originals.
+///
+/// # Errors
+/// [`super::Error::NoSuchBatch`], [`super::Error::Db`].
+pub async fn archive(app: &App, viewer: Viewer, id: BatchId) -> Result<Archive> {
+    let batch = app.db.read(move |conn| seen_in(conn, viewer, id)).await?;
+    let name = format!("{}.zip", library::file_name(&batch.name).unwrap_or_else(|_| "Restored".to_owned()));
+    let (sender, receiver) = tokio::io::duplex(PIPE_BYTES);
+    let app = app.clone();
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || match write(&app, &runtime, &batch, sender) {
+        Ok(()) => {}
+        // Somebody has stopped downloading.
+        Err(Error::Send(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "an archive broke off"),
+    });
+    Ok(Archive { name, stream: ReaderStream::with_capacity(receiver, 64 << 10) })
+}
+
+/// Writes all of it. Blocks as long as the reader takes.
+fn write(app: &App, runtime: &Handle, batch: &Batch, sender: DuplexStream) -> Result<(), Error> {
+    let mut zip = ZipWriter::new_stream(SyncIoBridge::new_with_handle(sender, runtime.clone()));
+    let options: SimpleFileOptions = FileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644)
+        .large_file(true);
+    let mut names = HashSet::from([REPORT.to_lowercase()]);
+    let mut report = format!("{}\n\n", batch.name);
+    let (id, mut after) = (batch.id, None);
+    loop {
+        let page = app.db.read(move |conn| named(conn, store::items(conn, id, None, after, PAGE)?));
+        let page = runtime.block_on(page).map_err(Error::Batch)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.position);
+        for item in page {
+            let line = match runtime.block_on(result(app, &item)).map_err(Error::Batch)? {
+                Ok((name, blob)) => {
+                    let name = free_name(&mut names, &name);
+                    zip.start_file(&*name, options)?;
+                    copy(blob, &mut zip)?;
+                    match item.outcome {
+                        Some(Outcome::Unchanged) => format!("{name}: nothing needed doing; this is the original."),
+                        _ => format!("{name}: restored from {}.", item.name),
+                    }
+                }
+                Err(why) => format!("{}: {why}", item.name),
+            };
+            let _ = writeln!(report, "{line}");
+        }
+    }
+    zip.start_file(REPORT, options)?;
+    zip.write_all(report.as_bytes())?;
+    let mut sender = zip.finish()?.into_inner().into_inner();
+    Ok(runtime.block_on(sender.shutdown())?)
+}
+
+fn copy(mut blob: BlobReader, zip: &mut impl Write) -> io::Result<()> {
+    let mut piece = vec![0; 128 << 10];
+    loop {
+        match blob.read(&mut piece)? {
+            0 => return Ok(()),
+            length => zip.write_all(&piece[..length])?,
+        }
+    }
+}
+
+/// What came of a picture, or a sentence that says why there is nothing.
+async fn result(app: &App, item: &BatchItem) -> Result<Result<(String, BlobReader), String>> {
+    let found = match (item.state, item.outcome, item.rendition_id) {
+        (ItemState::Succeeded, Some(Outcome::Unchanged), _) => original(app, item.media_id).await?,
+        (ItemState::Succeeded, _, Some(rendition)) => restored(app, item.media_id, rendition).await?,
+        (ItemState::Succeeded, _, None) => None,
+        (ItemState::Failed, ..) => {
+            let detail = item.error.as_ref().map_or("it could not be restored.", |error| &error.detail);
+            return Ok(Err(format!("not restored. {detail}")));
+        }
+        _ => return Ok(Err("not restored yet.".to_owned())),
+    };
+    let Some((name, blob)) = found else { return Ok(Err("its result was removed.".to_owned())) };
+    match app.storage.reader(blob) {
+        Ok(blob) => Ok(Ok((name, blob))),
+        Err(storage::Error::NotFound(_)) => Ok(Err("its file is missing from the server's disk.".to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn original(app: &App, media: MediaId) -> Result<Option<(String, BlobId)>> {
+    match library::get(app, media).await {
+        Ok(media) => Ok(Some((media.name, media.sha256))),
+        Err(library::Error::NoSuchMedia) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn restored(app: &App, media: MediaId, rendition: RenditionId) -> Result<Option<(String, BlobId)>> {
+    match library::get_rendition(app, media, rendition).await {
+        Ok((_, rendition)) => Ok(Some((rendition.name, rendition.sha256))),
+        Err(library::Error::NoSuchMedia | library::Error::NoSuchRendition) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A name that no other file of the archive has, also not on a disk that takes upper and lower case for the same.
+fn free_name(taken: &mut HashSet<String>, name: &str) -> String {
+    if taken.insert(name.to_lowercase()) {
+        return name.to_owned();
+    }
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
+        _ => (name, String::new()),
+    };
+    let numbered = (2_u32..).map(|number| format!("{stem} ({number}){extension}"));
+    numbered.into_iter().find(|name| taken.insert(name.to_lowercase())).unwrap_or_else(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_in_more_than_case() {
+        let mut taken = HashSet::new();
+        let names = ["Oma.jpg", "oma.JPG", "Oma.jpg", ".hidden", ".hidden", "plain", "Plain"];
+        let given = names.map(|name| free_name(&mut taken, name));
+        assert_eq!(
+            given,
+            ["Oma.jpg", "oma (2).JPG", "Oma (3).jpg", ".hidden", ".hidden (2)", "plain", "Plain (2)"]
+        );
+    }
+}
