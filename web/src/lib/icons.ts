@@ -13,6 +13,7 @@ export const folderPlus = 'M3.5 6.5h6l2 2.5h9v10h-17zM12 11.5v5M9.5 14h5';
 export const gauge = 'M4.5 18a9 9 0 1 1 15 0M12 14l4-5';
 export const image = 'M4 5h16v14H4zM4 16l5-5 4 4 2.5-2.5L20 17M15.5 8.8v.1';
 export const images = 'M7 4h13v12H7zM7 13l4-4 3.5 3.5L16.5 10.5 20 14M4 8v12h13';
+export const layers = 'M12 4l8.5 4.5L12 13 3.500 8.500zM4 12.500l8 4.200 8-4.200M4 16.300l8 4.200 8-4.200';
 export const list = 'M8.5 6H20M8.5 12H20M8.5 18H20M4 6v.1M4 12v.1M4 18v.1';
 export const moon = 'M19.5 14.500A8 8 0 0 1 9.5 4.500a8 8 0 1 0 10 10z';
 export const person = 'M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20.500a7.5 7.5 0 0 1 15 0';

@@ -1,10 +1,11 @@
 import { address, onSend, send } from './send';
 import { sessionEnded } from './session.svelte';
-import type { JobState, Restoration } from './types';
+import type { Batch, JobState, Restoration } from './types';
 
 export type Events = {
   media: { id: string; bucket: string; change: 'created' | 'updated' | 'trashed' | 'removed' | 'many' };
   restoration: Restoration;
+  batch: Batch;
   job: { id: string; kind: string; state: JobState; progress: number };
 };
 
@@ -66,7 +67,7 @@ export function connect() {
     disconnect();
     sessionEnded();
   });
-  for (const kind of ['media', 'restoration', 'job']) {
+  for (const kind of ['media', 'restoration', 'batch', 'job']) {
     stream.addEventListener(kind, (event) => {
       const data = JSON.parse((event as MessageEvent<string>).data) as never;
       for (const handler of handlers.get(kind) ?? []) handler(data);

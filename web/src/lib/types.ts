@@ -46,6 +46,10 @@ export type Rendition = Omit<Whole<Schemas['Rendition']>, 'provenance'> & { prov
 export type StepChoice = Whole<Schemas['StepRequest']>;
 export type Restoration = Omit<Whole<Schemas['Restoration']>, 'report'> & { report: StepReport[] };
 
+export type Batch = Whole<Schemas['Batch']>;
+export type BatchItem = Whole<Schemas['BatchItem']>;
+export type BatchEstimate = Whole<Schemas['Estimate']>;
+
 export type Preset = Whole<Schemas['PresetInfo']>;
 export type ModelStep = Whole<Schemas['StepInfo']>;
 export type Model = Whole<Schemas['Model']>;
