@@ -13,4 +13,4 @@ export const scopes: Record<Permission, string> = {
   'settings.manage': 'Change settings',
 };
 
-export const said = (names: Permission[]) => names.map((name) => scopes[name] ?? name).join(', ');
+export const said = (names: Permission[]) => names.map((name) => scopes[name] ?? name).join('; ');
