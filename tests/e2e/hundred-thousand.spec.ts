@@ -111,9 +111,17 @@ async function smoothly(page: Page, what: string, deed: () => Promise<unknown>) 
 
 const scroller = (page: Page) => page.locator('.scroll');
 const scrollTo = (page: Page, share: number) => scroller(page).evaluate((node, share) => (node.scrollTop = share * node.scrollHeight), share);
-/** The names of the pictures that can be seen. */
-const seen = (page: Page) =>
-  page.getByRole('grid').getByRole('link').evaluateAll((links) => links.filter((link) => ((box) => box.top > 90 && box.bottom < innerHeight)(link.getBoundingClientRect())).map((link) => link.getAttribute('aria-label')!.split(',')[0]!));
+/** The names of the pictures that can be seen, as soon as nothing moves any more. */
+async function seen(page: Page): Promise<string[]> {
+  await scroller(page).evaluate(async (node) => {
+    for (let still = 0, before = -1; still < 10; still = node.scrollTop === before ? still + 1 : 0) {
+      before = node.scrollTop;
+      await new Promise(requestAnimationFrame);
+    }
+  });
+  const links = page.getByRole('grid').getByRole('link');
+  return links.evaluateAll((links) => links.filter((link) => ((box) => box.top > 90 && box.bottom < innerHeight)(link.getBoundingClientRect())).map((link) => link.getAttribute('aria-label')!.split(',')[0]!));
+}
 /** The lowest number among names such as `IMG_000123.jpg`. */
 const lowest = (names: string[]) => Math.min(...names.map((name) => Number(/\d+/.exec(name)![0])));
 const cell = (page: Page, n: number): Locator => page.getByRole('grid').getByRole('link', { name: picture(n).name });

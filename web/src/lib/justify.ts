@@ -38,7 +38,7 @@ export function justify(ratio: ArrayLike<number>, width: number, target: number,
     y += height + gap;
   };
   const above: [start: number, end: number, height: number][] = [];
-  for (let end = origin; end > 0; ) {
+  for (let end = Math.min(origin, n); end > 0; ) {
     let start = end;
     let sum = 0;
     let height = Infinity;
@@ -50,7 +50,7 @@ export function justify(ratio: ArrayLike<number>, width: number, target: number,
     end = start;
   }
   for (const row of above.reverse()) close(...row);
-  let start = origin;
+  let start = Math.min(origin, n);
   while (start < n) {
     let end = start;
     let sum = 0;

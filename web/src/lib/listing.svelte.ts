@@ -61,7 +61,6 @@ class Listing {
     if (key === this.key && this.state !== 'error') return Promise.resolve();
     this.key = key;
     this.query = query;
-    this.items = [];
     return this.begin(start.place ? { id: start.place.id } : start, start.place);
   }
 
@@ -69,8 +68,14 @@ class Listing {
   begin(start: Start, place: Place | null = null): Promise<void> {
     this.place = place;
     this.seen = '';
-    this.items = [];
+    this.empty();
     return this.reload(start);
+  }
+
+  private empty() {
+    this.items = [];
+    this.origin = 0;
+    this.more = this.earlier = false;
   }
 
   /** Reads the list anew, from where somebody is in it. */
@@ -231,7 +236,7 @@ class Listing {
     this.running?.abort();
     this.key = this.home = this.seen = '';
     this.place = null;
-    this.items = [];
+    this.empty();
     this.state = 'idle';
   }
 
