@@ -30,15 +30,16 @@ pub use login::{
     change_password, end_other_sessions, end_session, find_current, is_alive, list_sessions, login, logout,
 };
 pub use model::{
-    Access, ApiToken, CurrentUser, Editor, Email, Invalid, Login, Needs, NewToken, NewUser, Permission, Role,
-    Scopes, Session, SessionId, Setup, SignedIn, TokenId, User, UserChange, Visitor, may,
+    Access, ApiToken, CurrentUser, Editor, Email, Invalid, Login, Needs, NewToken, NewUser, OwnedToken,
+    Permission, Role, Scopes, Session, SessionId, Setup, SignedIn, TokenId, TokenOwner, User, UserChange,
+    Visitor, may,
 };
 pub use password::Password;
 pub use routes::{Me, router};
 pub use secret::Token;
 pub use session::{Allowed, SessionCookie, check_origin};
 pub use setup::{needs_setup, setup, setup_token};
-pub use tokens::{add_token, find_by_token, list_tokens, remove_token};
+pub use tokens::{add_token, find_by_token, list_all_tokens, list_tokens, remove_token, withdraw_token};
 pub use users::{add, change, count, exists, find_by_email, list, set_password};
 
 /// Why an account could not do, or have done to it, what was asked.

@@ -305,6 +305,8 @@ pub enum Access {
         id: TokenId,
         /// What it may do, as far as its owner may.
         scopes: Scopes,
+        /// When it is over; never where it is not said.
+        expires_at: Option<Timestamp>,
     },
 }
 
@@ -386,6 +388,14 @@ impl CurrentUser {
         match self.access {
             Access::Session(session) => Ok(session),
             Access::Token { .. } => Err(Error::SessionNeeded),
+        }
+    }
+
+    /// When what the request came by is over, if that is fixed: nothing that it hands out should live longer.
+    pub const fn ends_at(&self) -> Option<Timestamp> {
+        match self.access {
+            Access::Session(_) => None,
+            Access::Token { expires_at, .. } => expires_at,
         }
     }
 
@@ -535,6 +545,29 @@ pub struct ApiToken {
     pub expires_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
+}
+
+/// A token as those see it who manage people.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OwnedToken {
+    /// The token.
+    #[serde(flatten)]
+    pub token: ApiToken,
+    /// Whose it is.
+    pub user: TokenOwner,
+}
+
+/// Whose a token is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TokenOwner {
+    /// The user's id.
+    pub id: UserId,
+    /// What the user is called.
+    pub name: String,
+    /// What the user may do, which bounds the token.
+    pub role: Role,
+    /// Whether the user is locked out, and the token with the user.
+    pub disabled: bool,
 }
 
 /// A browser that is logged in, as its owner sees it.

@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::{
-    ApiToken, CurrentUser, Login, NewToken, NewUser, Permission, Role, Session, SessionId, TokenId, User,
-    UserChange, Visitor, may,
+    ApiToken, CurrentUser, Login, NewToken, NewUser, OwnedToken, Permission, Role, Session, SessionId,
+    TokenId, User, UserChange, Visitor, may,
 };
 use super::password::Password;
 use super::session::{Allowed, SessionCookie};
@@ -37,6 +37,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(roles))
         .routes(routes!(list_tokens, add_token))
         .routes(routes!(remove_token))
+        .routes(routes!(list_all_tokens))
+        .routes(routes!(withdraw_token))
 }
 
 /// Whether the appliance still needs its first owner.
@@ -91,6 +93,9 @@ struct PasswordChange {
 struct PasswordReset {
     /// The password from now on.
     password: Password,
+    /// Leaves the user's API tokens as they are; they are withdrawn where it is not said.
+    #[serde(default)]
+    keep_tokens: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -228,7 +233,7 @@ async fn change_user(
 
 /// Gives a user another password
 ///
-/// All of the user's sessions end. One's own password is changed with `/auth/password`, which asks for the present one.
+/// All of the user's sessions end, and the API tokens are withdrawn unless they are to be kept. One's own password is changed with `/auth/password`, which asks for the present one.
 #[utoipa::path(post, path = "/users/{id}/password", tag = "accounts", params(("id" = UserId, Path)),
     responses((status = 204), (status = 401), (status = 403), (status = 404), (status = 409), (status = 422)))]
 async fn set_password(
@@ -242,7 +247,7 @@ async fn set_password(
         let detail = "Change your own password on your account page, which asks for the present one.";
         return Err(Problem::new(StatusCode::CONFLICT, "own-password", detail));
     }
-    users::set_password(&app.db, &current.editor(), id, form.password).await?;
+    users::set_password(&app.db, &current.editor(), id, form.password, form.keep_tokens).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -290,6 +295,33 @@ async fn remove_token(
     Path(id): Path<TokenId>,
 ) -> Result<StatusCode, Problem> {
     tokens::remove_token(&app.db, &current, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everybody's tokens, the newest first
+#[utoipa::path(get, path = "/users/tokens", tag = "accounts", params(PageQuery),
+    responses((status = 200, body = Page<OwnedToken>), (status = 401), (status = 403)))]
+async fn list_all_tokens(
+    State(app): State<App>,
+    _: Allowed<may::UsersManage>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<OwnedToken>>, Problem> {
+    let rows = tokens::list_all_tokens(&app.db, page.after()?, page.limit() + 1).await?;
+    Ok(Json(Page::of(rows, page.limit(), |owned| owned.token.id)))
+}
+
+/// Withdraws anybody's token
+///
+/// Only an owner withdraws one of an owner.
+#[utoipa::path(delete, path = "/users/tokens/{id}", tag = "accounts", params(("id" = TokenId, Path)),
+    responses((status = 204), (status = 401), (status = 403), (status = 404)))]
+async fn withdraw_token(
+    State(app): State<App>,
+    current: Allowed<may::UsersManage>,
+    Path(id): Path<TokenId>,
+) -> Result<StatusCode, Problem> {
+    current.session()?;
+    tokens::withdraw_token(&app.db, &current.editor(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

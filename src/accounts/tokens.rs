@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 
 use super::login::TOUCHED_EVERY;
 use super::model::{
-    Access, ApiToken, CurrentUser, Invalid, NewToken, Permission, Scopes, TokenId, person_name,
+    Access, ApiToken, CurrentUser, Editor, Invalid, NewToken, OwnedToken, Permission, Scopes, TokenId,
+    person_name,
 };
 use super::secret::Token;
+use super::users::may_touch;
 use super::{Checks, Error, Result, store};
 use crate::api::events::{self, Audience};
 use crate::app::App;
-use crate::audit::{self, Target};
+use crate::audit::{self, Target, UserId};
 use crate::db::{self, Db, Tx};
 
 /// How every token begins, so that people and scanners for leaked secrets recognise one.
@@ -122,17 +124,53 @@ pub async fn remove_token(db: &Db, current: &CurrentUser, id: TokenId) -> Result
     let current = current.clone();
     db.write(move |tx| {
         let name = store::tokens::delete(tx, current.id(), id)?.ok_or(Error::NoSuchToken)?;
-        // A live stream that came by it looks again and ends.
-        events::emit(
-            tx,
-            "session-ended",
-            &Audience::User(current.id().to_string()),
-            &json!({ "token": id }),
-        )?;
+        tell_ended(tx, current.id(), id)?;
         let target = Target::new("token", id).named(&name);
         Ok(audit::record(tx, &current.actor(), "token.remove", target, &Value::Null)?)
     })
     .await
+}
+
+/// Everybody's tokens, the newest first, at most `rows`, those before one of them.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn list_all_tokens(db: &Db, before: Option<TokenId>, rows: usize) -> Result<Vec<OwnedToken>> {
+    db.read(move |conn| Ok(store::tokens::list_all(conn, before, rows)?)).await
+}
+
+/// Withdraws anybody's token. Only an owner withdraws one of an owner.
+///
+/// # Errors
+/// [`Error::NoSuchToken`], [`Error::OwnersOnly`].
+pub async fn withdraw_token(db: &Db, editor: &Editor, id: TokenId) -> Result<()> {
+    let editor = editor.clone();
+    db.write(move |tx| {
+        let owner = store::tokens::owner(tx, id)?.ok_or(Error::NoSuchToken)?;
+        let owner = store::find_user(tx, owner)?.ok_or(Error::NoSuchToken)?;
+        may_touch(&editor, [owner.role])?;
+        let name = store::tokens::delete(tx, owner.id, id)?.ok_or(Error::NoSuchToken)?;
+        tell_ended(tx, owner.id, id)?;
+        let target = Target::new("token", id).named(&name);
+        let details = json!({ "user": owner.id, "user_name": owner.name });
+        Ok(audit::record(tx, &editor.actor, "token.withdraw", target, &details)?)
+    })
+    .await
+}
+
+/// Withdraws all tokens of a user; returns how many.
+pub(super) fn withdraw_all(tx: &Tx<'_>, user: UserId) -> db::Result<usize> {
+    let withdrawn = store::tokens::delete_all(tx, user)?;
+    for token in &withdrawn {
+        tell_ended(tx, user, *token)?;
+    }
+    Ok(withdrawn.len())
+}
+
+/// A live stream that came by a token looks again and ends.
+fn tell_ended(tx: &Tx<'_>, user: UserId, token: TokenId) -> db::Result<()> {
+    let audience = Audience::User(user.to_string());
+    events::emit(tx, "session-ended", &audience, &json!({ "token": token }))
 }
 
 /// Whose token this is, if it is one that still counts; notes, at most once a minute, that it is in use.
@@ -144,7 +182,9 @@ pub async fn find_by_token(app: &App, text: &str, address: IpAddr) -> Result<Opt
     let now = app.clock.now();
     let hash = token.hash();
     let found = app.db.read(move |conn| store::tokens::find(conn, &hash, now)).await?;
-    let Some(store::tokens::Found { user, id, scopes, last_used_at }) = found else { return Ok(None) };
+    let Some(store::tokens::Found { user, id, scopes, last_used_at, expires_at }) = found else {
+        return Ok(None);
+    };
     if last_used_at.is_none_or(|last| now.since(last) >= TOUCHED_EVERY) {
         let touched = app.db.write(move |tx| store::tokens::touch(tx, id, tx.now() - TOUCHED_EVERY)).await;
         // A full disk is no reason to refuse a program that only reads.
@@ -152,7 +192,7 @@ pub async fn find_by_token(app: &App, text: &str, address: IpAddr) -> Result<Opt
             tracing::warn!(error = &error as &dyn std::error::Error, "the use of a token could not be noted");
         }
     }
-    Ok(Some(CurrentUser { user, access: Access::Token { id, scopes }, address }))
+    Ok(Some(CurrentUser { user, access: Access::Token { id, scopes, expires_at }, address }))
 }
 
 /// Removes tokens that expired long ago.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::login::end_sessions;
 use super::model::{Editor, Email, NewUser, Role, User, UserChange, person_name};
 use super::password::{Password, Turn};
+use super::tokens::withdraw_all;
 use super::{Checks, Error, Result, store};
 use crate::audit::{self, Target, UserId};
 use crate::db::{self, Db};
@@ -121,11 +122,18 @@ pub async fn change(db: &Db, editor: &Editor, id: UserId, change: UserChange) ->
     .await
 }
 
-/// Gives a person another password and ends all of the person's sessions.
+/// Gives a person another password and ends all of the person's sessions. The tokens are withdrawn too unless they are
+/// to be kept: whoever had the old password may have made one.
 ///
 /// # Errors
 /// [`Error::NoSuchUser`], [`Error::Invalid`], [`Error::OwnersOnly`].
-pub async fn set_password(db: &Db, editor: &Editor, id: UserId, password: Password) -> Result<()> {
+pub async fn set_password(
+    db: &Db,
+    editor: &Editor,
+    id: UserId,
+    password: Password,
+    keep_tokens: bool,
+) -> Result<()> {
     let user = db.read(move |conn| store::find_user(conn, id)).await?.ok_or(Error::NoSuchUser)?;
     may_touch(editor, [user.role])?;
     password.check("password", &user.name, &user.email).map_err(|wrong| Error::Invalid(vec![wrong]))?;
@@ -138,13 +146,14 @@ pub async fn set_password(db: &Db, editor: &Editor, id: UserId, password: Passwo
         store::set_password_hash(tx, id, &hash)?;
         let ended = end_sessions(tx, id, None)?;
         let target = Target::new("user", id).named(&user.name);
-        let details = json!({ "sessions_ended": ended });
+        let withdrawn = if keep_tokens { 0 } else { withdraw_all(tx, id)? };
+        let details = json!({ "sessions_ended": ended, "tokens_withdrawn": withdrawn });
         Ok(audit::record(tx, &editor.actor, "user.password", target, &details)?)
     })
     .await
 }
 
-fn may_touch(editor: &Editor, roles: impl IntoIterator<Item = Role>) -> Result<()> {
+pub(super) fn may_touch(editor: &Editor, roles: impl IntoIterator<Item = Role>) -> Result<()> {
     if editor.role != Role::Owner && roles.into_iter().any(|role| role == Role::Owner) {
         return Err(Error::OwnersOnly);
     }

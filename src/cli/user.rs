@@ -60,6 +60,9 @@ pub struct PasswdArgs {
     who: WhoArgs,
     #[command(flatten)]
     password: PasswordArgs,
+    /// Leave the person's API tokens as they are; otherwise they are withdrawn
+    #[arg(long)]
+    keep_tokens: bool,
 }
 
 /// What `user role` takes.
@@ -120,7 +123,7 @@ async fn perform(command: &UserCommand, db: &Db, password: Option<Password>) -> 
         }
         (UserCommand::Passwd(args), Some(password)) => {
             let user = find(db, &args.who).await?;
-            accounts::set_password(db, &editor, user.id, password).await?;
+            accounts::set_password(db, &editor, user.id, password, args.keep_tokens).await?;
             Ok(format!("Changed the password of {}; all sessions have ended.", user.email))
         }
         (UserCommand::Add(_) | UserCommand::Passwd(_), None) => bail!("there is no password"),

@@ -98,6 +98,11 @@ pub enum Deed {
         /// The name from now on.
         to: String,
     },
+    /// Part of removing a tag.
+    RemoveTag {
+        /// The folded name.
+        tag: String,
+    },
 }
 
 impl Deed {
@@ -131,6 +136,7 @@ impl Deed {
             Self::Unfavourite => Parsed::Favourite(false),
             Self::MoveFolder { from, to, .. } => Parsed::MoveFolder { from: from.clone(), to: to.clone() },
             Self::Retag { from, to } => Parsed::Retag { from: from.clone(), to: TagName::parse(to)? },
+            Self::RemoveTag { tag } => Parsed::RemoveTag(tag.clone()),
         })
     }
 
@@ -141,7 +147,7 @@ impl Deed {
                 let bucket = buckets::get_in(tx, &Slug::parse(bucket)?)?;
                 Ok(store::bulk::drop_folders(tx, bucket.seq, path)?)
             }
-            Self::Retag { from, .. } => match store::tags::find(tx, from)? {
+            Self::Retag { from: tag, .. } | Self::RemoveTag { tag } => match store::tags::find(tx, tag)? {
                 Some(tag) => Ok(store::tags::forget_if_unused(tx, tag)?),
                 None => Ok(()),
             },
@@ -167,6 +173,7 @@ enum Parsed {
     Favourite(bool),
     MoveFolder { from: String, to: String },
     Retag { from: String, to: TagName },
+    RemoveTag(String),
 }
 
 impl Parsed {
@@ -186,6 +193,12 @@ impl Parsed {
                 if let Some(old) = store::tags::find(tx, from)?.filter(|old| *old != wanted) {
                     store::tags::give(tx, media.seq, wanted)?;
                     store::tags::take(tx, media.seq, old)?;
+                }
+                Ok(store::tags::note(tx, media.seq)?)
+            }
+            Self::RemoveTag(tag) => {
+                if let Some(tag) = store::tags::find(tx, tag)? {
+                    store::tags::take(tx, media.seq, tag)?;
                 }
                 Ok(store::tags::note(tx, media.seq)?)
             }
@@ -668,20 +681,37 @@ fn begin_folder_in(
     begin_in(tx, actor, deed, Which::Search(Box::new(search)), up_to, total).map(Begun::Job)
 }
 
-/// Gives a tag another name; if another tag has it, the two become one.
+/// Gives a tag another name; if another tag has it, the two become one, or it is refused.
 ///
 /// # Errors
-/// [`Error::NoSuchTag`], [`Error::BadTag`], [`Error::Db`].
-pub async fn rename_tag(app: &App, actor: &Actor, from: &str, to: &str) -> Result<Begun> {
+/// [`Error::NoSuchTag`], [`Error::BadTag`], [`Error::TagTaken`], [`Error::Db`].
+pub async fn rename_tag(app: &App, actor: &Actor, from: &str, to: &str, merge: bool) -> Result<Begun> {
     let (from, to) = (TagName::parse(from)?, TagName::parse(to)?);
     let (old, name) = (from.clone(), to.clone());
     app.db
         .write(move |tx| {
             let tag = store::tags::find(tx, old.folded())?.ok_or(Error::NoSuchTag)?;
             // The same word in other letters: the media follow.
-            if old.folded() == name.folded() { name.give_to(tx, tag) } else { Ok(()) }
+            if old.folded() == name.folded() {
+                return name.give_to(tx, tag);
+            }
+            if !merge && store::tags::find(tx, name.folded())?.is_some() {
+                return Err(Error::TagTaken { name: name.name().to_owned() });
+            }
+            Ok(())
         })
         .await?;
     let deed = Deed::Retag { from: from.folded().to_owned(), to: to.name().to_owned() };
     bulk(app, actor, deed, Which::Tagged(from.folded().to_owned())).await
+}
+
+/// Takes a tag from all that has it, in the trash or not, and forgets it.
+///
+/// # Errors
+/// [`Error::NoSuchTag`], [`Error::BadTag`], [`Error::Db`].
+pub async fn remove_tag(app: &App, actor: &Actor, name: &str) -> Result<Begun> {
+    let tag = TagName::parse(name)?.folded().to_owned();
+    let wanted = tag.clone();
+    app.db.read(move |conn| store::tags::find(conn, &wanted)?.map(drop).ok_or(Error::NoSuchTag)).await?;
+    bulk(app, actor, Deed::RemoveTag { tag: tag.clone() }, Which::Tagged(tag)).await
 }

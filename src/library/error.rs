@@ -67,6 +67,12 @@ pub enum Error {
     /// There is no such tag.
     #[error("there is no such tag")]
     NoSuchTag,
+    /// Another tag has the name.
+    #[error("there is a tag “{name}” already: the two would become one")]
+    TagTaken {
+        /// The name.
+        name: String,
+    },
     /// There is no such bulk action, or it is somebody else's.
     #[error("there is no such bulk action")]
     NoSuchRun,

@@ -49,7 +49,7 @@ pub use buckets::{
 };
 pub use bulk::{
     AT_ONCE_MAX, Begun, Bulk, Deed, Failed, Outcome as BulkOutcome, Run, Which, bulk, cancel_run, get_run,
-    move_folder, remove_folder, rename_tag, select,
+    move_folder, remove_folder, remove_tag, rename_tag, select,
 };
 pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wanted, deliver};
 pub use duplicates::{DISTANCE_MAX, FindAlike, Group, Likeness, dismiss_duplicates, list_duplicates};
@@ -68,12 +68,12 @@ pub use model::{
     RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
-pub use organise::{Change, DESCRIPTION_BYTES_MAX, change, copy, purge, trash, untrash};
+pub use organise::{Change, CopyTo, DESCRIPTION_BYTES_MAX, change, copy, purge, trash, untrash};
 pub use presets::{DeliveryPreset, list_presets, put_preset, remove_preset, resolve};
 pub use query::Query;
 pub use renditions::{NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition};
 pub use routes::{router, storage_router};
-pub use signed::{Signature, SignedUrl, sign_url};
+pub use signed::{Life, Signature, SignedUrl, sign_url};
 pub use tags::{TAGS_MAX, list_tags};
 pub use wish::Wish;
 
@@ -125,17 +125,37 @@ pub async fn find_by_key(app: &App, bucket: &Slug, key: &str) -> Result<Option<M
         .await
 }
 
-/// Of some contents with their lengths, those that something in the library has now. For somebody who may read all of it.
+/// A content that something in the library has.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct KnownContent {
+    /// SHA-256 of its bytes.
+    pub sha256: BlobId,
+    /// Something that has it; in the folder that was named, if that has it there.
+    pub media_id: MediaId,
+    /// Whether that lies in the folder that was named.
+    pub here: bool,
+}
+
+/// Of some contents with their lengths, those that something in the library has now, and whether it lies in a folder.
+/// For somebody who may read all of it.
 ///
 /// # Errors
-/// [`Error::Db`].
-pub async fn known(app: &App, contents: Vec<(BlobId, u64)>) -> Result<Vec<BlobId>> {
+/// [`Error::BadName`] for a folder that can't be one, [`Error::Db`].
+pub async fn known(
+    app: &App,
+    contents: Vec<(BlobId, u64)>,
+    place: Option<(Slug, String)>,
+) -> Result<Vec<KnownContent>> {
+    let place =
+        place.map(|(bucket, folder)| names::folder(&folder).map(|folder| (bucket, folder))).transpose()?;
     app.db
         .read(move |conn| {
+            let place = place.as_ref().map(|(bucket, folder)| (bucket.as_str(), folder.as_str()));
             let mut known = Vec::new();
-            for (blob, size_bytes) in contents {
-                if store::is_current_content(conn, blob, size_bytes)? {
-                    known.push(blob);
+            for (sha256, size_bytes) in contents {
+                if let Some((media_id, here)) = store::find_current_content(conn, sha256, size_bytes, place)?
+                {
+                    known.push(KnownContent { sha256, media_id, here });
                 }
             }
             Ok(known)

@@ -564,9 +564,24 @@ impl Sort {
     }
 }
 
+impl Sort {
+    /// The same order from its end.
+    pub const fn reversed(self) -> Self {
+        Self { by: self.by, descending: !self.descending }
+    }
+}
+
 /// Where a media stands in a sorted list; the order goes with it, because another one makes no sense of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position(pub(super) SortValue, pub(super) Seq);
+
+impl Position {
+    /// The place just before it, so that what follows begins with what stands here.
+    pub fn including(self, sort: Sort) -> Self {
+        let Self(value, seq) = self;
+        Self(value, if sort.descending { seq.saturating_add(1) } else { seq.saturating_sub(1) })
+    }
+}
 
 /// The first part of a position.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -146,25 +146,38 @@ pub(super) fn move_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) ->
     Ok(true)
 }
 
-/// Puts the current content of a media somewhere else too, with its description and tags. The bytes are stored once.
+/// Where a copy is to lie, and what comes with it.
+#[derive(Debug, Clone, Default)]
+pub struct CopyTo {
+    /// The bucket; the same where it is not said.
+    pub bucket: Option<Slug>,
+    /// The folder; the same where it is not said.
+    pub folder: Option<String>,
+    /// The name; the same where it is not said.
+    pub name: Option<String>,
+    /// What to do when the name is taken.
+    pub on_conflict: OnConflict,
+    /// Leaves description and tags where they are: the copy is as if it had been uploaded.
+    pub plain: bool,
+}
+
+/// Puts the current content of a media somewhere else too, with its description and tags unless it is to be plain. The
+/// bytes are stored once.
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::NoSuchBucket`], [`Error::InTrash`], [`Error::BadName`], [`Error::NameTaken`],
 /// [`Error::Db`].
-pub async fn copy(
-    app: &App,
-    actor: &Actor,
-    id: MediaId,
-    bucket: Option<Slug>,
-    folder: Option<String>,
-    name: Option<String>,
-    on_conflict: OnConflict,
-) -> Result<Media> {
+pub async fn copy(app: &App, actor: &Actor, id: MediaId, to: CopyTo) -> Result<Media> {
+    let CopyTo { bucket, folder, name, on_conflict, plain } = to;
     let goal = Goal::parse(bucket, folder.as_deref(), name.as_deref(), on_conflict)?;
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let media = get_in(tx, id)?;
+            let mut media = get_in(tx, id)?;
+            if plain {
+                media.description.clear();
+                media.tags.clear();
+            }
             let copy = get_as_in(tx, actor.user_id(), copy_in(tx, &actor, &media, &goal)?)?;
             let details = serde_json::json!({ "bucket": copy.bucket, "from": media.id });
             let target = Target::new("media", copy.id).named(&copy.key);

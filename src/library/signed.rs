@@ -130,6 +130,23 @@ pub struct SignedUrl {
     pub expires_at: Timestamp,
 }
 
+/// For how long an address is to be good.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// How long that is wished.
+    pub wanted: Duration,
+    /// When it is over at the latest, because then whoever signs it is.
+    pub until: Option<Timestamp>,
+}
+
+impl Life {
+    /// The second at which it is over. Addresses count in whole ones: a part of one is given, never beyond the end.
+    fn end_s(self, now: Timestamp) -> i64 {
+        let wanted = (now + self.wanted).as_millis().saturating_add(999) / 1000;
+        self.until.map_or(wanted, |until| wanted.min(until.as_millis() / 1000))
+    }
+}
+
 /// Signs the address of a media's present content below `origin`, for a rendering of it or for its bytes.
 ///
 /// # Errors
@@ -140,19 +157,17 @@ pub async fn sign_url(
     actor: &Actor,
     id: MediaId,
     wish: Wish,
-    life: Duration,
+    life: Life,
     origin: &str,
 ) -> Result<SignedUrl> {
-    if !LIFE.contains(&life) {
+    if !LIFE.contains(&life.wanted) {
         return Err(Error::BadLife);
     }
     let keys = app.keys.clone();
     let key = tokio::task::spawn_blocking(move || keys.newest(Purpose::SignedUrls))
         .await
         .map_err(Error::Task)??;
-    // Addresses count in whole seconds; a part of one is given, not taken.
-    let end = (app.clock.now() + life).as_millis().saturating_add(999);
-    let expires_s = end / 1000;
+    let expires_s = life.end_s(app.clock.now());
     let expires_at = Timestamp::from_millis(expires_s * 1000);
     let (actor, origin) = (actor.clone(), origin.to_owned());
     app.db
@@ -246,6 +261,15 @@ mod tests {
         }
         assert_ne!(base.message("k", 1), base.message("k", 11));
         assert_ne!(base.message("k", 1), base.message("k1", 1));
+    }
+
+    #[test]
+    fn an_address_ends_with_whoever_signed_it() {
+        let now = Timestamp::from_millis(10_400);
+        let wanted = Duration::from_secs(60);
+        assert_eq!(Life { wanted, until: None }.end_s(now), 71);
+        assert_eq!(Life { wanted, until: Some(Timestamp::from_millis(30_900)) }.end_s(now), 30);
+        assert_eq!(Life { wanted, until: Some(Timestamp::from_millis(90_000)) }.end_s(now), 71);
     }
 
     #[test]

@@ -413,13 +413,25 @@ pub(super) fn version_blob(conn: &Connection, id: VersionId) -> Result<Option<Bl
     Ok(statement.query_row([id], |row| row.get(0)).optional()?)
 }
 
-/// Whether something that is not in the trash has this content now.
-pub(super) fn is_current_content(conn: &Connection, blob: BlobId, size_bytes: u64) -> Result<bool> {
+/// Something that is not in the trash and has this content now, and whether it lies in a folder, given with the slug of its
+/// bucket; what does is found first.
+pub(super) fn find_current_content(
+    conn: &Connection,
+    blob: BlobId,
+    size_bytes: u64,
+    place: Option<(&str, &str)>,
+) -> Result<Option<(MediaId, bool)>> {
     let mut statement = conn.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM versions v JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
-                        WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL)",
+        "SELECT m.id, (b.slug = ?3 AND m.folder = ?4) IS TRUE AS here
+         FROM versions v JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
+                         JOIN buckets b ON b.seq = m.bucket_seq
+         WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL
+         ORDER BY here DESC, m.seq LIMIT 1",
     )?;
-    Ok(statement.query_row(params![blob, signed(size_bytes)], |row| row.get(0))?)
+    let (bucket, folder) = place.unzip();
+    Ok(statement
+        .query_row(params![blob, signed(size_bytes), bucket, folder], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
 }
 
 /// A rendition before it has a row.

@@ -22,7 +22,7 @@ use crate::accounts::{Allowed, CurrentUser, may};
 use crate::api::{Json, Page, Path, Problem};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::library::{self, Destination, MediaId, OnConflict, Slug};
+use crate::library::{self, Destination, KnownContent, MediaId, OnConflict, Slug};
 use crate::storage::{self, BlobId};
 
 const VERSION: &str = "1.0.0";
@@ -340,6 +340,11 @@ struct Candidate {
 struct Candidates {
     /// At most 1,000.
     items: Vec<Candidate>,
+    /// The bucket that they are to lie in.
+    bucket: Option<String>,
+    /// The folder that they are to lie in; the top where it is not said.
+    #[serde(default)]
+    folder: String,
 }
 
 /// What need not be uploaded.
@@ -347,6 +352,8 @@ struct Candidates {
 struct Known {
     /// Those that something in the library has now.
     known: Vec<BlobId>,
+    /// The same with where they are: what lies elsewhere can be copied to where it is wanted.
+    items: Vec<KnownContent>,
 }
 
 /// Tells which contents need not be uploaded, because they are in the library already
@@ -365,7 +372,10 @@ async fn known(
             .field("items", "At most 1,000."));
     }
     let contents = asked.items.into_iter().map(|item| (item.sha256, item.size_bytes)).collect();
-    Ok(Json(Known { known: library::known(&app, contents).await? }))
+    let place =
+        asked.bucket.as_deref().map(Slug::parse).transpose().map_err(|_| library::Error::NoSuchBucket)?;
+    let items = library::known(&app, contents, place.map(|bucket| (bucket, asked.folder))).await?;
+    Ok(Json(Known { known: items.iter().map(|item| item.sha256).collect(), items }))
 }
 
 // ---- what comes ----

@@ -149,3 +149,82 @@ test('duplicates lie side by side: one stays, or all do', async ({ page, context
   const { items } = await app.get<{ items: { name: string }[] }>(context, '/media?q=twin');
   expect(items).toHaveLength(1);
 });
+
+test('tags get other names, become one and go, by keyboard alone', async ({ page, context }) => {
+  for (const [i, tags] of [['meadow', 'field'], ['field'], ['Meadows']].entries()) {
+    const media = await app.upload(context, `hay-${i}.png`, gradient(200, 210, 50 + i), 'image/png', 'Hay');
+    expect(await app.status(context, 'PATCH', `/media/${media.id}`, { tags })).toBe(200);
+  }
+  await page.goto(`${app.url}/library/photos/Hay`);
+  await page.getByRole('button', { name: 'Filters' }).focus();
+  await page.keyboard.press('Enter');
+  await tabTo(page, page.getByRole('button', { name: 'Manage tags…' }));
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog', { name: 'Manage tags' });
+  const tag = (name: string) => dialog.getByRole('listitem').filter({ has: page.getByText(name, { exact: true }) });
+  await expect(dialog.getByRole('searchbox', { name: 'Find a tag' })).toBeFocused();
+  await expect(tag('field')).toContainText('2');
+  await expectAccessible(page);
+  await page.keyboard.type('mead');
+  await expect(tag('field')).toHaveCount(0);
+  await dialog.getByRole('button', { name: 'Rename the tag Meadows' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(dialog.getByLabel('New name for “Meadows”')).toBeFocused();
+  await page.keyboard.type('meadow');
+  await page.keyboard.press('Enter');
+  await expect(dialog.getByText('There is a tag “meadow” already.')).toBeVisible();
+  await expectAccessible(page);
+  await expect(dialog.getByRole('button', { name: 'Make them one' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page.getByText('“Meadows” and “meadow” are one tag now.')).toBeVisible();
+  await expect(tag('meadow')).toContainText('2');
+  await expect(dialog.getByRole('button', { name: 'Rename the tag meadow' })).toBeFocused();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(dialog.getByText('Take “meadow” from 2 files? The files stay.')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(dialog.getByRole('button', { name: 'Rename the tag meadow' })).toBeFocused();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter');
+  await expect(page.getByText('The tag “meadow” is gone.')).toBeVisible();
+  const left = await app.get<{ items: { tags: string[] }[] }>(context, '/media?bucket=photos&folder=Hay&sort=name');
+  expect(left.items.map(({ tags }) => tags)).toEqual([['field'], ['field'], []]);
+});
+
+test('folders get other names, move and go to the trash from the tree', async ({ page, context }) => {
+  for (const [i, folder] of ['Attic/Box', 'Attic/Box/Deep', 'Cellar'].entries()) await app.upload(context, `thing-${i}.png`, gradient(220, 200, 70 + i), 'image/png', folder);
+  await page.goto(`${app.url}/library/photos/Attic/Box`);
+  await expect(inGrid(page, 'thing-0.png')).toBeVisible();
+  await page.getByRole('button', { name: 'Folder tree' }).click();
+  const tree = page.getByRole('navigation', { name: 'Folders', exact: true });
+  await tree.getByRole('link', { name: /^Box/ }).focus();
+  await page.keyboard.press('F2');
+  const rename = page.getByRole('dialog', { name: 'Rename the folder' });
+  await expect(rename.getByLabel('New name')).toBeFocused();
+  await page.keyboard.type('Chest');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(/\/library\/photos\/Attic\/Chest$/);
+  await expect(inGrid(page, 'thing-0.png')).toBeVisible();
+  await expect(tree.getByRole('link', { name: /^Chest/ })).toBeVisible();
+
+  await tree.getByRole('button', { name: 'Change the folder Chest' }).click();
+  await expectAccessible(page);
+  await page.getByRole('menuitem', { name: 'Move…' }).click();
+  const move = page.getByRole('dialog', { name: 'Move the folder “Chest”' });
+  await move.getByRole('button', { name: 'Cellar', exact: true }).click();
+  await expectAccessible(page);
+  await move.getByRole('button', { name: 'Move here' }).click();
+  await expect(page).toHaveURL(/\/library\/photos\/Cellar\/Chest$/);
+  await expect(inGrid(page, 'thing-0.png')).toBeVisible();
+
+  await tree.getByRole('link', { name: /^Chest/ }).focus();
+  await page.keyboard.press('Delete');
+  const gone = page.getByRole('dialog', { name: 'Delete the folder “Chest”?' });
+  await expect(gone.getByText('2 files in it and in the folders below go to the trash')).toBeVisible();
+  await expectAccessible(page);
+  await gone.getByRole('button', { name: 'Delete the folder' }).click();
+  await expect(page).toHaveURL(/\/library\/photos\/Cellar$/);
+  await expect(page.getByText('“Chest” is gone, and 2 files from it lie in the trash.')).toBeVisible();
+  await expect(tree.getByRole('link', { name: /^Chest/ })).toHaveCount(0);
+});

@@ -128,7 +128,7 @@ test('the list sorts by its headings and is remembered', async ({ page }) => {
   await expect(page.getByRole('heading', { level: 1, name: 'orchard.png' })).toBeVisible();
 });
 
-test('the timeline leads to a month, and a list that begins there leads back', async ({ page }) => {
+test('the timeline leads to a month, and so does an address', async ({ page }) => {
   await page.getByRole('button', { name: 'Timeline', exact: true }).click();
   const line = page.getByRole('slider', { name: 'Timeline' });
   await expect(line).toBeVisible();
@@ -140,9 +140,7 @@ test('the timeline leads to a month, and a list that begins there leads back', a
   await expect(inGrid(page, 'street.jpg')).toBeInViewport();
 
   await page.goto(`${app.url}/library/photos?from=1931-06`);
-  await expect(chip(page, 'From June 1931')).toBeVisible();
-  await expect(inGrid(page, 'street.jpg')).toBeVisible();
-  await expect(inGrid(page, 'harbour.png')).toHaveCount(0);
-  await page.getByRole('button', { name: 'Begin with the newest again' }).click();
-  await expect(inGrid(page, 'harbour.png')).toBeVisible();
+  await expect(inGrid(page, 'street.jpg')).toBeInViewport();
+  // What is newer stands before it.
+  await expect(inGrid(page, 'harbour.png')).toHaveCount(1);
 });

@@ -2,7 +2,7 @@
 import { expectAccessible } from './support/axe.ts';
 import { tabTo } from './support/hands.ts';
 import { gradient } from './support/pictures.ts';
-import { safelight } from './support/safelight.ts';
+import { type Person, safelight } from './support/safelight.ts';
 import { expect, test } from './support/test.ts';
 
 const app = safelight({ setUp: true });
@@ -54,4 +54,25 @@ test('a token without a purpose or a right is not made', async ({ page }) => {
   await dialog.getByRole('button', { name: 'Make the token' }).click();
   await expect(dialog.getByText('Choose at least one thing that it may do.')).toBeVisible();
   await expectAccessible(page);
+});
+
+test('an admin sees whose programs come in, and shuts one out', async ({ page, context, somebodyElse, playwright }) => {
+  const berenice: Person = { name: 'Berenice', email: 'berenice@home.example', password: 'grain and silver halide', role: 'editor' };
+  await app.addPerson(context, berenice);
+  const other = await somebodyElse();
+  await app.signIn(other.context(), berenice);
+  const answer = await other.context().request.post(`${app.url}/api/v1/tokens`, { headers: { origin: app.url }, data: { name: 'Slide show', scopes: ['library.read'], expires_in_days: 30 } });
+  const { token } = (await answer.json()) as { token: string };
+  await page.goto(`${app.url}/admin/tokens`);
+  const entry = page.getByRole('listitem').filter({ hasText: 'Slide show' });
+  await expect(entry).toContainText('of Berenice');
+  await expect(entry).toContainText('See and download files');
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Withdraw Slide show of Berenice' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+  await expect(page.getByText('“Slide show” of Berenice no longer gets in.')).toBeVisible();
+  const program = await playwright.request.newContext({ extraHTTPHeaders: { authorization: `Bearer ${token}` } });
+  expect((await program.get(`${app.url}/api/v1/media`)).status()).toBe(401);
+  await program.dispose();
 });

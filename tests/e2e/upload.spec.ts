@@ -119,3 +119,20 @@ test('a long upload shows how far it is and can be cancelled', async ({ page, co
   await expect(tray(page).getByRole('heading', { name: '1 file uploaded' })).toBeVisible();
   await expectPainted(inGrid(page, 'long.png').locator('img'));
 });
+
+test('whoever leaves while a file has failed is asked first', async ({ page, complaints }) => {
+  complaints.allowStatus(507);
+  const full = { type: '/problems/disk-full', title: 'Insufficient Storage', status: 507, detail: 'The disk is full.', errors: [] };
+  await page.route(/\/api\/v1\/media$/, (route) => (route.request().method() === 'POST' ? route.fulfill({ status: 507, contentType: 'application/problem+json', body: JSON.stringify(full) }) : route.fallback()));
+  await choose(page, () => upload(page), [{ name: 'small.png', mimeType: 'image/png', buffer: gradient(120, 90, 8) }]);
+  await expect(tray(page).getByRole('heading', { name: '1 file not uploaded' })).toBeVisible();
+  const asked = page.waitForEvent('dialog');
+  await page.close({ runBeforeUnload: true });
+  const dialog = await asked;
+  expect(dialog.type()).toBe('beforeunload');
+  await dialog.dismiss();
+  await tray(page).getByRole('button', { name: 'Close the list' }).click();
+  await expect(tray(page)).toHaveCount(0);
+  // Nobody would answer now.
+  await page.goto(`${app.url}/account`);
+});

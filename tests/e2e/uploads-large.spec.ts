@@ -119,21 +119,25 @@ test('a large upload that is cancelled leaves nothing on the server', async ({ p
   await expect.poll(async () => (await app.get<Unfinished>(context, '/uploads')).items).toEqual([]);
 });
 
-test('what is in the library already is not sent again', async ({ page, context }) => {
+test('what the library has already is not sent again, but lies where it was wanted', async ({ page, context }) => {
   const album = join(folder, 'album');
   mkdirSync(album);
   const large = noise(9_000_000, 11);
   writeFileSync(join(album, 'film.bin'), large);
   writeFileSync(join(album, 'print.png'), gradient(300, 200, 77));
   await app.upload(context, 'elsewhere.bin', large, undefined, 'old');
+  const sent: string[] = [];
+  page.on('request', (request) => request.method() !== 'GET' && sent.push(request.url().split('/api/v1')[1]!));
   await choose(page, () => upload(page), [join(album, 'film.bin'), join(album, 'print.png')]);
-  await expect(tray(page).getByText('In the library already')).toHaveCount(1);
+  await expect(tray(page).getByText('Already in the library: placed here too')).toHaveCount(1);
   await expect(tray(page).getByRole('heading', { name: '1 file uploaded' })).toBeVisible();
+  await expect(inGrid(page, 'film.bin')).toBeVisible();
+  expect(sent).not.toContain('/uploads');
   await expectAccessible(page);
   await tray(page).getByRole('button', { name: 'Close the list' }).click();
   await choose(page, () => upload(page), [join(album, 'film.bin'), join(album, 'print.png')]);
   await expect(tray(page).getByRole('heading', { name: '2 files in the library already' })).toBeVisible();
-  await expect(inGrid(page, 'film.bin')).toHaveCount(0);
+  await expect(inGrid(page, 'film.bin')).toHaveCount(1);
 });
 
 test('a picture is pasted', async ({ page, context }) => {

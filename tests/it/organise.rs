@@ -126,9 +126,25 @@ async fn tags_are_counted_renamed_and_merged() {
     let unknown = json!({ "from": "lake", "to": "sea" });
     problem(owner.post("/api/v1/tags/rename").json(&unknown).send().await.unwrap(), 404, "not-found").await;
 
+    let asked = json!({ "from": "Boats", "to": "Sea", "merge": false });
+    problem(owner.post("/api/v1/tags/rename").json(&asked).send().await.unwrap(), 409, "tag-taken").await;
+    post(&owner, "/api/v1/tags/rename", json!({ "from": "Boats", "to": "Ships", "merge": false }), 200).await;
+
+    // A tag that goes leaves the files, also those in the trash.
+    owner.delete(&path(&media[1])).send().await.unwrap();
+    let removed = owner.delete("/api/v1/tags?name=sea").send().await.unwrap();
+    assert_eq!(removed.json::<Value>().await.unwrap()["done"], 3);
+    assert_eq!(tags(&owner, "").await, count(&[("Ships", 1)]));
+    assert_eq!(owner.json(&path(&media[0])).await["tags"], json!(["Ships"]));
+    assert_eq!(owner.json(&path(&media[1])).await["tags"], json!([]));
+    assert!(keys(&owner, "tag=sea").await.is_empty());
+    problem(owner.delete("/api/v1/tags?name=sea").send().await.unwrap(), 404, "not-found").await;
+    let viewer = server.add_user(&owner, "viewer").await;
+    problem(viewer.delete("/api/v1/tags?name=ships").send().await.unwrap(), 403, "forbidden").await;
+
     owner.delete(&path(&media[0])).send().await.unwrap();
     owner.delete(&format!("{}?purge=true", path(&media[0]))).send().await.unwrap();
-    assert_eq!(tags(&owner, "").await, count(&[("SEA", 2)]));
+    assert_eq!(tags(&owner, "").await, count(&[]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +194,10 @@ async fn a_copy_shares_the_bytes_and_outlives_the_first() {
     }
     assert_ne!(copy["id"], media["id"]);
     assert_eq!(post(&owner, &route, json!({}), 201).await["key"], "harbour (2).jpg");
+    let plain = json!({ "folder": "plain", "name": "mine.jpg", "plain": true });
+    let plain = post(&owner, &route, plain, 201).await;
+    assert_eq!((&plain["key"], &plain["sha256"]), (&json!("plain/mine.jpg"), &media["sha256"]));
+    assert_eq!((&plain["tags"], &plain["description"]), (&json!([]), &json!("")));
     let refuse = json!({ "on_conflict": "refuse" });
     problem(owner.post(&route).json(&refuse).send().await.unwrap(), 409, "name-taken").await;
     let text = owner.upload_ok("a.txt", "a").await;
@@ -271,4 +291,48 @@ async fn the_timeline_counts_by_month() {
     owner.delete(&path(&picture)).send().await.unwrap();
     assert_eq!(months("").await, json!([new]));
     assert_eq!(months("trashed=true").await, json!([old]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_begins_anywhere_and_goes_on_both_ways() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let mut media = Vec::new();
+    for number in 0..7 {
+        // Some came at the same moment: then their order is that of their coming.
+        if number % 3 == 0 {
+            server.clock.advance(std::time::Duration::from_secs(60));
+        }
+        media.push(owner.upload_ok(&format!("{number}.txt"), vec![b'a'; number + 1]).await);
+    }
+    let id = |number: usize| media[number]["id"].as_str().unwrap();
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|one| one["name"].as_str().unwrap()[..1].to_owned()).collect()
+    };
+    for sort in ["created", "-created", "name", "-name", "taken", "-taken", "size", "-size"] {
+        let list = format!("/api/v1/media?sort={sort}");
+        let all = names(&owner.json(&list).await);
+        let at = all.iter().position(|name| name == "3").unwrap();
+        let from = owner.json(&format!("{list}&limit=2&from={}", id(3))).await;
+        assert_eq!(names(&from), all[at..at + 2], "{sort}");
+        let cursor = from["next_cursor"].as_str().unwrap();
+        let on = owner.json(&format!("{list}&limit=2&cursor={cursor}")).await;
+        assert_eq!(names(&on), all[at + 2..], "{sort}");
+
+        let back = owner.json(&format!("{list}&limit=2&before={}", id(3))).await;
+        assert_eq!(names(&back), all[at - 2..at], "{sort}");
+        let cursor = back["next_cursor"].as_str().unwrap();
+        let further = owner.json(&format!("{list}&limit=2&cursor={cursor}")).await;
+        assert_eq!(names(&further), all[..at - 2], "{sort}");
+        assert!(further["next_cursor"].is_null());
+    }
+    // What lies elsewhere by now still says where to begin; what never was does not.
+    owner.delete(&path(&media[3])).send().await.unwrap();
+    let from = owner.json(&format!("/api/v1/media?sort=name&limit=2&from={}", id(3))).await;
+    assert_eq!(names(&from), ["4", "5"]);
+    let found = owner.json(&format!("/api/v1/media?sort=name&q=txt&before={}", id(3))).await;
+    assert_eq!(names(&found), ["0", "1", "2"]);
+    let unknown = "/api/v1/media?from=01890000-0000-7000-8000-000000000000";
+    problem(owner.get(unknown).send().await.unwrap(), 404, "not-found").await;
 }

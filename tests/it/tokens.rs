@@ -263,3 +263,80 @@ async fn a_live_stream_ends_with_its_token() {
     tokio::time::timeout(Duration::from_secs(30), rest).await.expect("the stream ends");
     assert!(text.contains("event: session-ended"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_manages_people_sees_and_withdraws_their_tokens() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let admin = server.add_user(&owner, "admin").await;
+    let editor = server.add_user(&owner, "editor").await;
+    let form = json!({ "name": "script", "scopes": ["library.read"] });
+    let mut made = Vec::new();
+    for browser in [&owner, &admin, &editor, &editor] {
+        made.push(make(browser, form.clone()).await);
+    }
+    let path = |number: usize| format!("/api/v1/users/tokens/{}", made[number]["id"].as_str().unwrap());
+    let first = admin.json("/api/v1/users/tokens?limit=3").await;
+    let roles = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|one| one["user"]["role"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(roles(&first), ["editor", "editor", "admin"]);
+    assert_eq!(first["items"][0]["prefix"], made[3]["prefix"]);
+    assert!(first["items"][0]["token"].is_null(), "the secret is never told again");
+    let cursor = first["next_cursor"].as_str().unwrap();
+    assert_eq!(roles(&admin.json(&format!("/api/v1/users/tokens?cursor={cursor}")).await), ["owner"]);
+    problem(editor.get("/api/v1/users/tokens").send().await.unwrap(), 403, "forbidden").await;
+
+    problem(admin.delete(&path(0)).send().await.unwrap(), 403, "forbidden").await;
+    let all = json!({ "name": "all", "scopes": ["users.manage"] });
+    let mighty = Program::new(&server, &make(&owner, all).await);
+    problem(mighty.ask(Method::DELETE, &path(2)).send().await.unwrap(), 403, "session-needed").await;
+    let program = Program::new(&server, &made[2]);
+    assert_eq!(program.get("/api/v1/media").await.status(), 200);
+    assert_eq!(admin.delete(&path(2)).send().await.unwrap().status(), 204);
+    problem(program.get("/api/v1/media").await, 401, "token-refused").await;
+    problem(admin.delete(&path(2)).send().await.unwrap(), 404, "not-found").await;
+    let audit = owner.json("/api/v1/audit?limit=1").await;
+    assert_eq!(audit["items"][0]["action"], "token.withdraw");
+    assert_eq!(audit["items"][0]["details"]["user_name"], first["items"][0]["user"]["name"]);
+
+    // A new password withdraws the rest, unless they are to stay.
+    let id = first["items"][0]["user"]["id"].as_str().unwrap();
+    let reset = async |keep: bool| {
+        let form = json!({ "password": "a quiet evening by the sea", "keep_tokens": keep });
+        owner.post(&format!("/api/v1/users/{id}/password")).json(&form).send().await.unwrap().status()
+    };
+    let program = Program::new(&server, &made[3]);
+    assert_eq!(reset(true).await, 204);
+    assert_eq!(program.get("/api/v1/media").await.status(), 200);
+    assert_eq!(reset(false).await, 204);
+    problem(program.get("/api/v1/media").await, 401, "token-refused").await;
+    let audit = owner.json("/api/v1/audit?limit=1").await;
+    assert_eq!(audit["items"][0]["details"]["tokens_withdrawn"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_signs_is_over_with_it() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let media = owner.upload_ok("a.txt", "a").await;
+    let sign = format!("/api/v1/media/{}/signed-urls", media["id"].as_str().unwrap());
+    let form = json!({ "name": "frame", "scopes": ["library.read"], "expires_in_days": 2 });
+    let made = make(&owner, form).await;
+    let program = Program::new(&server, &made);
+    let ask = async |seconds: u64| -> Value {
+        let form = json!({ "expires_in_s": seconds });
+        let answer = program.ask(Method::POST, &sign).json(&form).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    };
+    let short = ask(3600).await;
+    assert!(short["expires_at"].as_str().unwrap() < made["expires_at"].as_str().unwrap());
+    let long = ask(30 * 24 * 3600).await;
+    assert!(long["expires_at"].as_str().unwrap() <= made["expires_at"].as_str().unwrap());
+    let url = long["url"].as_str().unwrap();
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 200);
+    server.clock.advance(2 * DAY);
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 403);
+}

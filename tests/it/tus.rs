@@ -730,7 +730,16 @@ async fn what_somebody_may_read_need_not_be_sent_again() {
         browser.post("/api/v1/uploads/known").json(&json!({ "items": items })).send()
     };
     let known: Value = ask(&owner, items.clone()).await.unwrap().json().await.unwrap();
-    assert_eq!(known, json!({ "known": [here["sha256"]] }));
+    assert_eq!(known["known"], json!([here["sha256"]]));
+    let item = |here_too| json!([{ "sha256": here["sha256"], "media_id": here["id"], "here": here_too }]);
+    assert_eq!(known["items"], item(false));
+    for (bucket, folder, here_too) in
+        [("photos", "", true), ("photos", "/else/", false), ("no-such", "", false)]
+    {
+        let asked = json!({ "items": items, "bucket": bucket, "folder": folder });
+        let answer = owner.post("/api/v1/uploads/known").json(&asked).send().await.unwrap();
+        assert_eq!(answer.json::<Value>().await.unwrap()["items"], item(here_too), "{bucket}/{folder}");
+    }
     let viewer = server.add_user(&owner, "viewer").await;
     problem(ask(&viewer, items.clone()).await.unwrap(), 403, "forbidden").await;
     problem(ask(&server.browser(), items).await.unwrap(), 401, "not-signed-in").await;

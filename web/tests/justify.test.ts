@@ -26,6 +26,22 @@ describe('justified rows', () => {
     for (let row = 0; row < before.rows - 1; row++) expect(after.y[row]).toBe(before.y[row]);
   });
 
+  test('items added before the origin leave every row after it as it is', () => {
+    const ratio = many(500);
+    const before = justify(ratio.slice(200), 900, 160);
+    const after = justify(ratio, 900, 160, 4, 200);
+    const from = rowOf(after, 200);
+    expect(after.first[from]).toBe(200);
+    for (let row = 0; row < before.rows; row++) {
+      expect(after.first[from + row]).toBe(before.first[row]! + 200);
+      expect(after.h[from + row]).toBeCloseTo(before.h[row]!, 4);
+      expect(after.y[from + row]! - after.y[from]!).toBeCloseTo(before.y[row]!, 3);
+    }
+    for (let row = 1; row < from; row++) expect(after.x[after.first[row + 1]! - 1]! + after.w[after.first[row + 1]! - 1]!).toBeCloseTo(900, 1);
+    expect(after.first[0]).toBe(0);
+    expect(after.h[0]).toBeLessThanOrEqual(160);
+  });
+
   test('nothing gives no rows', () => {
     const l = justify([], 900, 160);
     expect([l.rows, l.total]).toEqual([0, 0]);

@@ -37,9 +37,9 @@ describe('the listing', () => {
 
   test('opening the same query again keeps what is there', async () => {
     await listing.open({ bucket: 'photos' });
-    listing.top = 300;
+    listing.place = { id: 'm10', y: 300 };
     await listing.open({ bucket: 'photos' });
-    expect([asked.length, listing.top]).toEqual([1, 300]);
+    expect([asked.length, listing.place?.y]).toEqual([1, 300]);
   });
 
   test('new media take their place by time, and unknown later pages are left alone', async () => {
@@ -71,6 +71,58 @@ describe('the listing', () => {
     expect(ids().slice(0, 4)).toEqual(['m-3', 'm-2', 'm-1', 'm0']);
     expect(listing.items).toHaveLength(403);
     expect(new Set(ids()).size).toBe(403);
+  });
+
+  describe('begun in the middle', () => {
+    /** A library of 1,000, of which a page may be asked for from or before a media. */
+    const all = Array.from({ length: 1000 }, (_, n) => media(n));
+    beforeEach(() => {
+      vi.stubGlobal('fetch', (address: string) => {
+        asked.push(address);
+        const query = new URL(address, 'http://x').searchParams;
+        const [way, at] = (query.get('cursor') ?? '').split(':') as [string, string?];
+        const place = (name: string) => all.findIndex((one) => one.id === query.get(name));
+        const back = way === 'back' || query.has('before');
+        const from = at ? Number(at) : back ? place('before') : query.has('from') ? place('from') : query.has('taken_to') ? 450 : 0;
+        if (from < 0) return Promise.resolve(new Response('{"type":"/problems/not-found","status":404}', { status: 404 }));
+        const size = Number(query.get('limit'));
+        const items = back ? all.slice(Math.max(0, from - size), from) : all.slice(from, from + size);
+        const next = back ? (from > size ? `back:${from - size}` : null) : from + size < all.length ? `on:${from + size}` : null;
+        return Promise.resolve(new Response(JSON.stringify({ items, next_cursor: next })));
+      });
+    });
+    const ends = () => [ids()[0], ids().at(-1), listing.origin, listing.earlier, listing.more];
+
+    test('it grows both ways, and rows are filled from where it began', async () => {
+      await listing.open({ bucket: 'middle' }, { month: '2019-07' });
+      expect([ends(), listing.place?.id]).toEqual([['m250', 'm649', 200, true, true], 'm450']);
+      await listing.loadMore();
+      await listing.loadEarlier();
+      await listing.loadEarlier();
+      expect(ends()).toEqual(['m0', 'm849', 450, false, true]);
+      await listing.loadEarlier();
+      expect([listing.items.length, new Set(ids()).size, asked.length]).toEqual([850, 850, 5]);
+      listing.remove(['m3', 'm450', 'm700']);
+      expect(listing.items[listing.origin]!.id).toMatch(/^m4[45]/);
+    });
+
+    test('a place that is kept is found again, also where it is near the beginning or gone', async () => {
+      await listing.open({ bucket: 'kept' }, { place: { id: 'm700', y: 12 } });
+      expect([ends(), listing.place]).toEqual([['m500', 'm899', 200, true, true], { id: 'm700', y: 12 }]);
+      await listing.reload();
+      expect(ends()).toEqual(['m500', 'm899', 200, true, true]);
+      await listing.open({ bucket: 'near' }, { place: { id: 'm20', y: 12 } });
+      expect(ends()).toEqual(['m0', 'm219', 0, false, true]);
+      await listing.open({ bucket: 'gone' }, { place: { id: 'nobody', y: 12 } });
+      expect(ends()).toEqual(['m0', 'm199', 0, false, true]);
+    });
+
+    test('a flood of changes reads on from the first that is there', async () => {
+      await listing.open({ bucket: 'flood' }, { month: '2019-07' });
+      await listing.refresh();
+      expect(asked.at(-1)).toContain('from=m250');
+      expect(ends()).toEqual(['m250', 'm649', 200, true, true]);
+    });
   });
 
   test('a failure says so and can be tried again', async () => {

@@ -232,7 +232,7 @@ describe('large files', () => {
   });
 
   test('that are in the library already are not sent', async () => {
-    const { calls, uploads } = largeDesk({ known: async (files) => new Set(files.filter((one) => one.name === 'known')) });
+    const { calls, uploads } = largeDesk({ known: async (files) => new Map(files.filter((one) => one.name === 'known').map((one) => [one, { media: 'm', here: true }])) });
     uploads.add([large('known'), large('new'), large('huge', 100_000_000)], 'photos');
     await settled();
     await settled();

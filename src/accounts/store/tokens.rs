@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::{USER_COLUMNS, user_from_row};
-use crate::accounts::model::{ApiToken, Scopes, TokenId, User};
+use crate::accounts::model::{ApiToken, OwnedToken, Scopes, TokenId, TokenOwner, User};
 use crate::accounts::secret::TokenHash;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
@@ -52,6 +52,7 @@ pub(in crate::accounts) struct Found {
     pub(in crate::accounts) id: TokenId,
     pub(in crate::accounts) scopes: Scopes,
     pub(in crate::accounts) last_used_at: Option<Timestamp>,
+    pub(in crate::accounts) expires_at: Option<Timestamp>,
 }
 
 /// A token that has not expired, of a user who is not disabled.
@@ -62,7 +63,7 @@ pub(in crate::accounts) fn find(
 ) -> Result<Option<Found>> {
     Ok(conn
         .prepare_cached(&format!(
-            "SELECT {USER_COLUMNS}, tokens.id, tokens.scopes, tokens.last_used_at
+            "SELECT {USER_COLUMNS}, tokens.id, tokens.scopes, tokens.last_used_at, tokens.expires_at
              FROM tokens JOIN users ON users.id = tokens.user_id
              WHERE tokens.token_hash = ?1 AND (tokens.expires_at IS NULL OR tokens.expires_at > ?2)
                AND NOT users.disabled"
@@ -73,6 +74,7 @@ pub(in crate::accounts) fn find(
                 id: row.get(7)?,
                 scopes: row.get(8)?,
                 last_used_at: row.get(9)?,
+                expires_at: row.get(10)?,
             })
         })
         .optional()?)
@@ -109,6 +111,42 @@ pub(in crate::accounts) fn list(
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![user, before, limit], token_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Tokens of everybody, the newest first, those before one of them.
+pub(in crate::accounts) fn list_all(
+    conn: &Connection,
+    before: Option<TokenId>,
+    limit: usize,
+) -> Result<Vec<OwnedToken>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT tokens.id, tokens.name, prefix, scopes, tokens.created_at, expires_at, last_used_at,
+                users.id, users.name, users.role, users.disabled
+         FROM tokens JOIN users ON users.id = tokens.user_id
+         WHERE ?1 IS NULL OR tokens.id < ?1 ORDER BY tokens.id DESC LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![before, limit], |row| {
+        let user =
+            TokenOwner { id: row.get(7)?, name: row.get(8)?, role: row.get(9)?, disabled: row.get(10)? };
+        Ok(OwnedToken { token: token_from_row(row)?, user })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whose a token is.
+pub(in crate::accounts) fn owner(conn: &Connection, id: TokenId) -> Result<Option<UserId>> {
+    Ok(conn
+        .prepare_cached("SELECT user_id FROM tokens WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?)
+}
+
+/// Removes all tokens of a user and returns them.
+pub(in crate::accounts) fn delete_all(tx: &Tx<'_>, user: UserId) -> Result<Vec<TokenId>> {
+    let mut statement = tx.prepare_cached("DELETE FROM tokens WHERE user_id = ?1 RETURNING id")?;
+    let rows = statement.query_map([user], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -162,7 +162,14 @@ async fn add_folder(
 struct OrderQuery {
     /// `created`, `name`, `taken` or `size`, with `-` before it for the other direction; `-created` where it is not said.
     sort: Option<String>,
+    /// Begins with this media, or where it would stand, instead of at the beginning.
+    from: Option<MediaId>,
+    /// Shows what stands just before this media, in the same order; `next_cursor` then leads on towards the beginning.
+    before: Option<MediaId>,
 }
+
+/// A cursor of a list of media: its order, where its page ended, and whether it leads back to the beginning.
+type Cursor = (Sort, Position, bool);
 
 /// Lists media.
 #[utoipa::path(get, path = "/media", tag = "library", params(Search, OrderQuery, PageQuery),
@@ -176,12 +183,32 @@ async fn list_media(
 ) -> Result<Json<Page<Media>>, Problem> {
     let sort = order.sort.as_deref().map(Sort::parse).transpose()?.unwrap_or_default();
     let filter = search.filter(Some(user.id()))?;
-    let after = match page.after::<(Sort, Position)>()? {
-        Some((order, _)) if order != sort => return Err(foreign_cursor()),
-        after => after.map(|(_, position)| position),
-    };
-    let rows = super::list(&app, filter, sort, after, page.limit() + 1).await?;
-    Ok(Json(Page::of(rows, page.limit(), |media| (sort, media.position(sort)))))
+    let (after, back) = start(&app, &order, sort, page.after()?).await?;
+    let walked = if back { sort.reversed() } else { sort };
+    let rows = super::list(&app, filter, walked, after, page.limit() + 1).await?;
+    let mut page = Page::of(rows, page.limit(), |media| (sort, media.position(sort), back));
+    if back {
+        page.items.reverse();
+    }
+    Ok(Json(page))
+}
+
+/// Where a page of a list begins, and whether it goes back from there.
+async fn start(
+    app: &App,
+    order: &OrderQuery,
+    sort: Sort,
+    cursor: Option<Cursor>,
+) -> Result<(Option<Position>, bool), Problem> {
+    match (cursor, order.before, order.from) {
+        (Some((order, ..)), ..) if order != sort => Err(foreign_cursor()),
+        (Some((_, position, back)), ..) => Ok((Some(position), back)),
+        (None, Some(id), _) => Ok((Some(super::get(app, id).await?.position(sort)), true)),
+        (None, None, Some(id)) => {
+            Ok((Some(super::get(app, id).await?.position(sort).including(sort)), false))
+        }
+        (None, None, None) => Ok((None, false)),
+    }
 }
 
 fn foreign_cursor() -> Problem {
@@ -422,6 +449,7 @@ impl From<Error> for Problem {
             Error::NoSuchTag => Self::not_found("tag"),
             Error::NoSuchRun => Self::not_found("bulk action"),
             Error::FolderTaken { .. } => refuse(StatusCode::CONFLICT, "folder-taken", &error),
+            Error::TagTaken { .. } => refuse(StatusCode::CONFLICT, "tag-taken", &error),
             Error::FolderInItself => Self::validation(sentence(&error)).field("to", sentence(&error)),
             Error::BadTag | Error::TooManyTags { .. } => {
                 Self::validation(sentence(&error)).field("tags", sentence(&error))

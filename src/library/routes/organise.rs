@@ -14,7 +14,8 @@ use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::jobs::JobId;
 use crate::library::{
-    self, Begun, BulkOutcome, Deed, Media, MediaId, Month, OnConflict, Run, Search, Slug, Tag, Which, tags,
+    self, Begun, BulkOutcome, CopyTo, Deed, Media, MediaId, Month, OnConflict, Run, Search, Slug, Tag, Which,
+    tags,
 };
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -25,7 +26,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(cancel_run))
         .routes(routes!(move_folder))
         .routes(routes!(timeline))
-        .routes(routes!(list_tags))
+        .routes(routes!(list_tags, remove_tag))
         .routes(routes!(rename_tag))
 }
 
@@ -40,6 +41,8 @@ struct NewCopy {
     name: Option<String>,
     /// What to do when the name is taken; it is numbered where it is not said.
     on_conflict: OnConflict,
+    /// Leaves description and tags where they are, as if the file had been uploaded there.
+    plain: bool,
 }
 
 /// Puts the current content of a media somewhere else too; the bytes are stored once.
@@ -49,10 +52,11 @@ async fn copy(
     State(app): State<App>,
     user: Allowed<may::LibraryWrite>,
     Path(id): Path<MediaId>,
-    Json(NewCopy { bucket, folder, name, on_conflict }): Json<NewCopy>,
+    Json(NewCopy { bucket, folder, name, on_conflict, plain }): Json<NewCopy>,
 ) -> Result<(StatusCode, Json<Media>), Problem> {
     let bucket = bucket.as_deref().map(existing).transpose()?;
-    let copy = library::copy(&app, &user.actor(), id, bucket, folder, name, on_conflict).await?;
+    let to = CopyTo { bucket, folder, name, on_conflict, plain };
+    let copy = library::copy(&app, &user.actor(), id, to).await?;
     Ok((StatusCode::CREATED, Json(copy)))
 }
 
@@ -252,15 +256,40 @@ struct TagRename {
     from: String,
     /// Its name from now on; if another tag has it, the two become one.
     to: String,
+    /// Whether two may become one; false refuses it, so that somebody can be asked first.
+    #[serde(default = "yes")]
+    merge: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Gives a tag another name.
 #[utoipa::path(post, path = "/tags/rename", tag = "library",
-    responses((status = 200, body = BulkOutcome), (status = 202, body = Accepted), (status = 404)))]
+    responses((status = 200, body = BulkOutcome), (status = 202, body = Accepted), (status = 404), (status = 409)))]
 async fn rename_tag(
     State(app): State<App>,
     user: Allowed<may::LibraryWrite>,
-    Json(TagRename { from, to }): Json<TagRename>,
+    Json(TagRename { from, to, merge }): Json<TagRename>,
 ) -> Result<Response, Problem> {
-    Ok(answer(library::rename_tag(&app, &user.actor(), &from, &to).await?))
+    Ok(answer(library::rename_tag(&app, &user.actor(), &from, &to, merge).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TagNamed {
+    /// The tag's name.
+    name: String,
+}
+
+/// Takes a tag from everything that has it. The files stay.
+#[utoipa::path(delete, path = "/tags", tag = "library", params(TagNamed),
+    responses((status = 200, body = BulkOutcome), (status = 202, body = Accepted), (status = 404)))]
+async fn remove_tag(
+    State(app): State<App>,
+    user: Allowed<may::LibraryWrite>,
+    Query(TagNamed { name }): Query<TagNamed>,
+) -> Result<Response, Problem> {
+    Ok(answer(library::remove_tag(&app, &user.actor(), &name).await?))
 }

@@ -12,7 +12,7 @@ use crate::accounts::{Allowed, may};
 use crate::api::{Client, Json, Path, Problem};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::library::{self, MediaId, SignedUrl, Wish};
+use crate::library::{self, Life, MediaId, SignedUrl, Wish};
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct SigningForm {
@@ -34,7 +34,8 @@ const DAY_S: u64 = 24 * 60 * 60;
 
 /// Signs the address of a media, for whoever is to have it without a login.
 ///
-/// It stands for the content of now, also when there is a newer one later, and for nothing else.
+/// It stands for the content of now, also when there is a newer one later, and for nothing else. What a token signs is over
+/// with the token at the latest; `expires_at` says when.
 #[utoipa::path(post, path = "/media/{id}/signed-urls", tag = "library", params(("id" = MediaId, Path)),
     responses((status = 200, body = SignedUrlView), (status = 400), (status = 404), (status = 409), (status = 422)))]
 pub(super) async fn sign(
@@ -47,7 +48,8 @@ pub(super) async fn sign(
     Json(form): Json<SigningForm>,
 ) -> Result<Json<SignedUrlView>, Problem> {
     let wish = form.transform.map_or(Ok(Wish::Original), |transform| transform.wish())?;
-    let life = Duration::from_secs(form.expires_in_s.unwrap_or(DAY_S));
+    let wanted = Duration::from_secs(form.expires_in_s.unwrap_or(DAY_S));
+    let life = Life { wanted, until: user.ends_at() };
     let origin = origin(&app, &client, &uri, &headers);
     let SignedUrl { url, expires_at } =
         library::sign_url(&app, &user.actor(), id, wish, life, &origin).await?;

@@ -620,7 +620,8 @@ export interface paths {
         put?: never;
         /**
          * Signs the address of a media, for whoever is to have it without a login.
-         * @description It stands for the content of now, also when there is a newer one later, and for nothing else.
+         * @description It stands for the content of now, also when there is a newer one later, and for nothing else. What a token signs is over
+         *     with the token at the latest; `expires_at` says when.
          */
         post: operations["sign"];
         delete?: never;
@@ -814,7 +815,8 @@ export interface paths {
         get: operations["list_tags"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Takes a tag from everything that has it. The files stay. */
+        delete: operations["remove_tag"];
         options?: never;
         head?: never;
         patch?: never;
@@ -963,6 +965,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody's tokens, the newest first */
+        get: operations["list_all_tokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraws anybody's token
+         * @description Only an owner withdraws one of an owner.
+         */
+        delete: operations["withdraw_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{id}": {
         parameters: {
             query?: never;
@@ -994,7 +1033,7 @@ export interface paths {
         put?: never;
         /**
          * Gives a user another password
-         * @description All of the user's sessions end. One's own password is changed with `/auth/password`, which asks for the present one.
+         * @description All of the user's sessions end, and the API tokens are withdrawn unless they are to be kept. One's own password is changed with `/auth/password`, which asks for the present one.
          */
         post: operations["set_password"];
         delete?: never;
@@ -1244,6 +1283,10 @@ export interface components {
         };
         /** @description Contents that somebody is about to upload. */
         Candidates: {
+            /** @description The bucket that they are to lie in. */
+            bucket?: string | null;
+            /** @description The folder that they are to lie in; the top where it is not said. */
+            folder?: string;
             /** @description At most 1,000. */
             items: components["schemas"]["Candidate"][];
         };
@@ -1454,8 +1497,19 @@ export interface components {
         JobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
         /** @description What need not be uploaded. */
         Known: {
+            /** @description The same with where they are: what lies elsewhere can be copied to where it is wanted. */
+            items: components["schemas"]["KnownContent"][];
             /** @description Those that something in the library has now. */
             known: components["schemas"]["BlobId"][];
+        };
+        /** @description A content that something in the library has. */
+        KnownContent: {
+            /** @description Whether that lies in the folder that was named. */
+            here: boolean;
+            /** @description Something that has it; in the folder that was named, if that has it there. */
+            media_id: components["schemas"]["MediaId"];
+            /** @description SHA-256 of its bytes. */
+            sha256: components["schemas"]["BlobId"];
         };
         /**
          * @description How alike the media of a group are.
@@ -1644,6 +1698,11 @@ export interface components {
              * @default rename
              */
             on_conflict: components["schemas"]["OnConflict"];
+            /**
+             * @description Leaves description and tags where they are, as if the file had been uploaded there.
+             * @default false
+             */
+            plain: boolean;
         };
         NewFolder: {
             /** @description Its path from the top of the bucket; parents that are missing are made. */
@@ -1682,6 +1741,11 @@ export interface components {
          * @enum {string}
          */
         Outcome: "restored" | "unchanged";
+        /** @description A token as those see it who manage people. */
+        OwnedToken: components["schemas"]["ApiToken"] & {
+            /** @description Whose it is. */
+            user: components["schemas"]["TokenOwner"];
+        };
         /** @description One page of a list. */
         Page_ApiToken: {
             /** @description The rows. */
@@ -1963,6 +2027,16 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_OwnedToken: {
+            /** @description The rows. */
+            items: (components["schemas"]["ApiToken"] & {
+                /** @description Whose it is. */
+                user: components["schemas"]["TokenOwner"];
+            })[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_PresetInfo: {
             /** @description The rows. */
             items: {
@@ -2211,6 +2285,8 @@ export interface components {
             new: components["schemas"]["Password"];
         };
         PasswordReset: {
+            /** @description Leaves the user's API tokens as they are; they are withdrawn where it is not said. */
+            keep_tokens?: boolean;
             /** @description The password from now on. */
             password: components["schemas"]["Password"];
         };
@@ -2572,6 +2648,8 @@ export interface components {
         TagRename: {
             /** @description Its name. */
             from: string;
+            /** @description Whether two may become one; false refuses it, so that somebody can be asked first. */
+            merge?: boolean;
             /** @description Its name from now on; if another tag has it, the two become one. */
             to: string;
         };
@@ -2582,6 +2660,17 @@ export interface components {
          * @description Names a token of a program. It is no secret: the token itself is.
          */
         TokenId: string;
+        /** @description Whose a token is. */
+        TokenOwner: {
+            /** @description Whether the user is locked out, and the token with the user. */
+            disabled: boolean;
+            /** @description The user's id. */
+            id: components["schemas"]["UserId"];
+            /** @description What the user is called. */
+            name: string;
+            /** @description What the user may do, which bounds the token. */
+            role: components["schemas"]["Role"];
+        };
         /** @description A rendering written down: `"w=320&format=webp"` or `{"w": 320, "format": "webp"}`. */
         TransformText: string | {
             [key: string]: unknown;
@@ -3554,6 +3643,10 @@ export interface operations {
                 trashed?: boolean;
                 /** @description `created`, `name`, `taken` or `size`, with `-` before it for the other direction; `-created` where it is not said. */
                 sort?: string;
+                /** @description Begins with this media, or where it would stand, instead of at the beginning. */
+                from?: components["schemas"]["MediaId"];
+                /** @description Shows what stands just before this media, in the same order; `next_cursor` then leads on towards the beginning. */
+                before?: components["schemas"]["MediaId"];
                 /** @description Rows wanted, 1 to 500; 100 where it is not said. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -4589,6 +4682,42 @@ export interface operations {
             };
         };
     };
+    remove_tag: {
+        parameters: {
+            query: {
+                /** @description The tag's name. */
+                name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkOutcome"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     rename_tag: {
         parameters: {
             query?: never;
@@ -4619,6 +4748,12 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5137,6 +5272,79 @@ export interface operations {
                 content?: never;
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_all_tokens: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OwnedToken"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    withdraw_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TokenId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

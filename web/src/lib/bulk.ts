@@ -67,6 +67,20 @@ function tell(those: Those, done: number, failed: NonNullable<BulkAnswer['failed
   else if (!failed.length) toast('There was nothing to do.');
 }
 
+/** Does what concerns many at once, such as a folder, and tells how many were done. Returns false where it goes on as a job. */
+export async function whole(method: 'POST' | 'DELETE', path: string, options: { body?: unknown; query?: Record<string, string> }, done: string, say: (count: number) => string): Promise<boolean> {
+  const answer = await send<BulkAnswer>(method, path, options);
+  if (answer.job_id) {
+    follow(answer.job_id, { done });
+    toast('There is a lot in it: it goes on while you do something else.');
+  } else {
+    toast(say(answer.done ?? 0));
+    if (answer.failed?.length) toast(errorOf(answer.failed[0]!.problem.status, answer.failed[0]!.problem).message, { bad: true });
+  }
+  void loadBuckets(true).catch(() => undefined);
+  return !answer.job_id;
+}
+
 /** Asks now and then how far a long piece of work is, and says when it is over. */
 function follow(id: string, { done: what }: Said, wait = 1000) {
   setTimeout(async () => {

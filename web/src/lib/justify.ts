@@ -16,26 +16,16 @@ export type Layout = {
 /** Extremes are shown cropped: a panorama may not squeeze its row to a thread, nor a receipt fill it alone. */
 export const shownRatio = (width: number | null, height: number | null) => (width && height ? Math.min(3, Math.max(0.5, width / height)) : 1);
 
-export function justify(ratio: ArrayLike<number>, width: number, target: number, gap = 4): Layout {
+/** Rows are filled from `origin` in both directions, so that what comes before it leaves the rows after it as they are. */
+export function justify(ratio: ArrayLike<number>, width: number, target: number, gap = 4, origin = 0): Layout {
   const n = ratio.length;
   const x = new Float32Array(n);
   const w = new Float32Array(n);
   const first: number[] = [];
   const ys: number[] = [];
   const hs: number[] = [];
-  let start = 0;
   let y = 0;
-  while (start < n) {
-    let end = start;
-    let sum = 0;
-    let height = Infinity;
-    while (end < n) {
-      sum += ratio[end]!;
-      end++;
-      height = (width - gap * (end - start - 1)) / sum;
-      if (height <= target) break;
-    }
-    if (height > target) height = target;
+  const close = (start: number, end: number, height: number) => {
     let left = 0;
     for (let i = start; i < end; i++) {
       x[i] = left;
@@ -46,6 +36,32 @@ export function justify(ratio: ArrayLike<number>, width: number, target: number,
     ys.push(y);
     hs.push(height);
     y += height + gap;
+  };
+  const above: [start: number, end: number, height: number][] = [];
+  for (let end = Math.min(origin, n); end > 0; ) {
+    let start = end;
+    let sum = 0;
+    let height = Infinity;
+    while (start > 0 && height > target) {
+      sum += ratio[--start]!;
+      height = (width - gap * (end - start - 1)) / sum;
+    }
+    above.push([start, end, Math.min(height, target)]);
+    end = start;
+  }
+  for (const row of above.reverse()) close(...row);
+  let start = Math.min(origin, n);
+  while (start < n) {
+    let end = start;
+    let sum = 0;
+    let height = Infinity;
+    while (end < n) {
+      sum += ratio[end]!;
+      end++;
+      height = (width - gap * (end - start - 1)) / sum;
+      if (height <= target) break;
+    }
+    close(start, end, Math.min(height, target));
     start = end;
   }
   first.push(n);

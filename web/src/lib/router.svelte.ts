@@ -58,7 +58,9 @@ export async function go(to: string, { replace = false, push = true } = {}): Pro
   }
   if (mine !== turn) return;
   const target = base + path.slice(1) + query;
-  if (push) history[replace || target === location.pathname + location.search ? 'replaceState' : 'pushState'](null, '', target);
+  const stays = target === location.pathname + location.search;
+  // What is kept with an entry, such as the place in a list, stays with it.
+  if (push) history[replace || stays ? 'replaceState' : 'pushState'](stays ? history.state : null, '', target);
   const same = here.pattern === route.path && here.page === page;
   Object.assign(here, { path, pattern: route.path, bare: !!route.bare, page, broken });
   // Replaced only when they differ, so that a changed query doesn't wake what depends on the parameters.

@@ -24,6 +24,8 @@ export type Session = Whole<Schemas['Session']>;
 export type BucketRules = Whole<Schemas['BucketLimits']>;
 export type Bucket = Whole<Schemas['Bucket']>;
 export type Folder = Whole<Schemas['Folder']>;
+/** What can be done with a folder. */
+export type FolderDeed = 'rename' | 'move' | 'delete' | 'new';
 export type Media = Whole<Schemas['Media']>;
 export type Tag = Whole<Schemas['Tag']>;
 export type BulkAction = Schemas['BulkAction'];
@@ -38,6 +40,8 @@ export type DuplicateGroup = Whole<Schemas['Group']>;
 export type SignedUrl = Whole<Schemas['SignedUrlView']>;
 export type DeliveryPreset = Whole<Schemas['DeliveryPreset']>;
 export type Token = Whole<Schemas['ApiToken']>;
+/** A token with whose it is, for those who manage people. */
+export type OwnedToken = Token & { user: Whole<Schemas['TokenOwner']> };
 export type MetadataItem = Whole<Schemas['Fact']>;
 
 export type StepReport = Omit<Whole<Schemas['StepReport']>, 'evidence'> & Pick<Schemas['StepReport'], 'evidence'>;

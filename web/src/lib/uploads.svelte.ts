@@ -5,9 +5,10 @@ import type { Media, Unfinished, UploadAnswer } from './types';
 
 /**
  * `offline` waits for the connection, `paused` for the person, and `lost` for the file: it was begun before the page was
- * loaded anew, and only the person can give the page the file again. `known` was in the library already.
+ * loaded anew, and only the person can give the page the file again. `known` was there already; `placed` was elsewhere in
+ * the library, and lies there now too without having been sent.
  */
-export type UploadState = 'waiting' | 'sending' | 'storing' | 'paused' | 'offline' | 'lost' | 'done' | 'known' | 'failed' | 'cancelled';
+export type UploadState = 'waiting' | 'sending' | 'storing' | 'paused' | 'offline' | 'lost' | 'done' | 'known' | 'placed' | 'failed' | 'cancelled';
 
 export class Upload {
   state: UploadState = $state('waiting');
@@ -59,11 +60,15 @@ export type LargeTransport = (
   signal: AbortSignal,
 ) => Promise<string>;
 
+type Where = { bucket: string; folder: string };
+
 /** What the list needs beyond sending: injected, so that tests can do without a server. */
 export type Desk = {
   large: LargeTransport;
-  /** Of some files, those that need not be sent. */
-  known: (files: File[], signal: AbortSignal) => Promise<Set<File>>;
+  /** Of some files for a folder, those that need not be sent: the media that has the content, and whether it is there. */
+  known: (files: File[], where: Where, signal: AbortSignal) => Promise<Map<File, { media: string; here: boolean }>>;
+  /** Puts what the library has somewhere else too. */
+  place: (media: string, where: Where, name: string) => Promise<Media>;
   media: (id: string) => Promise<Media>;
   discard: (url: string) => Promise<void>;
   unfinished: () => Promise<Unfinished[]>;
@@ -75,7 +80,7 @@ const largeFrom = 8 * 1024 * 1024;
 /** Up to here a file is hashed in one go, in memory. */
 const hashedUpTo = 64 * 1024 * 1024;
 const parallel = 2;
-const finished = new Set<UploadState>(['done', 'known', 'failed', 'cancelled']);
+const finished = new Set<UploadState>(['done', 'known', 'placed', 'failed', 'cancelled']);
 /** Those of which the person knows that nothing moves. */
 const resting = new Set<UploadState>(['paused', 'lost']);
 /** What passes by itself: the server is away, restarts, or has not noticed yet that the last connection is dead. */
@@ -109,6 +114,9 @@ export class Uploads {
   readonly failed = $derived(this.items.filter((item) => item.state === 'failed'));
   readonly done = $derived(this.items.filter((item) => item.state === 'done'));
   readonly known = $derived(this.items.filter((item) => item.state === 'known'));
+  readonly placed = $derived(this.items.filter((item) => item.state === 'placed'));
+  /** Whoever leaves now leaves something behind: what is under way, or what went wrong and nobody has put away. */
+  readonly unfinished = $derived(this.active.length + this.failed.length > 0);
   /** Nothing moves, because the server can't be reached. */
   readonly offline = $derived(this.active.some((item) => item.state === 'offline') && !this.active.some((item) => item.state === 'sending' || item.state === 'storing'));
   private readonly counted = $derived(this.items.filter((item) => !['cancelled', 'failed', 'lost'].includes(item.state)));
@@ -280,13 +288,24 @@ export class Uploads {
   private async unknown(batch: Upload[], signal: AbortSignal): Promise<Upload[]> {
     const asked = batch.filter((item) => item.file && !item.url && item.size > 0 && item.size <= hashedUpTo);
     if (!this.desk.known || asked.length === 0) return batch;
-    const known = await this.desk.known(asked.map((item) => item.file!), signal).catch(() => new Set<File>());
-    for (const item of batch) {
-      if (!item.file || !known.has(item.file) || item.state !== 'sending') continue;
-      item.state = 'known';
+    const files = asked.map((item) => item.file!);
+    const known = await this.desk.known(files, { bucket: batch[0]!.bucket, folder: batch[0]!.folder }, signal).catch(() => null);
+    for (const item of known ? batch : []) {
+      const found = item.file && known!.get(item.file);
+      if (!found || item.state !== 'sending' || signal.aborted) continue;
+      if (!found.here && !(await this.place(item, found.media))) continue;
+      item.state = found.here ? 'known' : 'placed';
       item.sent = item.size;
     }
     return batch.filter((item) => item.state === 'sending');
+  }
+
+  /** Puts what the library has where it was to be sent. What can't be placed is sent, and told what is wrong with it. */
+  private async place(item: Upload, media: string): Promise<boolean> {
+    const { bucket, folder, name } = item;
+    item.media = (await this.desk.place?.(media, { bucket, folder }, name).catch(() => null)) ?? null;
+    if (item.media) this.onStored([item.media]);
+    return item.media !== null;
   }
 
   private async sendLarge(item: Upload, large: LargeTransport) {
@@ -358,7 +377,7 @@ export class Uploads {
     } catch (error) {
       if (!this.running.has(control)) return;
       this.fail(
-        all.filter((item) => item.state !== 'known'),
+        all.filter((item) => !finished.has(item.state)),
         error,
       );
     } finally {
@@ -446,19 +465,19 @@ export class Uploads {
 const same = (item: Upload, file: File) => item.name === file.name.trim().normalize('NFC') && item.size === file.size && (!item.modified || item.modified === file.lastModified);
 
 /** Hashes files one by one and asks which of them are in the library. Without HTTPS browsers don't hash. */
-async function askKnown(files: File[], signal: AbortSignal): Promise<Set<File>> {
-  if (!globalThis.crypto?.subtle) return new Set();
+const askKnown: Desk['known'] = async (files, where, signal) => {
+  if (!globalThis.crypto?.subtle) return new Map();
   const hashed = new Map<File, string>();
   for (const file of files) {
-    if (signal.aborted) return new Set();
+    if (signal.aborted) return new Map();
     const digest = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
     hashed.set(file, [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
   }
   const items = [...hashed].map(([file, sha256]) => ({ sha256, size_bytes: file.size }));
-  const { known } = await send<{ known: string[] }>('POST', '/uploads/known', { body: { items }, signal });
-  const there = new Set(known);
-  return new Set(files.filter((file) => there.has(hashed.get(file)!)));
-}
+  const known = await send<{ items: { sha256: string; media_id: string; here: boolean }[] }>('POST', '/uploads/known', { body: { items, ...where }, signal });
+  const found = new Map(known.items.map(({ sha256, media_id, here }) => [sha256, { media: media_id, here }]));
+  return new Map(files.flatMap((file) => (found.has(hashed.get(file)!) ? [[file, found.get(hashed.get(file)!)!] as const] : [])));
+};
 
 /** fetch can't report what it has sent; XMLHttpRequest can. */
 export const xhr: Transport = (form, onSent, signal) =>
@@ -491,6 +510,7 @@ export const xhr: Transport = (form, onSent, signal) =>
 export const uploads = new Uploads(xhr, {
   large: async (what, on, signal) => (await import('./tus')).tus(what, on, signal),
   known: askKnown,
+  place: (media, where, name) => send<Media>('POST', `/media/${media}/copy`, { body: { ...where, name, on_conflict: 'rename', plain: true } }),
   media: (id) => send<Media>('GET', `/media/${id}`),
   discard: (url) => send('DELETE', url.slice(api.length), { headers: { 'tus-resumable': '1.0.0' } }),
   unfinished: async () => (await send<{ items: Unfinished[] }>('GET', '/uploads')).items,
