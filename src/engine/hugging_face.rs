@@ -222,16 +222,19 @@ impl Engine for HuggingFace {
 }
 
 impl Remote for HuggingFace {
-    fn unavailable(&self) -> Option<Error> {
-        let missing = || Error::NotConfigured { engine: TITLE, setting: "engines.hugging_face.token" };
-        // An endpoint of one's own may need no token.
-        let useless = self.settings.token.is_none() && self.settings.endpoints.is_empty();
-        self.line.unavailable().or_else(|| useless.then(missing))
+    fn unavailable(&self, model: &Model) -> Option<Error> {
+        let missing = Error::NotConfigured { engine: TITLE, setting: "engines.hugging_face.token" };
+        self.line.unavailable().or_else(|| match self.endpoint(model) {
+            Err(why) => Some(why),
+            // An endpoint of one's own may need no token.
+            Ok(Some(_)) => None,
+            Ok(None) => self.settings.token.is_none().then_some(missing),
+        })
     }
 
     fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>> {
         Box::pin(async move {
-            if let Some(why) = self.unavailable() {
+            if let Some(why) = self.unavailable(model) {
                 return Err(why);
             }
             if let Some(endpoint) = self.endpoint(model)? {
@@ -255,7 +258,7 @@ impl Remote for HuggingFace {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<remote::Answer>> {
         Box::pin(async move {
-            match self.unavailable() {
+            match self.unavailable(&order.model) {
                 Some(why) => Err(why),
                 None => remote::run(self, order, ledger, context).await,
             }
@@ -464,8 +467,11 @@ impl HuggingFace {
                 accepted(job["data"]["id"].as_str().filter(|id| is_id(id)).unwrap_or("job"), &path)
             }
             Provider::Together => {
-                let result =
-                    post("/v1/images/generations".to_owned(), together_body(order, id), AT_ONCE).await?;
+                let call = self.call(Method::POST, &format!("{base}/v1/images/generations"))?;
+                let call = call.json(&together_body(order, id)).within(AT_ONCE);
+                let answer = self.send(&order.model, call).await?;
+                let result = answer.read(ANSWER_BYTES_MAX).await.map_err(at_once)?;
+                let result: Value = serde_json::from_slice(&result).unwrap_or_default();
                 let bytes = picture_of(&result["data"][0]["b64_json"]);
                 let bytes = bytes.ok_or(Error::BadResult { engine: TITLE, source: None })?;
                 Ok(Submitted::Ready(Finished {

@@ -175,14 +175,14 @@ impl Engine for Replicate {
 }
 
 impl Remote for Replicate {
-    fn unavailable(&self) -> Option<Error> {
+    fn unavailable(&self, _: &Model) -> Option<Error> {
         let missing = || Error::NotConfigured { engine: TITLE, setting: "engines.replicate.token" };
         self.line.unavailable().or_else(|| self.settings.token.is_none().then(missing))
     }
 
     fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>> {
         Box::pin(async move {
-            if let Some(why) = self.unavailable() {
+            if let Some(why) = self.unavailable(model) {
                 return Err(why);
             }
             Ok(self.look_up(model).await?.form)
@@ -196,7 +196,7 @@ impl Remote for Replicate {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<remote::Answer>> {
         Box::pin(async move {
-            match self.unavailable() {
+            match self.unavailable(&order.model) {
                 Some(why) => Err(why),
                 None => remote::run(self, order, ledger, context).await,
             }

@@ -208,15 +208,13 @@ impl Engine for Space {
 }
 
 impl Remote for Space {
-    fn unavailable(&self) -> Option<Error> {
-        let missing = || Error::NotConfigured { engine: TITLE, setting: "engines.space.enabled" };
-        let useless = !self.settings.enabled && self.settings.urls.is_empty();
-        self.line.unavailable().or_else(|| useless.then(missing))
+    fn unavailable(&self, model: &Model) -> Option<Error> {
+        self.line.unavailable().or_else(|| self.home(model).err())
     }
 
     fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>> {
         Box::pin(async move {
-            if let Some(why) = self.unavailable() {
+            if let Some(why) = self.unavailable(model) {
                 return Err(why);
             }
             let (_, functions) = self.info(model, &self.home(model)?).await?;
@@ -236,7 +234,7 @@ impl Remote for Space {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<remote::Answer>> {
         Box::pin(async move {
-            match self.unavailable() {
+            match self.unavailable(&order.model) {
                 Some(why) => Err(why),
                 None => remote::run(self, order, ledger, context).await,
             }

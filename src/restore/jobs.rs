@@ -94,11 +94,11 @@ impl Job for RestoreJob {
             Ok(output) => Ok(output),
             Err(Trouble::Cancelled) => Err(Failure::Interrupted),
             Err(trouble) => {
-                let retired = trouble.retired(&restoration);
+                let retired = trouble.retired();
                 let (complaint, failure) = trouble.told();
                 let writing = app.db.write(move |tx| {
-                    for model in &retired {
-                        registry::retire_in(tx, model)?;
+                    if let Some(target) = &retired {
+                        registry::retire_in(tx, &restoration.steps, target)?;
                     }
                     store::set_error(tx, id, &complaint)
                 });
@@ -259,19 +259,14 @@ enum Trouble {
 }
 
 impl Trouble {
-    /// The models of which a provider has just said that they are no longer offered.
-    fn retired(&self, restoration: &Restoration) -> Vec<String> {
-        let Self::Picture(pipeline::Error::Engine(engine::Error::Remote(remote::Error::Retired { model }))) =
-            self
-        else {
-            return Vec::new();
-        };
-        // The provider knows it by its own name, which several of our list may have.
-        let shipped = registry::shipped();
-        let named = restoration.steps.iter().filter_map(|step| step.model.clone());
-        named
-            .filter(|id| id == model || shipped.iter().all(|own| own.id != *id || own.target == *model))
-            .collect()
+    /// The provider's name of a model that, as it has just said, is no longer offered.
+    fn retired(&self) -> Option<String> {
+        match self {
+            Self::Picture(pipeline::Error::Engine(engine::Error::Remote(remote::Error::Retired {
+                model,
+            }))) => Some(model.clone()),
+            _ => None,
+        }
     }
 
     /// What the person reads, and what the queue does.

@@ -267,7 +267,8 @@ pub async fn try_again(app: &App, actor: &Actor, id: RestorationId) -> Result<Re
             if !store::try_again(tx, id, job)? {
                 return Err(Error::NotEnded);
             }
-            store::calls::forget_unfinished(tx, id)?;
+            let useless = restoration.error.as_ref().is_some_and(|error| error.code == "bad-result");
+            store::calls::forget(tx, id, useless)?;
             let details = serde_json::json!({ "restoration": id });
             let name = library::get_in(tx, restoration.media_id)?.key;
             let target = Target::new("media", restoration.media_id).named(&name);

@@ -7,6 +7,7 @@ use super::Error;
 use super::registry::Entry;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
+use crate::engine::remote::Model;
 use crate::engine::{self, Engine, Engines, Outcome, Preset, Step, StepInfo, StepReport, StepRequest};
 use crate::jobs::{JobId, JobState};
 pub use crate::library::RestorationId;
@@ -246,7 +247,15 @@ fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedSt
         (None, Some(model)) => return Err(nobody(model)),
         (None, None) => return Err(Error::NeedsModel { engine: engine.name() }),
     }
-    if let Some(why) = remote.unavailable() {
+    let unlisted;
+    let model = match listed {
+        Some(entry) => &entry.model,
+        None => {
+            unlisted = Model::unlisted(engine.name(), asked.model.as_deref().unwrap_or_default());
+            &unlisted
+        }
+    };
+    if let Some(why) = remote.unavailable(model) {
         return Err(why.into());
     }
     if serde_json::to_string(&asked.parameters).map_or(usize::MAX, |text| text.len()) > PARAMETERS_BYTES_MAX {

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::model::PlannedStep;
 use super::store::models::{self as store, State};
 use super::{Error, Result};
 use crate::app::App;
@@ -249,12 +250,17 @@ pub async fn remove(app: &App, actor: &Actor, id: String) -> Result<()> {
         .await
 }
 
-/// Notes that a provider no longer offers a model.
+/// Notes that a provider no longer offers a model, which the steps name by its id and the provider by its own name.
 ///
 /// # Errors
 /// When the row can't be written.
-pub(super) fn retire_in(tx: &Tx<'_>, id: &str) -> db::Result<()> {
-    store::retire(tx, id)
+pub(super) fn retire_in(tx: &Tx<'_>, steps: &[PlannedStep], target: &str) -> db::Result<()> {
+    for Entry { model, .. } in read(tx)? {
+        if model.target == target && steps.iter().any(|step| step.model.as_ref() == Some(&model.id)) {
+            store::retire(tx, &model.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks a model's provider what the model wants to know. Costs nothing, and shows whether it can be used.

@@ -147,11 +147,11 @@ async fn answer(State(provider): State<Provider>, request: Request) -> Response 
         return file(&mood);
     }
     match (get, path.as_str()) {
-        (false, path) if creates(path, &parts.headers) => create(&provider, mood, path, &bytes).await,
         (false, path) if path.ends_with("/cancel") => {
             provider.note(|seen| seen.stopped += 1);
             json_answer(json!({}))
         }
+        (false, path) if creates(path, &parts.headers) => create(&provider, mood, path, &bytes).await,
         (false, "/v1/files") => {
             provider.note(|seen| seen.uploads += 1);
             json_answer(json!({"id": "file1", "urls": {"get": format!("{}/v1/files/file1", provider.url)}}))
@@ -165,7 +165,7 @@ async fn answer(State(provider): State<Provider>, request: Request) -> Response 
 fn creates(path: &str, headers: &HeaderMap) -> bool {
     path.ends_with("/predictions")
         || path.starts_with("/fal-ai/acme")
-        || path.starts_with("/wavespeed/api/v3/acme") && !path.ends_with("/cancel")
+        || path.starts_with("/wavespeed/api/v3/acme")
         || path == "/together/v1/images/generations"
         || path.starts_with("/gradio_api/call/")
         || path == "/" && headers.contains_key(header::CONTENT_TYPE)
@@ -284,6 +284,7 @@ fn look(provider: &Provider, mood: &Mood, path: &str) -> Response {
             "img": {"type": "string", "format": "uri", "x-order": 0},
             "scale": {"type": "number", "title": "Scale", "default": 2, "minimum": 1, "maximum": 4, "x-order": 1},
         }}}}}}})),
+        "/v1/models/acme/mend/versions/5c7d" => json_answer(json!({"id": "5c7d"})),
         "/api/whoami-v2" => json_answer(json!({"name": "olive"})),
         "/api/models/acme/editor" => {
             let entry = |provider: &str, id: &str| json!({"provider": provider, "providerId": id, "status": "live", "task": "image-to-image"});

@@ -290,8 +290,8 @@ pub struct Answer {
 
 /// An engine on another machine.
 pub trait Remote: Send + Sync {
-    /// Why it can't be used at present, in a sentence; nothing if it can.
-    fn unavailable(&self) -> Option<Error>;
+    /// Why a model can't be used at present, as far as the configuration says; nothing if it can.
+    fn unavailable(&self, model: &Model) -> Option<Error>;
 
     /// Asks what a model wants to know. Costs nothing; also the way to find out whether it is there.
     fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>>;
@@ -568,7 +568,8 @@ impl Patience {
             error if error.may_pass() => None,
             _ => return Err(error),
         };
-        let pause = asked.unwrap_or(self.next);
+        // Who asks for no pause at all gets one all the same.
+        let pause = asked.map_or(self.next, |asked| asked.max(self.next));
         let Some(left) = self.left.checked_sub(pause) else { return Err(error) };
         self.left = left;
         self.next = (self.next * 2).min(Duration::from_secs(30));

@@ -84,7 +84,7 @@ impl ModelView {
         let reason = match engine.and_then(|engine| engine.remote()) {
             None => Some("There is no such engine any more.".to_owned()),
             Some(remote) => {
-                let unavailable = remote.unavailable().map(|why| sentence(&why));
+                let unavailable = remote.unavailable(&entry.model).map(|why| sentence(&why));
                 unavailable.or_else(|| entry.check().err().map(|why| sentence(&why)))
             }
         };

@@ -93,8 +93,12 @@ pub(in crate::restore) fn find_done(
     Ok(done.optional()?)
 }
 
-/// Forgets the calls without a result: a person wants them made once more.
-pub(in crate::restore) fn forget_unfinished(tx: &Tx<'_>, id: RestorationId) -> Result<()> {
-    tx.execute("DELETE FROM restoration_calls WHERE restoration_id = ?1 AND state <> 'done'", [id])?;
+/// Forgets the calls without a result, and the last result too if it was of no use: a person wants them made once more.
+pub(in crate::restore) fn forget(tx: &Tx<'_>, id: RestorationId, useless: bool) -> Result<()> {
+    tx.execute(
+        "DELETE FROM restoration_calls WHERE restoration_id = ?1 AND (state <> 'done' OR ?2 AND place = (
+             SELECT max(place) FROM restoration_calls WHERE restoration_id = ?1 AND state = 'done'))",
+        params![id, useless],
+    )?;
     Ok(())
 }
