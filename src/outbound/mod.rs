@@ -41,6 +41,15 @@ pub enum Error {
     /// `outbound.offline` is set.
     #[error("connections to other machines are forbidden by the setting outbound.offline")]
     Offline,
+    /// The certificates of the system can't be read.
+    #[error(
+        "no secure connection can be made: are the system's certificates (the package ca-certificates) installed?"
+    )]
+    NoCertificates {
+        /// What the TLS library says.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The address is not one that can be fetched.
     #[error("{0:?} is not an address that can be fetched")]
     BadUrl(String),
@@ -108,6 +117,7 @@ impl Error {
         matches!(
             self,
             Self::Offline
+                | Self::NoCertificates { .. }
                 | Self::BadUrl(_)
                 | Self::ForeignHost { .. }
                 | Self::Private { .. }
@@ -178,24 +188,26 @@ impl Outbound {
         Ok(call)
     }
 
-    fn client(&self, trusted: bool) -> &reqwest::Client {
+    fn client(&self, trusted: bool) -> Result<reqwest::Client> {
         let slot = if trusted { &self.0.trusted } else { &self.0.foreign };
-        slot.get_or_init(|| {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("Safelight/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT)
-                .pool_max_idle_per_host(2)
-                .pool_idle_timeout(Duration::from_secs(30))
-                // A proxy would resolve names where the rule about private networks can't see it.
-                .no_proxy();
-            let builder = if trusted {
-                builder
-            } else {
-                builder.dns_resolver(Arc::new(Watchful { allowed: Arc::clone(&self.0.allow_private) }))
-            };
-            builder.build().expect("the TLS library starts")
-        })
+        if let Some(client) = slot.get() {
+            return Ok(client.clone());
+        }
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("Safelight/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_secs(30))
+            // A proxy would resolve names where the rule about private networks can't see it.
+            .no_proxy();
+        let builder = if trusted {
+            builder
+        } else {
+            builder.dns_resolver(Arc::new(Watchful { allowed: Arc::clone(&self.0.allow_private) }))
+        };
+        let client = builder.build().map_err(|source| Error::NoCertificates { source })?;
+        Ok(slot.get_or_init(|| client).clone())
     }
 
     fn permits(&self, address: IpAddr) -> bool {
@@ -367,7 +379,7 @@ impl Call {
         let left = ends.saturating_duration_since(tokio::time::Instant::now());
         let mut request = self
             .outbound
-            .client(trusted)
+            .client(trusted)?
             .request(self.method.clone(), self.url.clone())
             .headers(headers)
             .timeout(left);

@@ -186,7 +186,7 @@ async fn what_goes_wrong_elsewhere_has_a_name_and_is_never_paid_twice() {
     let elsewhere = format!("{}/results/1.png", other.url);
     let (all, queued): (&[&str], &[&str]) = (&[], &["a-replicate", "a-fal", "a-wavespeed", "a-space"]);
     // The mood, whose models, how it ends, with which code, and how many jobs were created.
-    let table: Vec<(Mood, &[&str], &str, Value, usize)> = vec![
+    let table: [(Mood, &[&str], &str, Value, usize); 13] = [
         (Mood::Refusing(429, 2), all, "succeeded", Value::Null, 1),
         (Mood::Refusing(503, 2), all, "succeeded", Value::Null, 1),
         (Mood::Refusing(402, 1), all, "failed", json!("engine-no-credits"), 0),

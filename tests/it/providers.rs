@@ -172,14 +172,14 @@ fn creates(path: &str, headers: &HeaderMap) -> bool {
 }
 
 async fn create(provider: &Provider, mood: Mood, path: &str, body: &Bytes) -> Response {
-    if let Mood::Refusing(status, times) = mood {
-        if times > 0 {
-            provider.mood(Mood::Refusing(status, times - 1));
-            let status = StatusCode::from_u16(status).unwrap();
-            let detail = json!({"detail": "Not like this."}).to_string();
-            return (status, [("retry-after", "0"), ("content-type", "application/json")], detail)
-                .into_response();
-        }
+    if let Mood::Refusing(status, times) = mood
+        && times > 0
+    {
+        provider.mood(Mood::Refusing(status, times - 1));
+        let status = StatusCode::from_u16(status).unwrap();
+        let detail = json!({"detail": "Not like this."}).to_string();
+        let headers = [("retry-after", "0"), ("content-type", "application/json")];
+        return (status, headers, detail).into_response();
     }
     provider.note(|seen| {
         seen.created += 1;
