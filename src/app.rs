@@ -11,6 +11,7 @@ use crate::db::Db;
 use crate::engine::Engines;
 use crate::imaging::Budget;
 use crate::keys::Keys;
+use crate::outbound::Outbound;
 use crate::storage::Storage;
 
 /// The running appliance as features see it.
@@ -24,6 +25,8 @@ pub struct App {
     pub db: Db,
     /// The blobs.
     pub storage: Storage,
+    /// The way to other machines.
+    pub outbound: Outbound,
     /// The engines that restore pictures.
     pub engines: Engines,
     /// The memory that all pictures share.

@@ -14,6 +14,7 @@ pub mod cache;
 pub mod engine;
 pub mod imaging;
 pub mod keys;
+pub mod outbound;
 pub mod storage;
 
 // What every feature stands on.

@@ -134,6 +134,7 @@ pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
+        .register::<restore::RestoreRemotely>()
         .register::<library::Describe>()
         .register::<library::WarmUp>()
         .register::<library::Bulk>()

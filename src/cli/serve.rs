@@ -18,6 +18,7 @@ use crate::db::{Db, Role};
 use crate::engine::Engines;
 use crate::imaging::Budget;
 use crate::keys::Keys;
+use crate::outbound::Outbound;
 use crate::server::{self, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
 use crate::{accounts, library, uploads};
@@ -129,10 +130,12 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
         min_free_bytes: config.limits.min_free_bytes,
     };
     let storage = Storage::local(&data_dir.blobs(), options)?;
+    let outbound = Outbound::new(&config.outbound);
     Ok(App {
         db,
         storage,
-        engines: Engines::new(),
+        engines: Engines::configured(&config.engines, &outbound),
+        outbound,
         budget: Budget::of_this_machine(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
         hot: HotFiles::new(HOT_BYTES),

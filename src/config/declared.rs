@@ -59,6 +59,13 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("jobs", "Work in the background."),
     ("delivery", "Pictures and files on their way out."),
     ("outbound", "What may leave the machine."),
+    (
+        "engines",
+        "Models on other machines that restore pictures. Nothing is sent anywhere before a key is set.",
+    ),
+    ("engines.hugging_face", "Models on Hugging Face: its router, and Inference Endpoints of your own."),
+    ("engines.replicate", "Models on Replicate."),
+    ("engines.space", "Gradio apps: Spaces on Hugging Face, and apps of your own."),
     ("log", "What is written to standard error."),
 ];
 
@@ -254,6 +261,109 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value("false"),
         example: "true",
         doc: "Forbids every connection to another machine, whatever else is configured.",
+        flag: None,
+    },
+    Setting {
+        key: "outbound.allow_private",
+        kind: Kind::Networks,
+        default: Default::Value("[]"),
+        example: r#"["192.168.1.20", "10.0.0.0/8"]"#,
+        doc: "Addresses and networks that may be reached although they are private, where an address comes from \
+              outside: a result's, a redirect's. What is written into this configuration is reached anyway.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.result_hosts",
+        kind: Kind::Texts,
+        default: Default::Value(
+            r#"["replicate.delivery", "fal.media", "fal.run", "wavespeed.ai", "cloudfront.net"]"#,
+        ),
+        example: r#"["replicate.delivery", "fal.media"]"#,
+        doc: "Hosts, with all names below them, from which results are fetched when a provider says that they lie \
+              there. Neither keys nor pictures are sent to them.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.hugging_face.token",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""hf_…""#,
+        doc: "The access token, with the right to call Inference Providers. `HF_TOKEN` in the environment is taken \
+              too.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.hugging_face.router_url",
+        kind: Kind::Url,
+        default: Default::Value(r#""https://router.huggingface.co""#),
+        example: r#""https://proxy.example.org""#,
+        doc: "Where models are called.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.hugging_face.hub_url",
+        kind: Kind::Url,
+        default: Default::Value(r#""https://huggingface.co""#),
+        example: r#""https://hub.example.org""#,
+        doc: "Where is asked which provider serves a model.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.hugging_face.bill_to",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""our-organisation""#,
+        doc: "The organisation that pays instead of the token's owner.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.hugging_face.endpoints",
+        kind: Kind::Urls,
+        default: Default::Value("[]"),
+        example: r#"["https://abc.eu-west-1.aws.endpoints.huggingface.cloud"]"#,
+        doc: "Addresses of Inference Endpoints, or of other servers that speak their language, which models may name.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.replicate.token",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""r8_…""#,
+        doc: "The API token. `REPLICATE_API_TOKEN` in the environment is taken too.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.replicate.base_url",
+        kind: Kind::Url,
+        default: Default::Value(r#""https://api.replicate.com""#),
+        example: r#""https://proxy.example.org""#,
+        doc: "Where models are called.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.space.enabled",
+        kind: Kind::Flag,
+        default: Default::Value("false"),
+        example: "true",
+        doc: "Whether pictures may be sent to public Spaces (`owner-name.hf.space`), which need no key and belong to \
+              strangers. Apps in `engines.space.urls` don't need this.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.space.urls",
+        kind: Kind::Urls,
+        default: Default::Value("[]"),
+        example: r#"["http://192.168.1.20:7860"]"#,
+        doc: "Addresses of Gradio apps of your own, which models may name.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.space.token",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""hf_…""#,
+        doc: "A Hugging Face token for private Spaces and more quota. It is sent to every Space that a model names, and \
+              a Space sees it: use one of its own, with few rights.",
         flag: None,
     },
     Setting {

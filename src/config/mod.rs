@@ -48,6 +48,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// What may leave the machine.
     pub outbound: Outbound,
+    /// Models on other machines.
+    pub engines: Engines,
     /// The log.
     pub log: Log,
 }
@@ -155,6 +157,56 @@ pub struct Delivery {
 pub struct Outbound {
     /// Forbids every connection to another machine.
     pub offline: bool,
+    /// Private addresses that may be reached although they come from outside.
+    pub allow_private: Vec<Network>,
+}
+
+/// Models on other machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engines {
+    /// Hosts from which results are fetched, with the names below them.
+    pub result_hosts: Vec<String>,
+    /// Models on Hugging Face.
+    pub hugging_face: HuggingFace,
+    /// Models on Replicate.
+    pub replicate: Replicate,
+    /// Gradio apps.
+    pub space: Space,
+}
+
+/// Models on Hugging Face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HuggingFace {
+    /// The access token.
+    pub token: Option<Secret>,
+    /// Where models are called.
+    pub router_url: PublicUrl,
+    /// Where is asked who serves a model.
+    pub hub_url: PublicUrl,
+    /// Who pays instead of the token's owner.
+    pub bill_to: Option<String>,
+    /// Servers that take a picture and answer with one.
+    pub endpoints: Vec<PublicUrl>,
+}
+
+/// Models on Replicate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replicate {
+    /// The API token.
+    pub token: Option<Secret>,
+    /// Where models are called.
+    pub base_url: PublicUrl,
+}
+
+/// Gradio apps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    /// Whether public Spaces may be used.
+    pub enabled: bool,
+    /// Apps of the admin's own.
+    pub urls: Vec<PublicUrl>,
+    /// What Spaces get as a token.
+    pub token: Option<Secret>,
 }
 
 /// The log.
@@ -313,6 +365,34 @@ impl Values {
         Some(Mistake { origin: origin.clone(), fault: Fault::WrongValue { key: key.to_owned(), reason } })
     }
 
+    fn engines(&self) -> Engines {
+        Engines {
+            result_hosts: self
+                .required("engines.result_hosts")
+                .texts()
+                .into_iter()
+                .map(|host| host.to_ascii_lowercase())
+                .filter(|host| !host.is_empty())
+                .collect(),
+            hugging_face: HuggingFace {
+                token: self.find("engines.hugging_face.token").map(Value::secret),
+                router_url: self.required("engines.hugging_face.router_url").url(),
+                hub_url: self.required("engines.hugging_face.hub_url").url(),
+                bill_to: self.find("engines.hugging_face.bill_to").map(Value::text),
+                endpoints: self.required("engines.hugging_face.endpoints").urls(),
+            },
+            replicate: Replicate {
+                token: self.find("engines.replicate.token").map(Value::secret),
+                base_url: self.required("engines.replicate.base_url").url(),
+            },
+            space: Space {
+                enabled: self.required("engines.space.enabled").flag(),
+                urls: self.required("engines.space.urls").urls(),
+                token: self.find("engines.space.token").map(Value::secret),
+            },
+        }
+    }
+
     fn config(&self) -> Config {
         Config {
             data_dir: self.required("data_dir").path(),
@@ -358,7 +438,11 @@ impl Values {
                 cache_bytes: self.required("delivery.cache_bytes").integer(),
                 public_base_url: self.find("delivery.public_base_url").map(Value::url),
             },
-            outbound: Outbound { offline: self.required("outbound.offline").flag() },
+            outbound: Outbound {
+                offline: self.required("outbound.offline").flag(),
+                allow_private: self.required("outbound.allow_private").networks(),
+            },
+            engines: self.engines(),
             log: Log {
                 level: match self.required("log.level").text().as_str() {
                     "error" => LogLevel::Error,

@@ -74,6 +74,10 @@ pub(super) struct Typed {
 /// The variable that names the configuration file.
 const CONFIG_VARIABLE: &str = "SAFELIGHT_CONFIG";
 const PREFIX: &str = "SAFELIGHT_";
+/// Names under which other programs know the same secrets. They are weaker than the variables of our own, and an empty
+/// one counts as absent: it was not set for us.
+const USUAL_NAMES: [(&str, &str); 2] =
+    [("HF_TOKEN", "engines.hugging_face.token"), ("REPLICATE_API_TOKEN", "engines.replicate.token")];
 const CREDENTIAL_PREFIX: &str = "safelight.";
 /// No configuration or secret is longer; more means that a wrong file was named.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -91,6 +95,8 @@ pub(super) fn gather(
         let path = environment.0.get(&OsString::from(CONFIG_VARIABLE))?;
         Some((PathBuf::from(path), Origin::Environment(CONFIG_VARIABLE.to_owned())))
     });
+    // Weaker than the file: who writes a key for Safelight means that one.
+    gathering.usual_names(environment);
     let file = match named {
         Some((path, origin)) => gathering.file(&path, Some(origin)),
         None if default_file.as_os_str().is_empty() => None,
@@ -256,10 +262,12 @@ impl Gathering {
     fn push(&mut self, setting: &'static Setting, given: Given, origin: Origin) {
         let other = self.typed.iter().find(|typed| {
             typed.setting.key == setting.key
-                && matches!(
-                    (&typed.origin, &origin),
-                    (Origin::File(..), Origin::File(..)) | (Origin::Environment(_), Origin::Environment(_))
-                )
+                && match (&typed.origin, &origin) {
+                    (Origin::File(..), Origin::File(..)) => true,
+                    // A usual name is weaker than our own and no contradiction to it.
+                    (Origin::Environment(name), Origin::Environment(_)) => name.starts_with(PREFIX),
+                    _ => false,
+                }
         });
         match other.map(|typed| typed.origin.clone()) {
             Some(other) => self.wrong(origin, Fault::Twice { key: setting.key.to_owned(), other }),
@@ -296,6 +304,17 @@ impl Gathering {
                     let nearest = nearest.map(|key| format!("{CREDENTIAL_PREFIX}{key}"));
                     self.wrong(origin, Fault::UnknownSetting { name: "this".to_owned(), nearest });
                 }
+            }
+        }
+    }
+
+    fn usual_names(&mut self, environment: &Environment) {
+        for (name, key) in USUAL_NAMES {
+            let value = environment.0.get(&OsString::from(name)).and_then(|value| value.to_str());
+            let value = value.filter(|value| !value.trim().is_empty());
+            if let (Some(value), Some(setting)) = (value, self.find(key)) {
+                let origin = Origin::Environment(name.to_owned());
+                self.typed.push(Typed { setting, given: Given::Loose(value.to_owned()), origin });
             }
         }
     }

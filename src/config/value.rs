@@ -46,6 +46,12 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// IP addresses and networks.
     Networks,
+    /// One line of text.
+    Text,
+    /// Several of them.
+    Texts,
+    /// Several addresses like [`Kind::Url`].
+    Urls,
     /// Text that is never shown; also taken from a file or a systemd credential.
     Secret,
 }
@@ -66,6 +72,9 @@ impl Kind {
             Self::Duration { .. } => "a duration such as \"30 s\" or \"5 min\"".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Networks => "a list of IP addresses and networks".to_owned(),
+            Self::Text => "text".to_owned(),
+            Self::Texts => "a list of texts".to_owned(),
+            Self::Urls => "a list of http or https URLs without a path".to_owned(),
             Self::Secret => "text (secret)".to_owned(),
         }
     }
@@ -114,6 +123,8 @@ pub(super) enum Value {
     Bytes(u64),
     Duration(Duration),
     Networks(Vec<Network>),
+    Texts(Vec<String>),
+    Urls(Vec<PublicUrl>),
     Secret(Secret),
 }
 
@@ -122,6 +133,11 @@ pub(super) enum Value {
 pub struct Secret(String);
 
 impl Secret {
+    /// Keeps a text that did not come from the configuration.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// Hands out the text. Whoever calls this must not log it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -352,7 +368,26 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             });
             Ok(Value::Networks(networks.collect::<Result<_, _>>()?))
         }
-        (Kind::Networks, Given::Loose(text)) => read(kind, list(&text)?),
+        (Kind::Texts | Kind::Urls, Given::List(items)) => {
+            let mut texts = Vec::with_capacity(items.len());
+            for item in items {
+                match item {
+                    Given::Text(text) | Given::Loose(text) => texts.push(text.trim().to_owned()),
+                    other => {
+                        return Err(Wrong::Value(format!(
+                            "each entry should be text, not {}",
+                            other.article()
+                        )));
+                    }
+                }
+            }
+            if matches!(kind, Kind::Texts) {
+                return Ok(Value::Texts(texts));
+            }
+            let urls = texts.iter().map(|text| PublicUrl::parse(text));
+            Ok(Value::Urls(urls.collect::<Result<_, _>>()?))
+        }
+        (Kind::Networks | Kind::Texts | Kind::Urls, Given::Loose(text)) => read(kind, list(&text)?),
         (Kind::Flag, Given::Flag(flag)) => Ok(Value::Flag(flag)),
         (Kind::Integer { min, max }, Given::Integer(number)) => {
             Ok(Value::Integer(within(number, *min, *max)?))
@@ -365,7 +400,7 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             let text = text.trim();
             match kind {
                 Kind::Flag | Kind::Integer { .. } if !loose => Err(Wrong::Type("")),
-                Kind::Networks => Err(Wrong::Type("")),
+                Kind::Networks | Kind::Texts | Kind::Urls => Err(Wrong::Type("")),
                 _ if text.is_empty() => Err(empty()),
                 _ => Ok(read_text(kind, text)?),
             }
@@ -422,7 +457,11 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             };
             Value::Text((*word).to_owned())
         }
-        Kind::Networks | Kind::Secret => unreachable!("read before"),
+        Kind::Text if text.contains(char::is_control) => {
+            return Err(format!("{text:?} is more than one line"));
+        }
+        Kind::Text => Value::Text(text.to_owned()),
+        Kind::Networks | Kind::Texts | Kind::Urls | Kind::Secret => unreachable!("read before"),
     })
 }
 
@@ -638,6 +677,21 @@ impl Value {
         networks.clone()
     }
 
+    pub(super) fn texts(&self) -> Vec<String> {
+        let Self::Texts(texts) = self else { self.mismatch() };
+        texts.clone()
+    }
+
+    pub(super) fn urls(&self) -> Vec<PublicUrl> {
+        let Self::Urls(urls) = self else { self.mismatch() };
+        urls.clone()
+    }
+
+    pub(super) fn secret(&self) -> Secret {
+        let Self::Secret(secret) = self else { self.mismatch() };
+        secret.clone()
+    }
+
     /// The list and the structs disagree; the test that loads the defaults finds it.
     fn mismatch(&self) -> ! {
         panic!("the setting was declared with another kind than it is used with: {self:?}")
@@ -655,6 +709,8 @@ impl Value {
             Self::Integer(number) | Self::Bytes(number) => (*number).into(),
             Self::Duration(span) => show_duration(*span).into(),
             Self::Networks(networks) => networks.iter().map(ToString::to_string).collect(),
+            Self::Texts(texts) => texts.iter().map(String::as_str).collect(),
+            Self::Urls(urls) => urls.iter().map(ToString::to_string).collect(),
             Self::Secret(_) => "(hidden)".into(),
         }
     }

@@ -3,10 +3,15 @@
 //!
 //! A request is a list of [`StepRequest`]s over one decoded picture ([`Work`]); the answer is a picture of the same
 //! size and bit depth and one [`StepReport`] per step, which says whether the step was applied, why, and on what
-//! evidence. The built-in engine ([`builtin`]) needs nothing but the processor.
+//! evidence. The built-in engine ([`builtin`]) needs nothing but the processor. Engines on other machines
+//! ([`remote`]) take a picture file and a model instead, and answer with another file.
 
 pub mod builtin;
+pub mod hugging_face;
 mod preset;
+pub mod remote;
+pub mod replicate;
+pub mod space;
 mod step;
 
 use std::collections::BTreeMap;
@@ -20,7 +25,9 @@ pub use preset::{Preset, UnknownPreset, plan};
 pub use step::{Decision, Outcome, Step, StepInfo, StepReport, StepRequest, UnknownStep};
 pub use tokio_util::sync::CancellationToken;
 
+use crate::config;
 use crate::imaging::Image;
+use crate::outbound::Outbound;
 
 /// Why an engine could not restore a picture.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +74,15 @@ pub enum Error {
         /// The step asked for.
         step: Step,
     },
+    /// The engine works with models, and none was named.
+    #[error("the engine {engine:?} needs to be told which model to use")]
+    NeedsModel {
+        /// Name of the engine.
+        engine: String,
+    },
+    /// A model on another machine has no picture to give.
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
     /// The worker threads could not be started or ended by themselves.
     #[error("restoring the picture failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -143,6 +159,13 @@ impl Progress {
         Self::new(|_, _| {})
     }
 
+    /// The progress of a part of the work, which begins at a fraction of the whole and has a share of it.
+    #[must_use]
+    pub fn part(&self, begins: f32, share: f32) -> Self {
+        let whole = self.clone();
+        Self::new(move |fraction, step| whole.report((begins + fraction * share).min(1.0), step))
+    }
+
     /// Reports the fraction done and the running step.
     pub fn report(&self, fraction: f32, step: Step) {
         (self.0)(fraction, step);
@@ -194,6 +217,25 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// Every variant of [`Error`] but [`Error::UnknownEngine`].
     fn restore(&self, work: Work, context: Context) -> BoxFuture<'_, Result<Restored, Error>>;
+
+    /// The engine as one on another machine, if it is: it is then given files and models instead of pixels, and
+    /// [`Engine::restore`] refuses.
+    fn remote(&self) -> Option<&dyn remote::Remote> {
+        None
+    }
+}
+
+/// What models on other machines can be asked for.
+const REMOTE_STEPS: [StepInfo; 5] = [
+    remote_step(Step::Enhance, "Enhance", "Lets the model improve the picture as it sees fit."),
+    remote_step(Step::Face, "Faces", "Restores faces."),
+    remote_step(Step::RemoveScratches, "Scratches", "Finds and removes scratches and dust."),
+    remote_step(Step::Colorize, "Colours", "Gives colours to a black-and-white picture."),
+    remote_step(Step::Upscale, "Enlarge", "Makes the picture larger."),
+];
+
+const fn remote_step(step: Step, title: &'static str, description: &'static str) -> StepInfo {
+    StepInfo { step, title, description, default_strength: 1.0 }
 }
 
 /// The engines that are active, by name.
@@ -208,6 +250,25 @@ impl Engines {
         let mut engines = Self { engines: BTreeMap::new() };
         engines.add(Arc::new(builtin::Builtin));
         engines
+    }
+
+    /// The registry with the engines of the configuration. None of them connects before it is used.
+    pub fn configured(settings: &config::Engines, outbound: &Outbound) -> Self {
+        let line = remote::Line {
+            outbound: outbound.clone(),
+            result_hosts: settings.result_hosts.clone(),
+            pace: remote::Pace::default(),
+        };
+        let mut engines = Self::new();
+        engines.add_remote(settings, &line);
+        engines
+    }
+
+    /// Adds the engines on other machines, which share a line.
+    pub fn add_remote(&mut self, settings: &config::Engines, line: &remote::Line) {
+        self.add(Arc::new(hugging_face::HuggingFace::new(line.clone(), &settings.hugging_face)));
+        self.add(Arc::new(replicate::Replicate::new(line.clone(), &settings.replicate)));
+        self.add(Arc::new(space::Space::new(line.clone(), &settings.space)));
     }
 
     /// Adds an engine, in the place of another one of the same name.

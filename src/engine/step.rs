@@ -137,6 +137,9 @@ pub struct StepReport {
     pub strength: f32,
     /// Name of the engine that ran it.
     pub engine: String,
+    /// The model that the engine used, by its id in the list of models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Whether it changed the picture.
     pub decision: Decision,
     /// Why, in words a person understands.

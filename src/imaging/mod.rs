@@ -34,6 +34,7 @@ mod tiff;
 mod transform;
 mod variant;
 mod webp;
+mod xmp;
 
 pub use budget::{Budget, Limits, Permit};
 pub use colour::{ProfileUse, to_srgb};
@@ -53,6 +54,7 @@ pub use resize::resize;
 pub use thumbhash::thumbhash;
 pub use transform::{BadTransform, Fit, Gravity, MAX_AVIF_PIXELS, MAX_SIDE, OutputFormat, Preset, Transform};
 pub use variant::{Variant, render, render_bytes, thumbnail};
+pub use xmp::{SourceType, with_source_type};
 
 #[cfg(test)]
 mod tests;

@@ -190,6 +190,14 @@ pub fn cancel(tx: &Tx<'_>, id: JobId) -> db::Result<bool> {
     store::request_cancel(tx, id)
 }
 
+/// Whether somebody has asked for a job to stop: a running one can tell that from the end of its process.
+///
+/// # Errors
+/// When the row can't be read.
+pub fn is_cancelling(conn: &Connection, id: JobId) -> db::Result<bool> {
+    store::is_cancelled(conn, id)
+}
+
 /// Queues a failed or cancelled job again with all its attempts. False when it is neither.
 ///
 /// # Errors

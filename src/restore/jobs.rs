@@ -5,15 +5,18 @@ use std::io::Read;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Complaint, Restoration, RestorationId, rendition_name};
-use super::pipeline::{self, Order, Workshop, sentence};
+use super::calls::Books;
+use super::model::{Complaint, PlannedStep, Restoration, RestorationId, rendition_name};
+use super::pipeline::{self, Call, Plan, Stage, Workshop, sentence};
+use super::registry::{self, Entry};
 use super::{batches, emit, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::db::{self, Tx};
-use crate::engine::{Outcome, Progress, Step, StepReport};
+use crate::engine::remote::{self, Model};
+use crate::engine::{self, Outcome, Progress, Step, StepReport, StepRequest};
 use crate::imaging::{Format, Limits};
-use crate::jobs::{Ending, Failure, Job, JobId, Running};
+use crate::jobs::{Ending, Failure, Job, JobId, Options, Running};
 use crate::library::{self, Arrived, Media, NewRendition, Version};
 use crate::storage::{self, BlobId, Storage};
 
@@ -34,6 +37,31 @@ pub struct RestoreJob {
 impl RestoreJob {
     pub(super) fn new(restoration: RestorationId, actor: &Actor) -> Self {
         Self { restoration, actor: actor.clone().later() }
+    }
+}
+
+/// Restores one picture with models on other machines, for which one mostly waits: a queue of its own, so that nobody
+/// whose pictures are restored here waits along.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RestoreRemotely(RestoreJob);
+
+/// Somebody waits for a restoration, so it goes before what nobody waits for.
+pub(super) const PRIORITY: i32 = 10;
+
+/// Puts a restoration into the queue that its steps belong to.
+pub(super) fn enqueue(
+    tx: &Tx<'_>,
+    id: RestorationId,
+    actor: &Actor,
+    steps: &[PlannedStep],
+    priority: i32,
+) -> db::Result<JobId> {
+    let (job, options) = (RestoreJob::new(id, actor), Options { priority, ..Options::default() });
+    if steps.iter().any(|step| step.model.is_some()) {
+        crate::jobs::enqueue(tx, &RestoreRemotely(job), options)
+    } else {
+        crate::jobs::enqueue(tx, &job, options)
     }
 }
 
@@ -67,8 +95,15 @@ impl Job for RestoreJob {
             Ok(output) => Ok(output),
             Err(Trouble::Cancelled) => Err(Failure::Interrupted),
             Err(trouble) => {
+                let retired = trouble.retired();
                 let (complaint, failure) = trouble.told();
-                app.db.write(move |tx| store::set_error(tx, id, &complaint)).await.map_err(Failure::retry)?;
+                let writing = app.db.write(move |tx| {
+                    if let Some(target) = &retired {
+                        registry::retire_in(tx, &restoration.steps, target)?;
+                    }
+                    store::set_error(tx, id, &complaint)
+                });
+                writing.await.map_err(Failure::retry)?;
                 Err(failure)
             }
         }
@@ -107,6 +142,26 @@ impl Job for RestoreJob {
     fn progressed(&self, tx: &Tx<'_>, _: JobId, progress: f32, note: &str) -> db::Result<()> {
         let running = store::set_progress(tx, self.restoration, progress, note.parse::<Step>().ok())?;
         if running { emit(tx, self.restoration) } else { Ok(()) }
+    }
+}
+
+impl Job for RestoreRemotely {
+    const KIND: &'static str = "restore_remotely";
+    const CONCURRENCY: usize = 4;
+    const MAX_ATTEMPTS: u32 = RestoreJob::MAX_ATTEMPTS;
+    type Context = App;
+    type Output = Output;
+
+    async fn run(&self, app: &App, running: &Running) -> Result<Output, Failure> {
+        self.0.run(app, running).await
+    }
+
+    fn finish(&self, tx: &Tx<'_>, id: JobId, ending: Ending<Output>) -> db::Result<()> {
+        self.0.finish(tx, id, ending)
+    }
+
+    fn progressed(&self, tx: &Tx<'_>, id: JobId, progress: f32, note: &str) -> db::Result<()> {
+        self.0.progressed(tx, id, progress, note)
     }
 }
 
@@ -209,6 +264,16 @@ enum Trouble {
 }
 
 impl Trouble {
+    /// The provider's name of a model that, as it has just said, is no longer offered.
+    fn retired(&self) -> Option<String> {
+        match self {
+            Self::Picture(pipeline::Error::Engine(engine::Error::Remote(remote::Error::Retired {
+                model,
+            }))) => Some(model.clone()),
+            _ => None,
+        }
+    }
+
     /// What the person reads, and what the queue does.
     fn told(self) -> (Complaint, Failure) {
         let complaint = |code: &str, detail: String| Complaint { code: code.to_owned(), detail };
@@ -259,13 +324,10 @@ async fn restore(
         })?,
         Err(stopped) => return Err(Trouble::Picture(pipeline::Error::Panicked(stopped.to_string()))),
     };
-    let order = Order {
-        engine: Some(restoration.engine.clone()),
-        steps: restoration.steps.clone(),
-        mask,
-        format: None,
-        threads: None,
-    };
+    let models = registry::list(app).await.map_err(|error| Trouble::Picture(from_registry(error)))?;
+    let stages = stages(&restoration.steps, &models);
+    let plan = Plan { stages, mask, format: None, threads: None };
+    let books = Books { app: app.clone(), restoration: restoration.id, media: media.id, job: running.id() };
     let workshop = Workshop {
         engines: &app.engines,
         budget: &app.budget,
@@ -275,17 +337,54 @@ async fn restore(
         let running = running.clone();
         move |fraction, step| running.progress(READ + fraction * (ENGINE_DONE - READ), step.as_str())
     });
-    let made = pipeline::restore(source, order, workshop, progress, cancelled)
+    let made = pipeline::restore_in_stages(source, plan, workshop, Some(&books), progress, cancelled)
         .await
-        .map_err(|error| if error.is_cancelled() { Trouble::Cancelled } else { Trouble::Picture(error) })?;
+        .map_err(
+        |error| if error.is_cancelled() { Trouble::Cancelled } else { Trouble::Picture(error) },
+    )?;
     running.progress(ENGINE_DONE, "");
     let Some(file) = made.file else { return Ok(Output(Kind::Unchanged { report: made.report })) };
     let arrived = tokio::select! {
         arrived = library::receive_bytes(app, &media.name, Bytes::from(file.bytes)) => arrived.map_err(Trouble::Keep)?,
         () = cancelled.cancelled() => return Err(Trouble::Cancelled),
     };
-    let recreated = app.engines.find(&restoration.engine).is_some_and(|engine| engine.recreates());
-    Ok(Output(Kind::Restored { report: made.report, arrived, format: file.format, recreated }))
+    Ok(Output(Kind::Restored {
+        report: made.report,
+        arrived,
+        format: file.format,
+        recreated: made.recreated,
+    }))
+}
+
+/// The steps as work for one engine after the other: neighbours of an engine of this machine are done in one go.
+fn stages(steps: &[PlannedStep], models: &[Entry]) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for (place, planned) in steps.iter().enumerate() {
+        let Some(id) = &planned.model else {
+            let request = StepRequest { step: planned.step, strength: planned.strength };
+            match stages.last_mut() {
+                Some(Stage::Local { steps, .. }) => steps.push(request),
+                _ => stages.push(Stage::Local { engine: None, steps: vec![request] }),
+            }
+            continue;
+        };
+        let model = match models.iter().find(|entry| entry.model.id == *id) {
+            // It may have been switched off meanwhile; what was asked for is still done.
+            Some(entry) => entry.model.clone(),
+            None => Model::unlisted(planned.engine(), id),
+        };
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let PlannedStep { step, strength, parameters, .. } = planned.clone();
+        stages.push(Stage::Remote(Box::new(Call { step, strength, model, parameters, place })));
+    }
+    if stages.is_empty() {
+        stages.push(Stage::Local { engine: None, steps: Vec::new() });
+    }
+    stages
+}
+
+fn from_registry(error: super::Error) -> pipeline::Error {
+    pipeline::Error::Engine(engine::Error::Remote(remote::Error::Ledger(Box::new(error))))
 }
 
 fn read(storage: &Storage, blob: BlobId) -> Result<Vec<u8>, storage::Error> {

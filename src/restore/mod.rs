@@ -4,9 +4,11 @@
 //! nothing of how pictures are improved: that is an engine's; [`pipeline`] brings pictures to it and back.
 
 pub mod batches;
+mod calls;
 mod jobs;
 mod model;
 pub mod pipeline;
+pub mod registry;
 mod routes;
 mod store;
 
@@ -17,17 +19,14 @@ use crate::api::events::{self, Audience};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::db::{self, Tx};
-use crate::engine::Step;
-use crate::jobs::{JobState, Options};
+use crate::engine::{Step, remote};
+use crate::jobs::JobState;
 use crate::library::{self, MediaId, State, VersionId};
 use crate::storage::{self, BlobId};
 
-pub use jobs::{Output, RestoreJob};
-pub use model::{AskedStep, Complaint, Filter, Request, Restoration, RestorationId};
+pub use jobs::{Output, RestoreJob, RestoreRemotely};
+pub use model::{AskedStep, Complaint, Filter, PlannedStep, Request, Restoration, RestorationId};
 pub use routes::router;
-
-/// Somebody waits for a restoration, so it goes before what nobody waits for.
-const PRIORITY: i32 = 10;
 
 /// Why a restoration could not be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +60,64 @@ pub enum Error {
         name: String,
     },
     /// There is no such engine or model.
-    #[error("there is no engine {name:?}")]
+    #[error("there is no engine or model {name:?}")]
     UnknownEngine {
         /// What was asked for.
         name: String,
     },
-    /// One picture can't be worked on by two engines in one go.
-    #[error("all steps of a restoration need the same engine, but these name {one:?} and {other:?}")]
-    SeveralEngines {
-        /// One of them.
-        one: String,
-        /// Another.
-        other: String,
+    /// An engine works with models and none was named.
+    #[error("the engine {engine:?} needs to be told which model to use")]
+    NeedsModel {
+        /// Which engine.
+        engine: &'static str,
     },
+    /// The parameters of a step are too long.
+    #[error("the parameters of {step} are too long")]
+    LongParameters {
+        /// The step.
+        step: Step,
+    },
+    /// A request has too many steps.
+    #[error("a restoration has {most} steps at most")]
+    TooManySteps {
+        /// How many it may have.
+        most: usize,
+    },
+    /// There is no such model.
+    #[error("there is no such model")]
+    NoSuchModel,
+    /// An admin has switched the model off.
+    #[error("the model {model} is switched off")]
+    ModelDisabled {
+        /// Its name.
+        model: String,
+    },
+    /// The provider does not offer the model any more.
+    #[error("the model {model} is no longer offered by its provider")]
+    ModelRetired {
+        /// Its name.
+        model: String,
+    },
+    /// There is a model with this id.
+    #[error("there is a model with this id already")]
+    ModelExists,
+    /// The model came with the program.
+    #[error("this model comes with Safelight: it can be switched off, but not changed or removed")]
+    ModelShipped,
+    /// A model is not described as it should be.
+    #[error("{detail}")]
+    BadModel {
+        /// What is wrong.
+        field: &'static str,
+        /// A sentence about it.
+        detail: String,
+    },
+    /// A restoration can't be tried again.
+    #[error("only a restoration that has failed or was cancelled can be tried again")]
+    NotEnded,
+    /// An engine on another machine can't be used.
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
     /// The mask can't be read or does not fit.
     #[error(transparent)]
     BadMask(pipeline::Error),
@@ -112,7 +156,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What is wrong with the request; [`library::Error::NoSuchMedia`], [`library::Error::NoSuchVersion`] and
 /// [`library::Error::InTrash`] inside [`Error::Library`].
 pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request) -> Result<Restoration> {
-    let settled = model::settle(&app.engines, &request)?;
+    let models = registry::list(app).await?;
+    let catalogue =
+        model::Catalogue { engines: &app.engines, models: &models, unlisted: request.unlisted_models };
+    let settled = model::settle(&catalogue, &request)?;
     let (found, version) = library::get_version(app, media, request.version).await?;
     if found.state == State::Trashed {
         return Err(library::Error::InTrash.into());
@@ -135,7 +182,7 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
                 library::attach_in(tx, media.id, mask)?;
             }
             let kept = mask.as_ref().map(storage::Kept::blob);
-            let id = enqueue_in(tx, &actor, (media.id, version.id), &settled, kept, PRIORITY)?;
+            let id = enqueue_in(tx, &actor, (media.id, version.id), &settled, kept, jobs::PRIORITY)?;
             let details = serde_json::json!({
                 "restoration": id, "engine": settled.engine, "preset": settled.preset, "steps": settled.steps,
             });
@@ -157,12 +204,11 @@ fn enqueue_in(
     priority: i32,
 ) -> Result<RestorationId> {
     let id = RestorationId::new();
-    let options = Options { priority, ..Options::default() };
     let row = store::NewRow {
         id,
         media,
         version,
-        job: crate::jobs::enqueue(tx, &RestoreJob::new(id, actor), options)?,
+        job: jobs::enqueue(tx, id, actor, &settled.steps, priority)?,
         engine: &settled.engine,
         preset: settled.preset,
         steps: &settled.steps,
@@ -250,6 +296,32 @@ fn stop_in(tx: &Tx<'_>, id: RestorationId) -> Result<bool> {
 fn withdraw_in(tx: &Tx<'_>, id: RestorationId) -> Result<bool> {
     let Some(restoration) = store::find(tx, id)? else { return Ok(false) };
     Ok(restoration.state == JobState::Queued && stop_in(tx, id)?)
+}
+
+/// Tries a restoration again that has failed or was cancelled. Results of models that are kept are used again; a call
+/// whose outcome is not known is made once more, for now a person has asked for it.
+///
+/// # Errors
+/// [`Error::NoSuchRestoration`], [`Error::NotEnded`], [`Error::Db`], and what is wrong with the request by now.
+pub async fn try_again(app: &App, actor: &Actor, id: RestorationId) -> Result<Restoration> {
+    let actor = actor.clone();
+    app.db
+        .write(move |tx| {
+            let restoration = store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?;
+            let job = jobs::enqueue(tx, id, &actor, &restoration.steps, jobs::PRIORITY)?;
+            if !store::try_again(tx, id, job)? {
+                return Err(Error::NotEnded);
+            }
+            let useless = restoration.error.as_ref().is_some_and(|error| error.code == "bad-result");
+            store::calls::forget(tx, id, useless)?;
+            let details = serde_json::json!({ "restoration": id });
+            let name = library::get_in(tx, restoration.media_id)?.key;
+            let target = Target::new("media", restoration.media_id).named(&name);
+            audit::record(tx, &actor, "restoration.retry", target, &details)?;
+            emit(tx, id)?;
+            store::find(tx, id)?.ok_or(Error::NoSuchRestoration)
+        })
+        .await
 }
 
 /// Tells those who watch how a restoration stands.

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Error;
+use super::registry::Entry;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
-use crate::engine::{Engine, Engines, Outcome, Preset, Step, StepInfo, StepReport, StepRequest};
+use crate::engine::remote::Model;
+use crate::engine::{self, Engine, Engines, Outcome, Preset, Step, StepInfo, StepReport, StepRequest};
 use crate::jobs::{JobId, JobState};
 pub use crate::library::RestorationId;
 use crate::library::{MediaId, RenditionId, VersionId};
@@ -30,7 +32,7 @@ pub struct Restoration {
     /// The preset that was asked for.
     pub preset: Option<Preset>,
     /// The steps to run, those of the preset included.
-    pub steps: Vec<StepRequest>,
+    pub steps: Vec<PlannedStep>,
     /// What came of it; null until it has succeeded.
     pub outcome: Option<Outcome>,
     /// The restored picture; null if there is none, or if it was removed.
@@ -84,6 +86,8 @@ pub struct Request {
     pub steps: Vec<AskedStep>,
     /// A picture file of the size that the picture has when displayed, bright where it is damaged.
     pub mask: Option<bytes::Bytes>,
+    /// Whether whoever asks may name models that are not in the list.
+    pub unlisted_models: bool,
 }
 
 /// A step as somebody has asked for it.
@@ -93,9 +97,10 @@ pub struct AskedStep {
     pub step: String,
     /// How much of it, 0 (off) to 1; the engine's own suggestion where it is not said.
     pub strength: Option<f32>,
-    /// The engine that does it; the built-in one where it is not said. All steps of a request have the same.
+    /// The engine that does it; that of the model where one is named, else the built-in one.
     pub engine: Option<String>,
-    /// The model, by its id in the list of models; for the built-in engine that is its name.
+    /// The model, by its id in the list of models; for the built-in engine that is its name. An admin may also name an
+    /// engine and any model that its provider has.
     pub model: Option<String>,
     /// What the model wants to know besides; the built-in engine has no such parameters.
     #[serde(default)]
@@ -103,49 +108,166 @@ pub struct AskedStep {
     pub parameters: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A request against the engines that there are.
+/// A step that is going to be run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedStep {
+    /// What to do.
+    pub step: Step,
+    /// How much of it, above 0 and up to 1.
+    pub strength: f32,
+    /// The engine, where it is not the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The model, where the engine works with models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What the model is told besides.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<StepRequest> for PlannedStep {
+    fn from(request: StepRequest) -> Self {
+        let StepRequest { step, strength } = request;
+        Self { step, strength, engine: None, model: None, parameters: serde_json::Map::new() }
+    }
+}
+
+impl PlannedStep {
+    /// The engine's name.
+    pub(super) fn engine(&self) -> &str {
+        self.engine.as_deref().unwrap_or(engine::builtin::NAME)
+    }
+}
+
+/// What a request is held against.
+pub(super) struct Catalogue<'a> {
+    pub(super) engines: &'a Engines,
+    pub(super) models: &'a [Entry],
+    /// Whether whoever asks may name models that are not listed.
+    pub(super) unlisted: bool,
+}
+
+/// A request against the engines and models that there are.
 #[derive(Debug)]
 pub(super) struct Settled {
+    /// The engines' names, in the order of their first steps.
     pub(super) engine: String,
     pub(super) preset: Option<Preset>,
-    pub(super) steps: Vec<StepRequest>,
+    pub(super) steps: Vec<PlannedStep>,
 }
+
+/// The most steps that a request may have.
+const STEPS_MAX: usize = 20;
+
+/// The longest JSON of a step's parameters.
+const PARAMETERS_BYTES_MAX: usize = 16 << 10;
 
 /// Checks a request's steps and fills in what was not said.
-pub(super) fn settle(engines: &Engines, request: &Request) -> Result<Settled, Error> {
-    let mut named =
-        request.steps.iter().filter_map(|asked| asked.engine.as_deref().or(asked.model.as_deref()));
-    let name = named.next();
-    if let (Some(one), Some(other)) = (name, named.find(|other| Some(*other) != name)) {
-        return Err(Error::SeveralEngines { one: one.to_owned(), other: other.to_owned() });
+///
+/// Where only engines of this machine are asked for the order is theirs. With models of other machines in between the
+/// order is the request's, and a preset comes first.
+pub(super) fn settle(catalogue: &Catalogue<'_>, request: &Request) -> Result<Settled, Error> {
+    if request.steps.len() > STEPS_MAX {
+        return Err(Error::TooManySteps { most: STEPS_MAX });
     }
-    let engine =
-        engines.get(name).map_err(|_| Error::UnknownEngine { name: name.unwrap_or_default().to_owned() })?;
-    let by_hand: Vec<StepRequest> =
-        request.steps.iter().map(|asked| settle_step(&**engine, asked)).collect::<Result<_, _>>()?;
+    let by_hand: Vec<PlannedStep> =
+        request.steps.iter().map(|asked| settle_step(catalogue, asked)).collect::<Result<_, _>>()?;
     let preset = request.preset.or(by_hand.is_empty().then_some(Preset::Auto));
-    let steps = super::pipeline::plan(preset, &by_hand, request.mask.is_some());
-    if let Some(step) = steps.iter().find(|step| info(&**engine, step.step).is_none()) {
-        return Err(unknown(&**engine, step.step.as_str()));
+    let masked = request.mask.is_some();
+    let mut steps: Vec<PlannedStep> = if preset.is_some() || by_hand.iter().all(|step| step.model.is_none()) {
+        let local = |step: &&PlannedStep| step.model.is_none();
+        let of_here: Vec<StepRequest> = by_hand
+            .iter()
+            .filter(local)
+            .map(|step| StepRequest { step: step.step, strength: step.strength })
+            .collect();
+        let planned = super::pipeline::plan(preset, &of_here, masked).into_iter().map(PlannedStep::from);
+        planned.chain(by_hand.iter().filter(|step| step.model.is_some()).cloned()).collect()
+    } else {
+        let mut steps = by_hand;
+        if masked && steps.iter().all(|step| step.step != Step::Inpaint) {
+            steps.insert(0, StepRequest { step: Step::Inpaint, strength: 1.0 }.into());
+        }
+        steps
+    };
+    steps.retain(|step| step.strength > 0.0);
+    let builtin = catalogue.engines.get(None).map_err(|_| Error::UnknownEngine { name: String::new() })?;
+    let stranger = steps.iter().find(|step| step.model.is_none() && info(&**builtin, step.step).is_none());
+    if let Some(step) = stranger {
+        return Err(unknown(&**builtin, step.step.as_str()));
     }
-    Ok(Settled { engine: engine.name().to_owned(), preset, steps })
+    let mut names: Vec<&str> = Vec::new();
+    for step in &steps {
+        if !names.contains(&step.engine()) {
+            names.push(step.engine());
+        }
+    }
+    let engine = if names.is_empty() { engine::builtin::NAME.to_owned() } else { names.join("+") };
+    Ok(Settled { engine, preset, steps })
 }
 
-fn settle_step(engine: &dyn Engine, asked: &AskedStep) -> Result<StepRequest, Error> {
-    let known = asked.step.parse::<Step>().ok().and_then(|step| info(engine, step));
-    let known = known.ok_or_else(|| unknown(engine, &asked.step))?;
+fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedStep, Error> {
+    let nobody = |name: &str| Error::UnknownEngine { name: name.to_owned() };
+    let listed = asked.model.as_deref().and_then(|id| {
+        let fits = |entry: &&Entry| {
+            entry.model.id == id && asked.engine.as_ref().is_none_or(|name| *name == entry.model.engine)
+        };
+        catalogue.models.iter().find(fits)
+    });
+    let name = listed.map(|entry| entry.model.engine.as_str()).or(asked.engine.as_deref());
+    let name = name.or(asked.model.as_deref());
+    let engine = catalogue.engines.get(name).map_err(|_| nobody(name.unwrap_or_default()))?;
+    let known = asked.step.parse::<Step>().ok().and_then(|step| info(&**engine, step));
+    let known = known.ok_or_else(|| unknown(&**engine, &asked.step))?;
     let step = known.step;
-    if asked.model.as_deref().is_some_and(|model| model != engine.name()) {
-        return Err(Error::UnknownEngine { name: asked.model.clone().unwrap_or_default() });
-    }
-    if let Some(name) = asked.parameters.keys().next() {
-        return Err(Error::UnknownParameter { step, name: name.clone() });
-    }
     let strength = asked.strength.unwrap_or(known.default_strength);
     if !(0.0..=1.0).contains(&strength) {
         return Err(Error::BadStrength { step });
     }
-    Ok(StepRequest { step, strength })
+    let Some(remote) = engine.remote() else {
+        if let Some(model) = asked.model.as_deref().filter(|model| *model != engine.name()) {
+            return Err(nobody(model));
+        }
+        if let Some(name) = asked.parameters.keys().next() {
+            return Err(Error::UnknownParameter { step, name: name.clone() });
+        }
+        return Ok(StepRequest { step, strength }.into());
+    };
+    match (listed, &asked.model) {
+        (Some(entry), _) => {
+            entry.check()?;
+            if !entry.model.steps.contains(&step) {
+                let known: Vec<&str> = entry.model.steps.iter().map(|step| step.as_str()).collect();
+                return Err(Error::UnknownStep { name: asked.step.clone(), known: known.join(", ") });
+            }
+        }
+        (None, Some(_)) if catalogue.unlisted && asked.engine.is_some() => {}
+        (None, Some(model)) => return Err(nobody(model)),
+        (None, None) => return Err(Error::NeedsModel { engine: engine.name() }),
+    }
+    let unlisted;
+    let model = match listed {
+        Some(entry) => &entry.model,
+        None => {
+            unlisted = Model::unlisted(engine.name(), asked.model.as_deref().unwrap_or_default());
+            &unlisted
+        }
+    };
+    if let Some(why) = remote.unavailable(model) {
+        return Err(why.into());
+    }
+    if serde_json::to_string(&asked.parameters).map_or(usize::MAX, |text| text.len()) > PARAMETERS_BYTES_MAX {
+        return Err(Error::LongParameters { step });
+    }
+    Ok(PlannedStep {
+        step,
+        strength,
+        engine: Some(engine.name().to_owned()),
+        model: asked.model.clone(),
+        parameters: asked.parameters.clone(),
+    })
 }
 
 fn info(engine: &dyn Engine, step: Step) -> Option<&'static StepInfo> {
@@ -183,14 +305,18 @@ mod tests {
         AskedStep { step: step.into(), strength, ..AskedStep::default() }
     }
 
+    fn settle_here(request: &Request) -> Result<Settled, Error> {
+        settle(&Catalogue { engines: &Engines::new(), models: &[], unlisted: false }, request)
+    }
+
     fn steps(request: Request) -> Result<Vec<(&'static str, f32)>, Error> {
-        let settled = settle(&Engines::new(), &request)?;
+        let settled = settle_here(&request)?;
         Ok(settled.steps.iter().map(|step| (step.step.as_str(), step.strength)).collect())
     }
 
     #[test]
     fn who_says_nothing_gets_the_automatic_preset() {
-        let settled = settle(&Engines::new(), &Request::default()).unwrap();
+        let settled = settle_here(&Request::default()).unwrap();
         assert_eq!(settled.preset, Some(Preset::Auto));
         assert!(settled.steps.iter().any(|step| step.step == Step::Denoise));
     }

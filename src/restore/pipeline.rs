@@ -6,12 +6,17 @@ use std::num::NonZeroUsize;
 
 use tokio_util::sync::CancellationToken;
 
+mod stages;
+
+pub use stages::{Call, Desk, Stage};
+use stages::{Sheet, Titles};
+
 use crate::engine::{
-    self, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
+    self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
 };
 use crate::imaging::{
-    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit,
-    Probe, Samples,
+    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Probe,
+    Samples,
 };
 
 /// What the built-in engine keeps beside the picture for each column of it while a strip passes through. `docs/engine.md`
@@ -87,6 +92,7 @@ impl Error {
             | Self::Engine(engine::Error::MaskSize { .. }) => "bad-mask",
             Self::Engine(engine::Error::UnknownEngine(_)) => "unknown-engine",
             Self::Engine(engine::Error::UnsupportedStep { .. }) => "unknown-step",
+            Self::Engine(engine::Error::Remote(error)) => error.code(),
             Self::Engine(engine::Error::Cancelled) | Self::Cancelled => "cancelled",
             Self::Engine(_) | Self::Panicked(_) => "engine-failed",
         }
@@ -94,12 +100,22 @@ impl Error {
 
     /// Whether trying again may help: the bytes could not be fetched, though they may be fine.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Picture(imaging::Error::Read(_)))
+        match self {
+            Self::Picture(imaging::Error::Read(_)) => true,
+            Self::Engine(engine::Error::Remote(error)) => error.may_pass(),
+            _ => false,
+        }
     }
 
     /// Whether it was asked for.
     pub const fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled | Self::Engine(engine::Error::Cancelled))
+        matches!(
+            self,
+            Self::Cancelled
+                | Self::Engine(
+                    engine::Error::Cancelled | engine::Error::Remote(engine::remote::Error::Cancelled)
+                )
+        )
     }
 }
 
@@ -145,6 +161,19 @@ pub struct Order {
     pub threads: Option<NonZeroUsize>,
 }
 
+/// What is to be done to a picture by one engine after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// What each engine does, in this order.
+    pub stages: Vec<Stage>,
+    /// As in [`Order::mask`].
+    pub mask: Option<Vec<u8>>,
+    /// As in [`Order::format`].
+    pub format: Option<Format>,
+    /// As in [`Order::threads`].
+    pub threads: Option<NonZeroUsize>,
+}
+
 /// What has become of a picture.
 #[derive(Debug, Clone)]
 pub struct Made {
@@ -160,6 +189,8 @@ pub struct Made {
     pub height: u32,
     /// The picture that came out; none if it would be what came in.
     pub file: Option<File>,
+    /// Whether it may show what the photograph never did.
+    pub recreated: bool,
 }
 
 /// A picture as a file in memory.
@@ -208,7 +239,7 @@ pub fn extension(name: &str, format: Format) -> &str {
 /// # Errors
 /// What is wrong with the picture, the mask or the order, and [`Error::Cancelled`].
 pub async fn restore<R>(
-    mut source: R,
+    source: R,
     order: Order,
     workshop: Workshop<'_>,
     progress: Progress,
@@ -217,9 +248,32 @@ pub async fn restore<R>(
 where
     R: Read + Seek + Send + 'static,
 {
+    let Order { engine, steps, mask, format, threads } = order;
+    let plan = Plan { stages: vec![Stage::Local { engine, steps }], mask, format, threads };
+    restore_in_stages(source, plan, workshop, None, progress, cancel).await
+}
+
+/// Does the same with several engines, one after the other. Models on other machines need a desk where their calls are
+/// remembered; while one waits for them the picture takes no memory from the budget.
+///
+/// # Errors
+/// As [`restore`].
+pub async fn restore_in_stages<R>(
+    mut source: R,
+    plan: Plan,
+    workshop: Workshop<'_>,
+    desk: Option<&dyn Desk>,
+    progress: Progress,
+    cancel: &CancellationToken,
+) -> Result<Made, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
     let limits = workshop.limits;
-    let engine = workshop.engines.get(order.engine.as_deref())?;
-    let (mut source, probe) = off_thread(cancel, move || {
+    for stage in &plan.stages {
+        workshop.engines.get(stage.engine())?;
+    }
+    let (source, probe) = off_thread(cancel, move || {
         let probe = imaging::probe(&mut source)?;
         limits.check(probe.width, probe.height)?;
         Ok((source, probe))
@@ -229,54 +283,143 @@ where
     if probe.frames > 1 && probe.format != Format::Tiff {
         return Err(Error::Animated { frames: probe.frames });
     }
-    let displayed = probe.displayed_size();
-    // The mask is read first and gone but for its own pixels when the picture is.
-    let mask_bytes = order.mask.as_deref().map(|mask| mask_bytes(mask, displayed)).transpose()?.unwrap_or(0);
-    let permit = tokio::select! {
-        permit = workshop.budget.acquire(needed_bytes(&probe).max(mask_bytes)) => permit?,
-        () = cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    let orientation = probe.orientation;
-    let format = probe.format;
-    let jpeg = tables(&probe);
-    let mask = order.mask;
-    let opened = off_thread(cancel, move || {
-        // First, because it is small and says early that it is wrong.
-        let mask = mask.map(|mask| read_mask(&mask, displayed, orientation)).transpose()?;
-        source.rewind().map_err(imaging::Error::Read)?;
-        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
-        Ok(Opened { image: decoded.image, mask, icc: decoded.icc, exif: decoded.exif, permit })
-    })
-    .await?;
-    let Opened { image, mask, icc, exif, permit } = opened;
-    let work = Work { image, jpeg, mask, steps: order.steps };
-    let context = engine::Context { progress, cancel: cancel.clone(), threads: order.threads };
-    let restored = engine.restore(work, context).await?;
-    let target = order.format.unwrap_or(kept_format(format));
-    let as_it_came =
-        restored.outcome == Outcome::Unchanged && order.format.is_none_or(|wanted| wanted == format);
-    let image = restored.image;
+    let (format, displayed, jpeg) = (probe.format, probe.displayed_size(), tables(&probe));
+    let sheet = open(source, probe, plan.mask, workshop, cancel).await?;
+    let recreated = plan.stages.iter().any(|stage| is_recreated(stage, workshop.engines));
+    let context = engine::Context { progress, cancel: cancel.clone(), threads: plan.threads };
+    let (sheet, report) = run(sheet, jpeg, plan.stages, workshop, desk, &context).await?;
+    let applied = report.iter().any(|step| step.decision == Decision::Applied);
+    let outcome = if applied { Outcome::Restored } else { Outcome::Unchanged };
+    let recreated = recreated && applied;
+    let target = plan.format.unwrap_or(kept_format(format));
+    let as_it_came = !applied && plan.format.is_none_or(|wanted| wanted == format);
     let file = if as_it_came {
         None
     } else {
         let file = off_thread(cancel, move || {
-            let bytes = write(image, target, icc, exif)?;
+            let Sheet { image, icc, exif, permit, .. } = sheet;
+            let mut bytes = write(image, target, icc, exif)?;
+            if recreated {
+                bytes = imaging::with_source_type(bytes, target, imaging::SourceType::CompositeWithModel)?;
+            }
             drop(permit);
             Ok(File { format: target, bytes })
         });
         Some(file.await?)
     };
     let (width, height) = displayed;
-    Ok(Made { report: restored.report, outcome: restored.outcome, source: format, width, height, file })
+    Ok(Made { report, outcome, source: format, width, height, file, recreated })
 }
 
-/// A picture on the table, and the memory it lies in.
-struct Opened {
-    image: Image,
-    mask: Option<Mask>,
-    icc: Option<Vec<u8>>,
-    exif: Option<Vec<u8>>,
-    permit: Permit,
+/// Reads a picture and its mask with memory from the budget.
+async fn open<R>(
+    mut source: R,
+    probe: Probe,
+    mask: Option<Vec<u8>>,
+    workshop: Workshop<'_>,
+    cancel: &CancellationToken,
+) -> Result<Sheet, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let displayed = probe.displayed_size();
+    // The mask is read first and gone but for its own pixels when the picture is.
+    let mask_bytes = mask.as_deref().map(|mask| mask_bytes(mask, displayed)).transpose()?.unwrap_or(0);
+    let permit = tokio::select! {
+        permit = workshop.budget.acquire(needed_bytes(&probe).max(mask_bytes)) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let (orientation, limits) = (probe.orientation, workshop.limits);
+    off_thread(cancel, move || {
+        // First, because it is small and says early that it is wrong.
+        let mask = mask.map(|mask| read_mask(&mask, displayed, orientation)).transpose()?;
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        Ok(Sheet { image: decoded.image, orientation, mask, icc: decoded.icc, exif: decoded.exif, permit })
+    })
+    .await
+}
+
+fn is_recreated(stage: &Stage, engines: &Engines) -> bool {
+    match stage {
+        Stage::Local { engine, .. } => engines.get(engine.as_deref()).is_ok_and(|engine| engine.recreates()),
+        Stage::Remote(call) => call.model.recreates,
+    }
+}
+
+/// Lets one engine after the other work on a picture.
+async fn run(
+    mut sheet: Sheet,
+    mut jpeg: Option<JpegTables>,
+    stages: Vec<Stage>,
+    workshop: Workshop<'_>,
+    desk: Option<&dyn Desk>,
+    context: &engine::Context,
+) -> Result<(Sheet, Vec<StepReport>), Error> {
+    let total: f32 = stages.iter().map(Stage::weight).sum();
+    let (mut done, mut report) = (0.0, Vec::new());
+    let last = stages.len().saturating_sub(1);
+    for (index, stage) in stages.into_iter().enumerate() {
+        let share = stage.weight() / total;
+        let part = engine::Context { progress: context.progress.part(done, share), ..context.clone() };
+        match stage {
+            Stage::Local { engine, steps } => {
+                let engine = workshop.engines.get(engine.as_deref())?;
+                let mask = if index == last { sheet.mask.take() } else { sheet.mask.clone() };
+                let work = Work { image: sheet.image, jpeg: jpeg.take(), mask, steps };
+                let restored = engine.restore(work, part).await?;
+                sheet.image = restored.image;
+                report.extend(restored.report);
+            }
+            Stage::Remote(call) => {
+                // Its pixels are no longer those that were quantised.
+                jpeg = None;
+                let (next, told) = visit(sheet, *call, workshop, desk, &part).await?;
+                sheet = next;
+                report.push(told);
+            }
+        }
+        done += share;
+    }
+    Ok((sheet, report))
+}
+
+/// Sends a picture to a model on another machine, unless what came of it is kept from an earlier attempt.
+async fn visit(
+    sheet: Sheet,
+    call: Call,
+    workshop: Workshop<'_>,
+    desk: Option<&dyn Desk>,
+    context: &engine::Context,
+) -> Result<(Sheet, StepReport), Error> {
+    let engine = workshop.engines.get(Some(&call.model.engine))?;
+    let needs_model = || engine::Error::NeedsModel { engine: engine.name().to_owned() };
+    let (Some(remote), Some(desk)) = (engine.remote(), desk) else { return Err(needs_model().into()) };
+    let started = std::time::Instant::now();
+    let (max_side, keep) = (call.model.max_side, call.strength < 1.0);
+    let parcel = off_thread(&context.cancel, move || sheet.pack(max_side, keep)).await?;
+    let answer = match desk.find(call.place).await? {
+        Some(kept) => kept,
+        None => {
+            let order = parcel.order(&call);
+            let ledger = desk.ledger(call.place);
+            context.progress.report(0.0, call.step);
+            let answer = remote.run(&order, &*ledger, context).await.map_err(engine::Error::from)?;
+            desk.keep(call.place, &answer).await?;
+            answer
+        }
+    };
+    let duration_ms = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    let titles = Titles { engine: engine.title(), duration_ms };
+    let limits = workshop.limits;
+    let probe =
+        imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
+    limits.check(probe.width, probe.height).map_err(|error| stages::bad_result(titles.engine, error))?;
+    let permit = tokio::select! {
+        permit = parcel.room(&probe, workshop.budget) => permit?,
+        () = context.cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    off_thread(&context.cancel, move || parcel.unpack(&answer, &call, titles, limits, permit)).await
 }
 
 /// Runs work that blocks; a panic in a decoder is the picture's fault and not the end of the program.

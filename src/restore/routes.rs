@@ -1,5 +1,7 @@
 //! Restorations over HTTP.
 
+mod models;
+
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, StatusCode, header};
 use base64::Engine;
@@ -11,10 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{AskedStep, Error, Filter, Request, Restoration, RestorationId, pipeline};
-use crate::accounts::{Allowed, may};
+use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
-use crate::engine::{Preset, StepInfo, StepRequest};
+use crate::engine::{Preset, StepRequest};
 use crate::jobs::JobState;
 use crate::library::{MediaId, VersionId};
 
@@ -29,8 +31,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_restorations))
         .routes(routes!(get_restoration))
         .routes(routes!(cancel_restoration))
+        .routes(routes!(retry_restoration))
         .routes(routes!(get_presets))
-        .routes(routes!(get_models))
+        .merge(models::router())
         .merge(super::batches::router())
 }
 
@@ -64,7 +67,13 @@ async fn post_restoration(
     Json(wanted): Json<RestorationRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Restoration>), Problem> {
     let mask = wanted.mask.as_deref().map(decode_mask).transpose()?;
-    let request = Request { version: wanted.version_id, preset: wanted.preset, steps: wanted.steps, mask };
+    let request = Request {
+        version: wanted.version_id,
+        preset: wanted.preset,
+        steps: wanted.steps,
+        mask,
+        unlisted_models: user.may(Permission::SettingsManage),
+    };
     let restoration = super::request(&app, &user.actor(), media, request).await?;
     let location = format!("{}/api/v1/restorations/{}", app.config.server.base_path, restoration.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(restoration)))
@@ -123,6 +132,19 @@ async fn cancel_restoration(
     Ok(Json(super::cancel(&app, &user.actor(), id).await?))
 }
 
+/// Tries a restoration again
+///
+/// For one that has failed or was cancelled. If it is not known whether a model was called, it is called once more.
+#[utoipa::path(post, path = "/restorations/{id}/retry", tag = "restorations", params(("id" = RestorationId, Path)),
+    responses((status = 200, body = Restoration), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+async fn retry_restoration(
+    State(app): State<App>,
+    user: Allowed<may::Restore>,
+    Path(id): Path<RestorationId>,
+) -> Result<Json<Restoration>, Problem> {
+    Ok(Json(super::try_again(&app, &user.actor(), id).await?))
+}
+
 /// A named list of steps.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PresetInfo)]
@@ -149,35 +171,6 @@ async fn get_presets(_: Allowed<may::LibraryRead>) -> Json<Page<PresetView>> {
     Json(Page::whole(Preset::ALL.map(view).into()))
 }
 
-/// Something that restores pictures.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Model)]
-struct ModelView {
-    /// The name to ask for.
-    id: &'static str,
-    /// What a person calls it.
-    name: &'static str,
-    /// The engine that runs it.
-    engine: &'static str,
-    /// What it can do, in the order in which it does it.
-    steps: &'static [StepInfo],
-    /// Whether its results may show what the photograph never did.
-    recreates: bool,
-}
-
-/// What can restore, and what each step does
-#[utoipa::path(get, path = "/models", tag = "restorations", responses((status = 200, body = Page<ModelView>)))]
-async fn get_models(State(app): State<App>, _: Allowed<may::LibraryRead>) -> Json<Page<ModelView>> {
-    let models = app.engines.all().map(|engine| ModelView {
-        id: engine.name(),
-        name: engine.title(),
-        engine: engine.name(),
-        steps: engine.steps(),
-        recreates: engine.recreates(),
-    });
-    Json(Page::whole(models.collect()))
-}
-
 fn bad_mask(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-mask", detail)
 }
@@ -187,12 +180,27 @@ impl From<Error> for Problem {
         let unprocessable = |code, error: &Error| {
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, pipeline::sentence(error))
         };
+        let conflict = |code, error: &Error| Self::new(StatusCode::CONFLICT, code, pipeline::sentence(error));
         match error {
             Error::NoSuchRestoration => Self::not_found("restoration"),
             Error::NotAPicture => unprocessable("not-a-picture", &error),
             Error::UnknownStep { .. } => unprocessable("unknown-step", &error),
             Error::UnknownEngine { .. } => unprocessable("unknown-engine", &error),
-            Error::BadStrength { .. } | Error::UnknownParameter { .. } | Error::SeveralEngines { .. } => {
+            Error::NoSuchModel => Self::not_found("model"),
+            Error::ModelDisabled { .. } => unprocessable("model-disabled", &error),
+            Error::ModelRetired { .. } => unprocessable("model-retired", &error),
+            Error::ModelExists => conflict("model-exists", &error),
+            Error::ModelShipped => conflict("model-shipped", &error),
+            Error::NotEnded => conflict("not-ended", &error),
+            Error::BadModel { field, ref detail } => {
+                Self::validation(detail.clone()).field(field, detail.clone())
+            }
+            Error::Remote(ref remote) => unprocessable(remote.code(), &error),
+            Error::BadStrength { .. }
+            | Error::UnknownParameter { .. }
+            | Error::NeedsModel { .. }
+            | Error::LongParameters { .. }
+            | Error::TooManySteps { .. } => {
                 let detail = pipeline::sentence(&error);
                 Self::validation(detail.clone()).field("steps", detail)
             }

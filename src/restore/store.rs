@@ -1,13 +1,16 @@
-//! All SQL of the table `restorations`.
+//! All SQL of the table `restorations`; its calls and models have their own below.
+
+pub(super) mod calls;
+pub(super) mod models;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
-use super::model::{Complaint, Filter, Restoration, RestorationId};
+use super::model::{Complaint, Filter, PlannedStep, Restoration, RestorationId};
 use crate::audit::UserId;
 use crate::db::{Result, Tx};
-use crate::engine::{Outcome, Preset, Step, StepReport, StepRequest};
+use crate::engine::{Outcome, Preset, Step, StepReport};
 use crate::jobs::{JobId, JobState};
 use crate::library::{MediaId, RenditionId, VersionId};
 use crate::storage::BlobId;
@@ -23,7 +26,7 @@ pub(super) struct NewRow<'a> {
     pub(super) job: JobId,
     pub(super) engine: &'a str,
     pub(super) preset: Option<Preset>,
-    pub(super) steps: &'a [StepRequest],
+    pub(super) steps: &'a [PlannedStep],
     pub(super) mask: Option<BlobId>,
     pub(super) requested_by: Option<UserId>,
 }
@@ -133,6 +136,17 @@ pub(super) fn requeue(tx: &Tx<'_>, id: RestorationId) -> Result<bool> {
         "UPDATE restorations SET state = 'queued', progress = 0, step = NULL, started_at = NULL
          WHERE id = ?1 AND state IN ('queued', 'running')",
         [id],
+    )?;
+    Ok(changed > 0)
+}
+
+/// A person wants a failed or cancelled one to be tried again, by another job. False if it is neither.
+pub(super) fn try_again(tx: &Tx<'_>, id: RestorationId, job: JobId) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE restorations SET state = 'queued', progress = 0, step = NULL, job_id = ?2, error_code = NULL,
+             error_detail = NULL, started_at = NULL, finished_at = NULL
+         WHERE id = ?1 AND state IN ('failed', 'cancelled')",
+        params![id, job],
     )?;
     Ok(changed > 0)
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 /// All rooms, the lowest floor first. `main` and `lib` stand outside.
-const FLOORS: [&str; 21] = [
-    "id", "clock", "config", "db", "jobs", "storage", "cache", "keys", "imaging", "engine", "app", "api",
-    "audit", "accounts", "library", "uploads", "restore", "notify", "admin", "web", "server",
+const FLOORS: [&str; 22] = [
+    "id", "clock", "config", "db", "jobs", "outbound", "storage", "cache", "keys", "imaging", "engine",
+    "app", "api", "audit", "accounts", "library", "uploads", "restore", "notify", "admin", "web", "server",
 ];
 /// The room above all others.
 const ATTIC: &str = "cli";

@@ -12,6 +12,7 @@ mod crash;
 mod database;
 mod delivery;
 mod duplicates;
+mod engines;
 #[path = "../../benches/fill.rs"]
 mod fill;
 mod hostile;
@@ -27,6 +28,7 @@ mod photographs;
 mod pictures;
 mod power_loss;
 mod process;
+mod providers;
 mod restore;
 mod search;
 mod storage;

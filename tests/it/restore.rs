@@ -336,6 +336,7 @@ impl Engine for Patient {
                 step: Step::Denoise,
                 strength: 1.0,
                 engine: "builtin".into(),
+                model: None,
                 decision: Decision::Applied,
                 reason: "It was told to.".into(),
                 evidence: [("noise".to_owned(), 1.5)].into_iter().collect(),

@@ -13,8 +13,10 @@ use safelight::clock::{Clock, Timestamp};
 use safelight::config::Config;
 use safelight::db::{Db, Role};
 use safelight::engine::Engines;
+use safelight::engine::remote::{Line, Pace};
 use safelight::imaging::Budget;
 use safelight::keys::Keys;
+use safelight::outbound::Outbound;
 use safelight::server::{self, Listening};
 use safelight::storage::{DataDir, LocalOptions, Storage};
 use serde_json::{Value, json};
@@ -52,10 +54,12 @@ impl TestServer {
         let db = Db::open(&data_dir.database(), Role::Server, clock.clone()).unwrap();
         let storage =
             storage.unwrap_or_else(|| Storage::local(&data_dir.blobs(), LocalOptions::default()).unwrap());
+        let outbound = Outbound::new(&config.outbound);
         let app = App {
             db,
             storage,
-            engines: Engines::new(),
+            engines: engines(&config, &outbound),
+            outbound,
             budget: Budget::new(1 << 30),
             cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
             hot: HotFiles::new(16 << 20),
@@ -116,6 +120,19 @@ impl TestServer {
     pub(crate) async fn run_jobs(&self) -> usize {
         server::runner(&self.app).run_pending().await.unwrap()
     }
+}
+
+/// The configured engines, which wait as briefly as a test wants them to.
+fn engines(config: &Config, outbound: &Outbound) -> Engines {
+    let pace = Pace {
+        poll: Duration::from_millis(5),
+        pause: Duration::from_millis(10),
+        patience: Duration::from_secs(2),
+    };
+    let line = Line { outbound: outbound.clone(), result_hosts: config.engines.result_hosts.clone(), pace };
+    let mut engines = Engines::new();
+    engines.add_remote(&config.engines, &line);
+    engines
 }
 
 impl Drop for TestServer {

@@ -225,6 +225,7 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
             step: request.step,
             strength: request.strength,
             engine: NAME.to_owned(),
+            model: None,
             decision: if verdict.applied { Decision::Applied } else { Decision::Skipped },
             reason: verdict.reason,
             evidence: verdict.evidence,

@@ -11,13 +11,15 @@ mod store;
 
 use rusqlite::Connection;
 
-use super::model::{Complaint, Request, RestorationId, Settled, settle};
-use super::{Error, Result, enqueue_in, stop_in};
+use super::model::{self as asked, Catalogue, Complaint, Request, RestorationId, Settled};
+use super::registry::{self, Entry};
+use super::{AskedStep, Error, Result, enqueue_in, stop_in};
 use crate::api::Problem;
 use crate::api::events::{self, Audience};
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
+use crate::engine::Preset;
 use crate::library::{self, MediaId, Which};
 
 pub use archive::{Archive, archive};
@@ -43,8 +45,7 @@ pub async fn add(app: &App, actor: &Actor, which: Which, new: NewBatch) -> Resul
     if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS_MAX) {
         return Err(Error::BadName);
     }
-    let request = Request { preset: new.preset, steps: new.steps, ..Request::default() };
-    let settled = settle(&app.engines, &request)?;
+    let (settled, _) = settle(app, new.preset, new.steps, new.unlisted_models).await?;
     let chosen = choose(app, actor, which).await?;
     let actor = actor.clone();
     app.db
@@ -73,8 +74,11 @@ pub async fn add(app: &App, actor: &Actor, which: Which, new: NewBatch) -> Resul
 ///
 /// # Errors
 /// As [`add`].
-pub async fn estimate(app: &App, actor: &Actor, which: Which) -> Result<Estimate> {
+pub async fn estimate(app: &App, actor: &Actor, which: Which, new: NewBatch) -> Result<Estimate> {
+    let (settled, models) = settle(app, new.preset, new.steps, new.unlisted_models).await?;
     let chosen = choose(app, actor, which).await?;
+    #[expect(clippy::cast_precision_loss, reason = "money for people")]
+    let cost_usd = price(&settled, &models).map(|each| each * chosen.pictures.len() as f64);
     app.db
         .read(move |conn| {
             #[expect(clippy::cast_precision_loss, reason = "millions of pixels for people")]
@@ -84,10 +88,29 @@ pub async fn estimate(app: &App, actor: &Actor, which: Which) -> Result<Estimate
                 skipped: chosen.skipped,
                 megapixels,
                 seconds: ms_per_megapixel(conn)?.map(|each| store::whole((each * megapixels / 1000.0).ceil())),
-                cost_usd: 0.0,
+                cost_usd,
             })
         })
         .await
+}
+
+/// Holds what is asked for against the engines and models that there are.
+async fn settle(
+    app: &App,
+    preset: Option<Preset>,
+    steps: Vec<AskedStep>,
+    unlisted: bool,
+) -> Result<(Settled, Vec<Entry>)> {
+    let models = registry::list(app).await?;
+    let catalogue = Catalogue { engines: &app.engines, models: &models, unlisted };
+    let settled = asked::settle(&catalogue, &Request { preset, steps, ..Request::default() })?;
+    Ok((settled, models))
+}
+
+/// What the models of a picture's steps cost in US dollars; none if one does not say.
+fn price(settled: &Settled, models: &[Entry]) -> Option<f64> {
+    let named = settled.steps.iter().filter_map(|step| step.model.as_ref());
+    named.map(|id| models.iter().find(|entry| entry.model.id == *id)?.model.price_usd).sum()
 }
 
 /// Milliseconds that a million pixels took, on average over the pictures that were restored last.

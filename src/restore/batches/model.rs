@@ -4,10 +4,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::model::{AskedStep, Complaint, RestorationId};
+use super::super::model::{AskedStep, Complaint, PlannedStep, RestorationId};
 use crate::audit::UserId;
 use crate::clock::Timestamp;
-use crate::engine::{Outcome, Preset, StepRequest};
+use crate::engine::{Outcome, Preset};
 use crate::library::{MediaId, RenditionId};
 
 crate::typed_id! {
@@ -39,9 +39,11 @@ pub struct Batch {
     /// The preset that was asked for.
     pub preset: Option<Preset>,
     /// The steps to run, those of the preset included.
-    pub steps: Vec<StepRequest>,
+    pub steps: Vec<PlannedStep>,
     /// Seconds until it is through, going by the pictures that are; null until there is one.
     pub remaining_s: Option<u64>,
+    /// What models on other machines have cost so far in US dollars, as far as their providers say.
+    pub cost_usd: f64,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it.
@@ -165,6 +167,8 @@ pub struct NewBatch {
     pub preset: Option<Preset>,
     /// Steps that change the preset, or that are all.
     pub steps: Vec<AskedStep>,
+    /// Whether whoever asks may name models that are not listed.
+    pub unlisted_models: bool,
 }
 
 /// What a batch would take.
@@ -178,8 +182,9 @@ pub struct Estimate {
     pub megapixels: f64,
     /// How long it would take in seconds, going by the pictures that were restored last; null where none was yet.
     pub seconds: Option<u64>,
-    /// What it would cost in US dollars; nothing on the server's own processor.
-    pub cost_usd: f64,
+    /// What the models' providers would ask for in US dollars; null where a price is not known. The server's own
+    /// processor costs nothing.
+    pub cost_usd: Option<f64>,
 }
 
 /// How a batch is called by those who did not say.

@@ -48,7 +48,7 @@ struct BatchRequest {
 }
 
 impl BatchRequest {
-    fn read(self) -> Result<(Which, NewBatch), Problem> {
+    fn read(self, unlisted_models: bool) -> Result<(Which, NewBatch), Problem> {
         let which = match (self.ids, self.search) {
             (Some(ids), None) => Which::Ids(ids),
             (None, Some(search)) => Which::Search(Box::new(search)),
@@ -57,7 +57,7 @@ impl BatchRequest {
                 return Err(Problem::validation(detail).field("ids", detail));
             }
         };
-        Ok((which, NewBatch { name: self.name, preset: self.preset, steps: self.steps }))
+        Ok((which, NewBatch { name: self.name, preset: self.preset, steps: self.steps, unlisted_models }))
     }
 }
 
@@ -76,7 +76,7 @@ async fn post_batch(
     user: Allowed<may::Restore>,
     Json(wanted): Json<BatchRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Batch>), Problem> {
-    let (which, new) = wanted.read()?;
+    let (which, new) = wanted.read(user.may(Permission::SettingsManage))?;
     let batch = super::add(&app, &user.actor(), which, new).await?;
     let location = format!("{}/api/v1/batches/{}", app.config.server.base_path, batch.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(batch)))
@@ -90,8 +90,8 @@ async fn post_estimate(
     user: Allowed<may::Restore>,
     Json(wanted): Json<BatchRequest>,
 ) -> Result<Json<Estimate>, Problem> {
-    let (which, _) = wanted.read()?;
-    Ok(Json(super::estimate(&app, &user.actor(), which).await?))
+    let (which, new) = wanted.read(user.may(Permission::SettingsManage))?;
+    Ok(Json(super::estimate(&app, &user.actor(), which, new).await?))
 }
 
 /// Your batches, newest first; those of everybody for whoever manages jobs

@@ -108,6 +108,7 @@ fn counted(conn: &Connection, mut batch: Batch) -> Result<Batch> {
         } += count;
     }
     batch.counts = counts;
+    batch.cost_usd = cost(conn, batch.id)?;
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     if counts.total > 0 {
         batch.progress = (counts.ended() as f64 + under_way) / counts.total as f64;
@@ -120,6 +121,15 @@ fn counted(conn: &Connection, mut batch: Batch) -> Result<Batch> {
         batch.remaining_s = pace(conn, batch.id)?.map(|each_ms| left * each_ms / 1000);
     }
     Ok(batch)
+}
+
+/// What models on other machines have cost.
+fn cost(conn: &Connection, id: BatchId) -> Result<f64> {
+    let mut statement = conn.prepare_cached(
+        "SELECT total(c.cost_usd) FROM batch_items i JOIN restoration_calls c ON c.restoration_id = i.restoration_id
+         WHERE i.batch_id = ?1",
+    )?;
+    Ok(statement.query_row([id], |row| row.get(0))?)
 }
 
 /// Milliseconds that a picture of the batch took, on average over the last ones.
@@ -299,6 +309,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Batch> {
         preset: row.get::<_, Option<String>>("preset")?.and_then(|name| name.parse().ok()),
         steps: from_json(row, "steps")?,
         remaining_s: None,
+        cost_usd: 0.0,
         created_at: row.get("created_at")?,
         created_by: row.get("created_by")?,
     })
