@@ -1,9 +1,13 @@
 //! Colour profiles (ICC.1) and inks. A profile that is broken never costs the picture: it counts as sRGB, and whoever
 //! asked is told.
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
+use moxcms::{
+    CicpColorPrimaries, CicpProfile, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
+    TransferCharacteristics, TransformExecutor, TransformOptions,
+};
 
 use super::pixels::{Channels, Image, Samples};
+use super::yuv::Coding;
 
 /// What became of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,87 @@ pub(super) fn is_srgb(icc: &[u8]) -> bool {
     let mut converted = vec![0; colours.len()];
     transform.transform(&colours, &mut converted).is_ok()
         && colours.iter().zip(&converted).all(|(before, after)| before.abs_diff(*after) <= 2)
+}
+
+/// The curves of pictures that are brighter than paper: perceptual quantizer and hybrid log-gamma (ITU-R BT.2100).
+const PERCEPTUAL: u16 = 16;
+const HYBRID: u16 = 18;
+
+/// Whether a picture shows more light than a usual screen does.
+pub(super) fn is_wide_range(coding: Coding) -> bool {
+    matches!(coding.transfer, PERCEPTUAL | HYBRID)
+}
+
+/// The profile of a picture that says its colours in numbers (ITU-T H.273); nothing where they are those of sRGB. What was
+/// brought down by [`to_screen_range`] has the curve of sRGB, and so has what is meant for a television.
+pub(super) fn profile_of_coding(coding: Coding) -> Option<Vec<u8>> {
+    let transfer = match coding.transfer {
+        4 | 5 | 8 | 17 => coding.transfer,
+        _ => 13,
+    };
+    let primaries = match coding.primaries {
+        4..=7 | 9 | 11 | 12 | 22 => coding.primaries,
+        _ => 1,
+    };
+    if (primaries, transfer) == (1, 13) {
+        return None;
+    }
+    let mut profile = ColorProfile::new_from_cicp(CicpProfile {
+        color_primaries: CicpColorPrimaries::try_from(primaries as u8).ok()?,
+        transfer_characteristics: TransferCharacteristics::try_from(transfer as u8).ok()?,
+        matrix_coefficients: MatrixCoefficients::Identity,
+        full_range: true,
+    });
+    profile.cicp = None;
+    profile.encode().ok()
+}
+
+/// Brings a picture that is brighter than paper down to what a screen shows, and to the curve of sRGB: paper white keeps
+/// nearly its brightness, and what shines is pressed together above it, each colour by itself.
+pub(super) fn to_screen_range(image: &mut Image, coding: Coding) {
+    let colours = image.channels.colour_count();
+    let channels = image.channels.count();
+    match &mut image.samples {
+        Samples::U8(samples) => {
+            let table: Vec<u8> = (0..=255_u16)
+                .map(|level| (on_screen(f32::from(level) / 255.0, coding) * 255.0 + 0.5) as u8)
+                .collect();
+            for pixel in samples.chunks_exact_mut(channels) {
+                pixel[..colours].iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+            }
+        }
+        Samples::U16(samples) => {
+            let table: Vec<u16> = (0..=u16::MAX)
+                .map(|level| (on_screen(f32::from(level) / 65_535.0, coding) * 65_535.0 + 0.5) as u16)
+                .collect();
+            for pixel in samples.chunks_exact_mut(channels) {
+                pixel[..colours].iter_mut().for_each(|sample| *sample = table[usize::from(*sample)]);
+            }
+        }
+    }
+}
+
+/// A level of one of the two curves as a level of sRGB.
+fn on_screen(level: f32, coding: Coding) -> f32 {
+    /// Paper white in candelas per square metre (ITU-R BT.2408), and the brightest that is told apart.
+    const WHITE: f32 = 203.0;
+    const BRIGHTEST: f32 = 1000.0;
+    let light = if coding.transfer == PERCEPTUAL {
+        let root = level.powf(1.0 / 78.843_75);
+        let part = (root - 0.835_937_5).max(0.0) / (18.851_563 - 18.6875 * root);
+        10_000.0 * part.powf(1.0 / 0.159_301_76)
+    } else {
+        let scene = if level <= 0.5 {
+            level * level / 3.0
+        } else {
+            (((level - 0.559_910_7) / 0.178_832_77).exp() + 0.284_668_92) / 12.0
+        };
+        BRIGHTEST * scene.powf(1.2)
+    };
+    let (light, most) = (light / WHITE, BRIGHTEST / WHITE);
+    // Reinhard's curve with a white point, which is 1 at the brightest.
+    let shown = (light * (1.0 + light / (most * most)) / (1.0 + light)).clamp(0.0, 1.0);
+    if shown <= 0.003_130_8 { shown * 12.92 } else { 1.055 * shown.powf(1.0 / 2.4) - 0.055 }
 }
 
 fn read_profile(icc: &[u8]) -> Option<ColorProfile> {

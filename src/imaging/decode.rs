@@ -1,6 +1,7 @@
 //! From bytes to pixels.
 
 use std::io::{Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::budget::{Budget, Limits, Permit};
 use super::error::Error;
@@ -11,7 +12,7 @@ use super::pixels::Image;
 use super::planes::Planes;
 use super::probe::{Probe, probe_input};
 use super::source::Input;
-use super::{gif, jpeg, png, tiff, webp};
+use super::{gif, heif, jpeg, jxl, png, tiff, webp};
 
 /// Where the memory of a decoding comes from.
 #[derive(Debug, Clone)]
@@ -137,12 +138,28 @@ pub(super) fn decode_reduced(input: &mut Input<'_>, probe: &Probe, reduction: u3
             let header = input.with_reader(|source| tiff::header(source))?;
             input.with_reader(|source| tiff::decode(source, &header))
         }
+        Format::Avif | Format::Heic => {
+            let name = probe.format.name();
+            guarded(name, || {
+                let picture = input.with_reader(|source| heif::open(source, name))?;
+                input.with_reader(|source| heif::decode(source, &picture))
+            })
+        }
+        Format::Jxl => guarded(probe.format.name(), || {
+            input.with_reader(|source| jxl::decode(source, probe.decode_bytes()))
+        }),
     }?;
     debug_assert_eq!(
         pixels.image.pixels() * pixels.image.channels.count() as u64,
         sample_count(&pixels.image)
     );
     Ok(pixels)
+}
+
+/// Runs a decoder that is not ours and is young: should a damaged file make it panic, it costs the picture and nothing
+/// else.
+pub(super) fn guarded<T>(format: &'static str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::broken(format, "the decoder gave up")))
 }
 
 /// Decodes a JPEG file to planes of light and colour; nothing if its pixels are not kept that way. Otherwise like

@@ -25,7 +25,7 @@ pub enum Subsampling {
 /// What to write and how.
 #[derive(Debug, Clone)]
 pub struct EncodeOptions {
-    /// The format; GIF is not written.
+    /// The format: one that [`Format::is_written`].
     pub format: Format,
     /// Quality of JPEG and lossy WebP, 1 to 100.
     pub quality: u8,
@@ -80,6 +80,9 @@ pub fn encode(image: &Image, options: &EncodeOptions) -> Result<Vec<u8>, Error> 
         }
         Format::Tiff => tiff::encode(image, options),
         Format::Gif => Err(Error::unsupported("GIF", "true colour")),
+        Format::Avif | Format::Heic | Format::Jxl => {
+            Err(Error::encode(options.format.name(), "results are not written in it"))
+        }
     }
 }
 

@@ -16,12 +16,21 @@ pub enum Format {
     Gif,
     /// TIFF and BigTIFF.
     Tiff,
+    /// AVIF: still pictures coded as AV1. Only [`super::render`] writes it.
+    Avif,
+    /// HEIC: still pictures coded as HEVC. Never written.
+    Heic,
+    /// JPEG XL. Never written.
+    Jxl,
 }
 
 impl Format {
     /// Recognises a format by the first bytes of a file.
     pub fn sniff(head: &[u8]) -> Option<Self> {
         match sniff_magic(head)? {
+            "image/avif" => Some(Self::Avif),
+            "image/heic" | "image/heif" => Some(Self::Heic),
+            "image/jxl" => Some(Self::Jxl),
             "image/jpeg" => Some(Self::Jpeg),
             "image/png" => Some(Self::Png),
             "image/webp" => Some(Self::Webp),
@@ -29,6 +38,12 @@ impl Format {
             "image/tiff" => Some(Self::Tiff),
             _ => None,
         }
+    }
+
+    /// Whether results of a restoration are written in it. Of the others Safelight has no encoder that keeps what it was
+    /// given.
+    pub const fn is_written(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png | Self::Webp | Self::Tiff)
     }
 
     /// Its name, for people.
@@ -39,6 +54,9 @@ impl Format {
             Self::Webp => "WebP",
             Self::Gif => "GIF",
             Self::Tiff => "TIFF",
+            Self::Jxl => "JPEG XL",
+            Self::Heic => "HEIC",
+            Self::Avif => "AVIF",
         }
     }
 
@@ -50,6 +68,9 @@ impl Format {
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
             Self::Tiff => "image/tiff",
+            Self::Jxl => "image/jxl",
+            Self::Heic => "image/heic",
+            Self::Avif => "image/avif",
         }
     }
 
@@ -61,8 +82,25 @@ impl Format {
             Self::Webp => "webp",
             Self::Gif => "gif",
             Self::Tiff => "tif",
+            Self::Jxl => "jxl",
+            Self::Heic => "heic",
+            Self::Avif => "avif",
         }
     }
+}
+
+/// Whether a file that begins with these bytes may hold a picture that [`super::render`] shows: a picture, or the raw file
+/// of a camera with a preview in it.
+pub fn may_be_shown(head: &[u8]) -> bool {
+    Format::sniff(head).is_some() || sniff_magic(head).is_some_and(is_raw)
+}
+
+/// Whether this is the media type of raw files that are told by their first bytes. Others look like TIFF.
+pub(super) fn is_raw(content_type: &str) -> bool {
+    matches!(
+        content_type,
+        "image/x-fuji-raf" | "image/x-olympus-orf" | "image/x-panasonic-rw2" | "image/x-canon-cr3"
+    )
 }
 
 /// How many of a file's first bytes [`sniff`] wants to see.
@@ -118,6 +156,8 @@ fn sniff_magic(head: &[u8]) -> Option<&'static str> {
         (b"8BPS\0", "image/vnd.adobe.photoshop"),
         (b"FUJIFILMCCD-RAW", "image/x-fuji-raf"),
         (b"IIRO", "image/x-olympus-orf"),
+        (b"IIRS", "image/x-olympus-orf"),
+        (b"MMOR", "image/x-olympus-orf"),
         (b"IIU\0", "image/x-panasonic-rw2"),
         (b"\0\0\x01\0", "image/vnd.microsoft.icon"),
         (b"gimp xcf ", "image/x-xcf"),

@@ -12,6 +12,11 @@ pub(super) const ICC_PROFILE: u16 = 0x8773;
 pub(super) const EXIF_DIRECTORY: u16 = 0x8769;
 pub(super) const GPS_DIRECTORY: u16 = 0x8825;
 
+/// What raw files of two makers have in the place of the 42 of TIFF: `U\0`, and `RO` or `RS`.
+const RW2_MARK: u16 = 0x0055;
+const ORF_MARK: u16 = 0x4f52;
+const ORF_MARK_TOO: u16 = 0x5352;
+
 /// Values longer than this are not metadata that anybody reads.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 
@@ -69,8 +74,23 @@ pub(super) struct Directories<'a> {
 }
 
 impl<'a> Directories<'a> {
+    /// Reads directories whose byte order and beginning are known from elsewhere.
+    pub(super) fn at(source: &'a mut dyn ReadSeek, little_endian: bool, first: u64) -> Result<Self, Error> {
+        let scan = Scan::new(source, "TIFF")?;
+        Ok(Self { scan, little_endian, big_tiff: false, entries_left: MAX_ENTRIES, first })
+    }
+
     /// Reads the header: `II*\0`, `MM\0*` or their BigTIFF sisters.
     pub(super) fn open(source: &'a mut dyn ReadSeek) -> Result<Self, Error> {
+        Self::open_marked(source, &[])
+    }
+
+    /// Reads the header of a raw file, some of which have a mark of their maker instead.
+    pub(super) fn open_raw(source: &'a mut dyn ReadSeek) -> Result<Self, Error> {
+        Self::open_marked(source, &[RW2_MARK, ORF_MARK, ORF_MARK_TOO])
+    }
+
+    fn open_marked(source: &'a mut dyn ReadSeek, marks: &[u16]) -> Result<Self, Error> {
         let mut scan = Scan::new(source, "TIFF")?;
         let little_endian = match &scan.array::<2>()? {
             b"II" => true,
@@ -79,7 +99,7 @@ impl<'a> Directories<'a> {
         };
         let mut this = Self { scan, little_endian, big_tiff: false, entries_left: MAX_ENTRIES, first: 0 };
         match this.u16()? {
-            42 => this.first = u64::from(this.u32()?),
+            mark if mark == 42 || marks.contains(&mark) => this.first = u64::from(this.u32()?),
             43 => {
                 this.big_tiff = true;
                 if (this.u16()?, this.u16()?) != (8, 0) {
@@ -347,6 +367,35 @@ pub(super) fn for_rendering(exif: &[u8], keeps_position: bool) -> Option<Vec<u8>
     fields.to_block()
 }
 
+/// Gives the block an orientation: where a picture says elsewhere how it has to be turned, the block must say the same. A
+/// block that says nothing of it is written anew if it has to, without the maker's notes.
+pub(super) fn with_orientation(mut exif: Vec<u8>, orientation: Orientation) -> Vec<u8> {
+    let mut cursor = Cursor::new(exif.as_slice());
+    let Ok(mut directories) = Directories::open(&mut cursor) else { return exif };
+    let Ok(main) = directories.directory(directories.first) else { return exif };
+    let little_endian = directories.little_endian;
+    if let Some(entry) = main.find(ORIENTATION) {
+        let value = orientation.to_exif();
+        let value = if little_endian { value.to_le_bytes() } else { value.to_be_bytes() };
+        let kind = if little_endian { 3_u16.to_le_bytes() } else { 3_u16.to_be_bytes() };
+        let count = if little_endian { 1_u32.to_le_bytes() } else { 1_u32.to_be_bytes() };
+        let at = entry.at as usize;
+        if !directories.big_tiff
+            && let Some(place) = exif.get_mut(at + 2..at + 12)
+        {
+            place.copy_from_slice(&[&kind[..], &count, &value, &[0, 0]].concat());
+        }
+        return exif;
+    }
+    if orientation == Orientation::Normal {
+        return exif;
+    }
+    let mut fields = ExifFields::read(&mut directories);
+    let data = orientation.to_exif().to_le_bytes().to_vec();
+    fields.main.push(Field { tag: ORIENTATION, kind: 3, data });
+    fields.to_block().unwrap_or(exif)
+}
+
 fn remove_gps(exif: &[u8]) -> Option<Vec<u8>> {
     let mut cursor = Cursor::new(exif);
     let mut directories = Directories::open(&mut cursor).ok()?;
@@ -483,6 +532,20 @@ mod tests {
         assert_eq!((kept.main, kept.exif), (block().main[..1].to_vec(), block().exif));
         assert_eq!(read(&for_rendering(&written, true).expect("it has fields")).gps, block().gps);
         assert_eq!(for_rendering(b"not exif", true), None);
+    }
+
+    #[test]
+    fn a_block_is_told_how_its_picture_is_turned() {
+        let written = block().to_block().expect("it has fields");
+        let turned = with_orientation(written.clone(), Orientation::Rotate270);
+        assert_eq!((turned.len(), orientation(&turned)), (written.len(), Orientation::Rotate270));
+        let silent =
+            ExifFields { main: block().main[..1].to_vec(), ..block() }.to_block().expect("it has fields");
+        assert_eq!(with_orientation(silent.clone(), Orientation::Normal), silent);
+        let told = with_orientation(silent, Orientation::Rotate180);
+        assert_eq!(orientation(&told), Orientation::Rotate180);
+        assert_eq!(read(&told).gps, block().gps);
+        assert_eq!(with_orientation(b"not exif".to_vec(), Orientation::Rotate180), b"not exif");
     }
 
     #[test]

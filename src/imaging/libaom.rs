@@ -6,15 +6,17 @@ use std::ffi::c_int;
 use std::ptr;
 
 use libaom_sys::{
-    AOM_CODEC_CX_FRAME_PKT, AOM_CR_FULL_RANGE, AOM_ENCODER_ABI_VERSION, AOM_IMG_FMT_I420, AOM_Q,
-    AOM_RC_ONE_PASS, AOM_USAGE_ALL_INTRA, AOME_SET_CPUUSED, AOME_SET_CQ_LEVEL, AV1E_SET_COLOR_PRIMARIES,
-    AV1E_SET_COLOR_RANGE, AV1E_SET_MATRIX_COEFFICIENTS, AV1E_SET_TRANSFER_CHARACTERISTICS, aom_codec_av1_cx,
-    aom_codec_control, aom_codec_ctx_t, aom_codec_destroy, aom_codec_enc_cfg_t, aom_codec_enc_config_default,
-    aom_codec_enc_init_ver, aom_codec_encode, aom_codec_get_cx_data, aom_image_t, aom_img_alloc,
-    aom_img_free,
+    AOM_CODEC_CX_FRAME_PKT, AOM_CR_FULL_RANGE, AOM_DECODER_ABI_VERSION, AOM_ENCODER_ABI_VERSION,
+    AOM_IMG_FMT_I420, AOM_Q, AOM_RC_ONE_PASS, AOM_USAGE_ALL_INTRA, AOME_SET_CPUUSED, AOME_SET_CQ_LEVEL,
+    AV1E_SET_COLOR_PRIMARIES, AV1E_SET_COLOR_RANGE, AV1E_SET_MATRIX_COEFFICIENTS,
+    AV1E_SET_TRANSFER_CHARACTERISTICS, aom_codec_av1_cx, aom_codec_av1_dx, aom_codec_control,
+    aom_codec_ctx_t, aom_codec_dec_cfg_t, aom_codec_dec_init_ver, aom_codec_decode, aom_codec_destroy,
+    aom_codec_enc_cfg_t, aom_codec_enc_config_default, aom_codec_enc_init_ver, aom_codec_encode,
+    aom_codec_get_cx_data, aom_codec_get_frame, aom_image_t, aom_img_alloc, aom_img_free,
 };
 
 use super::error::Error;
+use super::yuv::{self, Coding, Plane, PlaneSamples};
 
 const NAME: &str = "AVIF";
 
@@ -181,5 +183,93 @@ impl Drop for Picture {
     fn drop(&mut self) {
         // SAFETY: the library allocated it, and it is freed once.
         unsafe { aom_img_free(self.0) };
+    }
+}
+
+/// Decodes the last frame of a coded still picture, and shows it with what it says about its colours. Whoever calls has
+/// made sure that it is not too large.
+pub(super) fn decode<T>(coded: &[u8], show: impl FnOnce(&yuv::Frame<'_>, Coding) -> T) -> Result<T, Error> {
+    let mut decoder = Decoder::new().ok_or_else(|| Error::broken(NAME, "the decoder does not start"))?;
+    // SAFETY: the context is initialised, and the bytes live until the end of this function.
+    let result = unsafe { aom_codec_decode(&mut *decoder.0, coded.as_ptr(), coded.len(), ptr::null_mut()) };
+    if result != 0 {
+        return Err(Error::broken(
+            NAME,
+            format!("its compressed data can't be read (libaom's code {result})"),
+        ));
+    }
+    let mut position = ptr::null();
+    // SAFETY: the context is initialised, and the position is at the beginning.
+    let image = unsafe { aom_codec_get_frame(&mut *decoder.0, &mut position) };
+    // SAFETY: an image that is not null stays valid until the next call into the decoder, which is when it is destroyed.
+    let image = unsafe { image.as_ref() }.ok_or_else(|| Error::broken(NAME, "there is no picture in it"))?;
+    let coding = Coding {
+        primaries: image.cp as u16,
+        transfer: image.tc as u16,
+        matrix: image.mc as u16,
+        full_range: image.range == AOM_CR_FULL_RANGE,
+    };
+    let size = (image.d_w as usize, image.d_h as usize);
+    let shifts = (image.x_chroma_shift.min(1) as u8, image.y_chroma_shift.min(1) as u8);
+    let half = (size.0.div_ceil(1 << shifts.0), size.1.div_ceil(1 << shifts.1));
+    let plane =
+        |index, size| plane(image, index, size).ok_or_else(|| Error::broken(NAME, "a plane is missing"));
+    let colour = match image.monochrome {
+        0 => Some([plane(1, half)?, plane(2, half)?]),
+        _ => None,
+    };
+    let depth = image.bit_depth as u8;
+    let frame = yuv::Frame { width: size.0, height: size.1, depth, shifts, light: plane(0, size)?, colour };
+    if !frame.is_sound() {
+        return Err(Error::broken(NAME, "planes of different sizes"));
+    }
+    Ok(show(&frame, coding))
+}
+
+/// A plane of a picture of the library, of that many columns and rows.
+fn plane(image: &aom_image_t, index: usize, (width, height): (usize, usize)) -> Option<Plane<'_>> {
+    /// Set where samples take two bytes.
+    const WIDE: u32 = 0x800;
+    let (start, stride) = (image.planes[index], usize::try_from(image.stride[index]).ok()?);
+    if start.is_null() || width == 0 || height == 0 {
+        return None;
+    }
+    let is_wide = image.fmt & WIDE != 0;
+    let stride = if is_wide { stride / 2 } else { stride };
+    let length = (height - 1).checked_mul(stride)?.checked_add(width)?;
+    if stride < width {
+        return None;
+    }
+    let samples = if is_wide {
+        // SAFETY: the library keeps `height` rows, `stride` apart, of at least `width` samples of two bytes, which it aligns
+        // to more than that.
+        PlaneSamples::U16(unsafe { std::slice::from_raw_parts(start.cast::<u16>(), length) })
+    } else {
+        // SAFETY: as above, with samples of one byte.
+        PlaneSamples::U8(unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) })
+    };
+    Some(Plane { samples, stride })
+}
+
+/// A decoder that is given back to the library. It is boxed, as the library may point into it.
+struct Decoder(Box<aom_codec_ctx_t>);
+
+impl Decoder {
+    fn new() -> Option<Self> {
+        // SAFETY: all zeros are a valid value of the plain struct, which the call fills in.
+        let mut context: Box<aom_codec_ctx_t> = Box::new(unsafe { std::mem::zeroed() });
+        let config = aom_codec_dec_cfg_t { threads: 1, w: 0, h: 0, allow_lowbitdepth: 1 };
+        let version = AOM_DECODER_ABI_VERSION as c_int;
+        // SAFETY: context and configuration are live; after a failure nothing has to be destroyed.
+        let result =
+            unsafe { aom_codec_dec_init_ver(&mut *context, aom_codec_av1_dx(), &config, 0, version) };
+        (result == 0).then_some(Self(context))
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised and is destroyed once.
+        unsafe { aom_codec_destroy(&mut *self.0) };
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::ifd::{Directories, position_in_tiff, without_gps};
+use super::jxl;
 
 /// Bytes of a file that are sent otherwise than they stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +91,17 @@ pub fn redactions<R: Read + Seek>(source: &mut R) -> Result<Vec<Redaction>, Erro
             search.chunks_of_webp()?;
             search.everywhere()?;
         }
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => {
+        // The last three are marks of makers of cameras.
+        [b'I', b'I', 42 | 43, 0, ..]
+        | [b'M', b'M', 0, 42 | 43, ..]
+        | [b'I', b'I', b'U', 0, ..]
+        | [b'I', b'I', b'R', b'O' | b'S', ..]
+        | [b'M', b'M', b'O', b'R', ..] => {
             search.directories()?;
+            search.everywhere()?;
+        }
+        b"\0\0\0\x0cJXL \r\n\x87\n" => {
+            search.packed_boxes()?;
             search.everywhere()?;
         }
         _ => search.everywhere()?,
@@ -115,6 +125,18 @@ const BARE_BIG: &[u8] = b"\0\0\0\0MM\0*";
 const CMT4: &[u8] = b"CMT4";
 const RDF: &[u8] = b"<rdf:RDF";
 const RDF_END: &[u8] = b"</rdf:RDF>";
+
+/// Whether a block or packet, as it stands in a box of JPEG XL, names a place or can't be understood.
+fn names_place(plain: &[u8]) -> bool {
+    if plain.windows(RDF.len()).any(|window| window == RDF) {
+        let mut cleaned = plain.to_vec();
+        blank_places(&mut cleaned);
+        return cleaned != plain;
+    }
+    let block = plain.get(4..).unwrap_or_default();
+    let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
+    without_gps(block) != block
+}
 
 impl<R: Read + Seek> Search<'_, R> {
     fn add(&mut self, at: u64, bytes: Vec<u8>) -> Result<(), Error> {
@@ -257,12 +279,41 @@ impl<R: Read + Seek> Search<'_, R> {
     }
 
     fn directories(&mut self) -> Result<(), Error> {
-        let found = match Directories::open(self.source) {
+        let found = match Directories::open_raw(self.source) {
             Ok(mut directories) => position_in_tiff(&mut directories)?,
             Err(Error::Read(e)) => return Err(Error::Read(e)),
             Err(_) => return Ok(()),
         };
         found.into_iter().try_for_each(|(at, bytes)| self.add(at, bytes))
+    }
+
+    /// Looks into the metadata of JPEG XL that is packed, and makes what names a place a box that nobody reads.
+    fn packed_boxes(&mut self) -> Result<(), Error> {
+        let (mut at, mut head) = (0, [0; 12]);
+        while self.read_at(at, &mut head)? == head.len() {
+            let [a, b, c, d, kind @ .., e, f, g, h] = head;
+            let length = match u32::from_be_bytes([a, b, c, d]) {
+                0 => u64::MAX,
+                1 => {
+                    let mut long = [0; 8];
+                    self.read_at(at + 8, &mut long)?;
+                    u64::from_be_bytes(long).max(16)
+                }
+                length => u64::from(length.max(8)),
+            };
+            if &kind == b"brob" && matches!(&[e, f, g, h], b"Exif" | b"xml ") && length >= 12 {
+                let packed = self.block(at + 12, length - 12)?;
+                let plain = jxl::unpacked(&packed);
+                self.looked_bytes += plain.len() as u64;
+                if plain.is_empty() || names_place(&plain) {
+                    self.add(at + 4, b"free\0\0\0\0".to_vec())?;
+                    self.add(at + 12, vec![0; packed.len()])?;
+                }
+            }
+            let Some(next) = at.checked_add(length) else { break };
+            at = next;
+        }
+        Ok(())
     }
 
     fn chunks_of_webp(&mut self) -> Result<(), Error> {

@@ -2,7 +2,9 @@
 //! pixels with one pixel budget for the process; knows no database, no route and no feature.
 
 mod animation;
+mod av1;
 mod avif;
+mod bmff;
 mod budget;
 mod colour;
 mod decode;
@@ -11,9 +13,12 @@ mod encode;
 mod error;
 mod format;
 mod gif;
+mod heif;
+mod hevc;
 mod ifd;
 mod jpeg;
 mod jpeg_dc;
+mod jxl;
 mod libaom;
 mod libwebp;
 mod location;
@@ -35,13 +40,14 @@ mod transform;
 mod variant;
 mod webp;
 mod xmp;
+mod yuv;
 
 pub use budget::{Budget, Limits, Permit};
 pub use colour::{ProfileUse, to_srgb};
 pub use decode::{Decoded, Memory, Options, decode, decode_bytes};
 pub use encode::{EncodeOptions, Subsampling, encode, to_8_bits};
 pub use error::Error;
-pub use format::{Format, SNIFF_BYTES, sniff};
+pub use format::{Format, SNIFF_BYTES, may_be_shown, sniff};
 pub use ifd::without_gps;
 pub use jpeg::{JpegComponent, JpegInfo, QuantTable};
 pub use location::{Redaction, redactions};

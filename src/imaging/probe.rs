@@ -3,6 +3,7 @@
 
 use std::io::{Read, Seek};
 
+use super::decode::guarded;
 use super::error::Error;
 use super::format::{self, Format};
 use super::ifd;
@@ -11,7 +12,7 @@ use super::metadata::Metadata;
 use super::orientation::Orientation;
 use super::raw::Part;
 use super::source::{Input, ReadSeek};
-use super::{gif, jpeg, png, raw, tiff, webp};
+use super::{gif, heif, jpeg, jxl, png, raw, tiff, webp};
 
 /// How a file stores colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +76,8 @@ pub struct Probe {
     pub metadata: Metadata,
     /// The EXIF block that it was read from, beginning with its TIFF header.
     pub exif: Option<Vec<u8>>,
+    /// The XMP packet, as far as it was looked for.
+    pub xmp: Option<Vec<u8>>,
     /// How a JPEG was compressed.
     pub jpeg: Option<JpegInfo>,
     /// Whether the decoder can reduce the sides while decoding.
@@ -136,6 +139,9 @@ pub(super) struct Header {
     pub(super) frames: u32,
     pub(super) has_icc: bool,
     pub(super) exif: Option<Vec<u8>>,
+    pub(super) xmp: Option<Vec<u8>>,
+    /// How the pixels have to be turned, where the file says it elsewhere than in its EXIF block.
+    pub(super) orientation: Option<Orientation>,
     /// Whether the decoder can reduce the sides while decoding.
     pub(super) reduces: bool,
     /// What decoding needs beside the picture itself.
@@ -156,6 +162,8 @@ impl Header {
             frames: 1,
             has_icc: false,
             exif: None,
+            xmp: None,
+            orientation: None,
             reduces: false,
             extra_bytes_per_pixel: 0,
             extra_bytes: 0,
@@ -183,17 +191,24 @@ pub fn probe_bytes(bytes: &[u8]) -> Result<Probe, Error> {
 
 pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
     input.with_reader(|source| {
-        let format = recognise(source)?;
+        let kind = recognise(source)?;
         source.seek(std::io::SeekFrom::Start(0)).map_err(Error::Read)?;
         let mut jpeg_info = None;
-        let raw = if format == Format::Tiff { raw::preview(source) } else { None };
-        let mut format = format;
+        let (mut format, raw) = match kind {
+            Kind::Picture(Format::Tiff) => (Format::Tiff, raw::preview(source)),
+            Kind::Picture(format) => (format, None),
+            Kind::Raw(content_type) => {
+                let found = raw::preview_of(source, content_type);
+                (Format::Jpeg, Some(found.ok_or_else(|| Error::unsupported("Raw", "no preview in them"))?))
+            }
+        };
         let header = match format {
             _ if let Some(raw) = &raw => {
                 let found = jpeg::header(&mut raw::Window::new(source, raw.part))?;
                 jpeg_info = Some(found.info);
                 format = Format::Jpeg;
-                Header { exif: raw.exif.clone(), ..found.header }
+                let exif = raw.exif.clone().or(found.header.exif);
+                Header { exif, ..found.header }
             }
             Format::Jpeg => {
                 let found = jpeg::header(source)?;
@@ -204,6 +219,8 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             Format::Webp => webp::header(source)?.header,
             Format::Gif => gif::header(source)?,
             Format::Tiff => tiff::header(source)?.header,
+            Format::Avif | Format::Heic => heif::header(&heif::open(source, format.name())?),
+            Format::Jxl => guarded(format.name(), || jxl::header(source))?,
         };
         if header.width == 0 || header.height == 0 {
             return Err(Error::broken(format.name(), "it has no pixels"));
@@ -218,13 +235,14 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
             format,
             width: header.width,
             height: header.height,
-            orientation: exif.map(ifd::orientation).unwrap_or_default(),
+            orientation: header.orientation.or_else(|| exif.map(ifd::orientation)).unwrap_or_default(),
             frames: header.frames.max(1),
             bit_depth: header.bit_depth,
             colour: header.colour,
             has_icc: header.has_icc,
             metadata: exif.map(Metadata::read).unwrap_or_default(),
             exif: header.exif,
+            xmp: header.xmp,
             jpeg: jpeg_info,
             reduces: header.reduces,
             preview,
@@ -236,19 +254,24 @@ pub(super) fn probe_input(input: &mut Input<'_>) -> Result<Probe, Error> {
     })
 }
 
+/// What a file turned out to be.
+enum Kind {
+    Picture(Format),
+    /// The raw file of a camera, by its media type.
+    Raw(&'static str),
+}
+
 /// Tells the format, or what else it is.
-fn recognise(source: &mut dyn ReadSeek) -> Result<Format, Error> {
+fn recognise(source: &mut dyn ReadSeek) -> Result<Kind, Error> {
     let mut head = Vec::new();
     (&mut *source).take(format::SNIFF_BYTES as u64).read_to_end(&mut head).map_err(Error::Read)?;
     if let Some(format) = Format::sniff(&head) {
-        return Ok(format);
+        return Ok(Kind::Picture(format));
     }
     match format::sniff(&head, "") {
-        "image/heic" | "image/heif" => Err(Error::unsupported("HEIC", "HEVC compression")),
-        "image/avif" => Err(Error::unsupported("AVIF", "AV1 compression")),
-        "image/jxl" => Err(Error::unsupported("JPEG XL", "its compression")),
         "image/jp2" => Err(Error::unsupported("JPEG 2000", "its compression")),
         "image/bmp" => Err(Error::unsupported("BMP", "its layout")),
+        content_type if format::is_raw(content_type) => Ok(Kind::Raw(content_type)),
         content_type => Err(Error::NotAPicture { content_type }),
     }
 }

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
-use crate::imaging::{self, Format};
+use crate::imaging;
 use crate::jobs;
 use crate::storage::{BlobId, Kept, Received, Staging};
 
@@ -362,7 +362,7 @@ fn look(received: &Received, name: &str) -> Result<Facts> {
         modified_at: None,
         camera: None,
     };
-    if Format::sniff(head).is_none() {
+    if !imaging::may_be_shown(head) {
         return Ok(facts);
     }
     match imaging::probe(&mut received.open()?) {

@@ -207,7 +207,9 @@ pub const fn kept_format(source: Format) -> Format {
     match source {
         // 256 colours can't hold a photograph.
         Format::Gif => Format::Png,
-        other => other,
+        // Of these there are only decoders. What a telephone or a camera wrote is 8 bits without alpha as good as always.
+        Format::Avif | Format::Heic | Format::Jxl => Format::Jpeg,
+        Format::Jpeg | Format::Png | Format::Webp | Format::Tiff => source,
     }
 }
 

@@ -329,6 +329,8 @@ async fn odd_and_hostile_pictures_are_stored_and_answered() {
     broken_icc.splice(2..2, *b"\xff\xe2\x00\x18ICC_PROFILE\0\x01\x01garbage!");
     let mut broken_exif = pictures::jpeg(64, 48);
     broken_exif.splice(2..2, *b"\xff\xe1\x00\x14Exif\0\0II*\0\xff\xff\xff\xff\0\0\0\0");
+    let heic = include_bytes!("../../src/imaging/tests/fixtures/still.heic");
+    let jxl = include_bytes!("../../src/imaging/tests/fixtures/boxed.jxl");
     for (what, bytes, size, status, code) in [
         ("truncated", whole[..whole.len() / 3].to_vec(), Some((640, 480)), 422, "picture-damaged"),
         ("cut in the header", whole[..20].to_vec(), None, 422, "not-a-picture"),
@@ -340,6 +342,9 @@ async fn odd_and_hostile_pictures_are_stored_and_answered() {
         ("inks", pictures::cmyk_jpeg(), Some((64, 48)), 200, ""),
         ("broken profile", broken_icc, Some((64, 48)), 200, ""),
         ("broken exif", broken_exif, Some((64, 48)), 200, ""),
+        ("heic", heic.to_vec(), Some((64, 48)), 200, ""),
+        ("cut heic", heic[..heic.len() - 50].to_vec(), Some((64, 48)), 422, "picture-damaged"),
+        ("jpeg xl", jxl.to_vec(), Some((24, 18)), 200, ""),
     ] {
         let media = owner.upload_ok("photo.jpg", bytes.clone()).await;
         let found = media["width"].as_u64().zip(media["height"].as_u64());

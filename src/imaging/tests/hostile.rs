@@ -48,6 +48,8 @@ fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
         gif_claiming(60_000, 60_000),
         webp_claiming(60_000, 60_000),
         tiff,
+        samples::Stills { shown: (60_000, 60_000), ..samples::Stills::avif(&rgb(64, 48)) }.file(),
+        samples::Stills { shown: (60_000, 60_000), ..samples::Stills::heic() }.file(),
     ];
     for bytes in files {
         let probe = probe_bytes(&bytes).expect("the header is fine");
@@ -66,6 +68,27 @@ fn a_header_of_60000_x_60000_is_refused_before_anything_is_allocated() {
         let error = render_bytes(&bytes, &thumb, OutputFormat::Jpeg, &Limits::default(), &budget)
             .expect_err("too large");
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    }
+}
+
+/// What the list in front of a coded picture says is small, and the picture is not.
+#[test]
+fn a_coded_picture_is_not_larger_than_its_file_says() {
+    let (small, large) = (samples::Stills::avif(&rgb(64, 48)), samples::Stills::avif(&rgb(640, 480)));
+    let bytes = samples::Stills { coded: large.coded, ..small }.file();
+    let error = decode_bytes(&bytes, &free()).expect_err("it does not fit");
+    assert!(matches!(error, Error::Broken { format: "AVIF", .. }), "{error}");
+    // The same picture again and again.
+    let frame = samples::Stills::avif(&rgb(64, 48));
+    let often = samples::Stills { coded: vec![frame.coded[0].repeat(100)], ..frame.clone() }.file();
+    let error = decode_bytes(&often, &free()).expect_err("too often");
+    assert!(matches!(error, Error::Unsupported { format: "AVIF", .. }), "{error}");
+    // Tiles that would lie outside, or are too few.
+    for grid in [(9, 2), (2, 9), (1, 1), (16, 16), (4, 1)] {
+        let coded = vec![frame.coded[0].clone(); 4];
+        let file = samples::Stills { grid: Some(grid), coded, shown: (120, 90), ..frame.clone() }.file();
+        let error = probe_bytes(&file).expect_err("it makes no sense");
+        assert!(matches!(error, Error::Broken { .. }), "{grid:?} {error}");
     }
 }
 
@@ -228,7 +251,9 @@ fn what_is_not_a_picture_says_what_it_is() {
         }
     }
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
-    assert!(matches!(probe_bytes(heic), Err(Error::Unsupported { format: "HEIC", .. })));
+    assert!(matches!(probe_bytes(heic), Err(Error::Truncated { format: "HEIC" })));
+    let film = [&heic[..], b"\0\0\0\x08moov"].concat();
+    assert!(matches!(probe_bytes(&film), Err(Error::Unsupported { format: "HEIC", .. })));
 }
 
 #[test]
@@ -433,11 +458,18 @@ fn damaged_raw_files_do_not_panic() {
     let tiny = Transform::inside(5, 5);
     let budget = Budget::new(64 << 20);
     let mut shown = 0;
-    for round in 0..1500 {
-        let maker = ["canon", "nikon", "dng"][round % 3];
-        let mut bytes = samples::raw_file(maker, &small, &large, &samples::lossless_jpeg(&rgb(16, 16)));
+    for round in 0..2100 {
+        let maker = ["canon", "nikon", "dng", "cr3", "raf", "rw2", "orf"][round % 7];
+        let mut bytes = match maker {
+            "canon" | "nikon" | "dng" => {
+                samples::raw_file(maker, &small, &large, &samples::lossless_jpeg(&rgb(16, 16)))
+            }
+            _ => samples::other_raw_file(maker, &small, &large),
+        };
         // The directories stand behind the pictures.
-        let mut directories = bytes.split_off(if round % 2 == 0 { bytes.len() - 250 } else { 0 });
+        let from_end =
+            (bytes.len() - 250).min(bytes.len() * usize::from(matches!(maker, "canon" | "nikon" | "dng")));
+        let mut directories = bytes.split_off(if round % 2 == 0 { from_end } else { 0 });
         mutate(&mut directories, &mut random);
         bytes.extend(directories);
         let limits = Limits { max_pixels: 100_000 };

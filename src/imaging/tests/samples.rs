@@ -5,7 +5,7 @@ use std::io::Cursor;
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
 use crate::imaging::ifd::{ExifFields, Field};
-use crate::imaging::{Channels, EncodeOptions, Format, Image, Samples, encode, libwebp};
+use crate::imaging::{Channels, EncodeOptions, Format, Image, Samples, encode, libaom, libwebp};
 
 /// A smooth picture with no two channels alike; alpha runs from transparent to opaque.
 pub(super) fn picture(width: u32, height: u32, channels: Channels, bits: u8) -> Image {
@@ -454,7 +454,296 @@ pub(super) fn zoo() -> Vec<(&'static str, Vec<u8>)> {
         ("tiff strips", tiff(&tiff_tags, &strips, false, true)),
         ("tiff jpeg", tiff(&jpeg_tags, &[encoded(&image, Format::Jpeg)], false, false)),
         ("tiff cmyk", tiff(&inked_tags, &[vec![77; 24 * 18 * 4]], false, false)),
+        ("avif", Stills { exif: Some(exif(6)), ..Stills::avif(&image) }.file()),
+        ("avif tiles", Stills::avif(&image).tiled().file()),
+        ("heic", STILL_HEIC.to_vec()),
+        ("heic deep", DEEP_HEIC.to_vec()),
+        ("heic alpha", ALPHA_HEIC.to_vec()),
+        ("heic tiles", Stills { turn: Some((1, Some(0))), ..Stills::heic().tiled() }.file()),
+        ("jxl", LOSSY_JXL.to_vec()),
+        ("jxl deep", LOSSLESS_JXL.to_vec()),
+        ("jxl boxed", BOXED_JXL.to_vec()),
     ]
+}
+
+// Made by scripts/picture_fixtures.py.
+pub(super) const STILL_HEIC: &[u8] = include_bytes!("fixtures/still.heic");
+pub(super) const DEEP_HEIC: &[u8] = include_bytes!("fixtures/deep.heic");
+pub(super) const ALPHA_HEIC: &[u8] = include_bytes!("fixtures/alpha.heic");
+pub(super) const LOSSY_JXL: &[u8] = include_bytes!("fixtures/lossy.jxl");
+pub(super) const LOSSLESS_JXL: &[u8] = include_bytes!("fixtures/lossless.jxl");
+pub(super) const BOXED_JXL: &[u8] = include_bytes!("fixtures/boxed.jxl");
+
+fn media_box(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
+}
+
+/// An ISO media file with a still picture, of one piece or of tiles.
+#[derive(Clone)]
+pub(super) struct Stills {
+    /// How it is coded, and the box that has to say so.
+    pub(super) kind: [u8; 4],
+    pub(super) configuration: Vec<u8>,
+    /// Coded pictures, and the size that the file gives each of them.
+    pub(super) coded: Vec<Vec<u8>>,
+    pub(super) size: (u32, u32),
+    /// Rows and columns of tiles.
+    pub(super) grid: Option<(u8, u8)>,
+    /// The size of the whole.
+    pub(super) shown: (u32, u32),
+    /// Quarters against the clock, and the axis of a mirror.
+    pub(super) turn: Option<(u8, Option<u8>)>,
+    /// Primaries, transfer, matrix and range.
+    pub(super) coding: Option<(u16, u16, u16, bool)>,
+    pub(super) exif: Option<Vec<u8>>,
+    pub(super) xmp: Option<Vec<u8>>,
+}
+
+impl Stills {
+    pub(super) fn avif(image: &Image) -> Self {
+        let (width, height) = (image.width, image.height);
+        let planes = crate::imaging::planes::Planes::of_image(image).expect("8 bits");
+        let [blue, red] = planes.colour.as_ref().expect("it has colours");
+        let colour = Some([samples8(blue), samples8(red)]);
+        let frame = libaom::Frame { width, height, light: samples8(&planes.light), colour };
+        Self {
+            kind: *b"av01",
+            configuration: media_box(b"av1C", &[0x81, 0x05, 0x0c, 0]),
+            coded: vec![libaom::encode(frame, 2).expect("it can be encoded")],
+            size: (width, height),
+            grid: None,
+            shown: (width, height),
+            turn: None,
+            coding: None,
+            exif: None,
+            xmp: None,
+        }
+    }
+
+    /// The picture of a fixture, with the blocks at its edge.
+    pub(super) fn heic() -> Self {
+        let at = STILL_HEIC.windows(4).position(|kind| kind == b"hvcC").expect("it has one") - 4;
+        let length = u32::from_be_bytes(STILL_HEIC[at..at + 4].try_into().expect("four")) as usize;
+        let data = STILL_HEIC.windows(4).position(|kind| kind == b"mdat").expect("it has one") + 4;
+        Self {
+            kind: *b"hvc1",
+            configuration: STILL_HEIC[at..at + length].to_vec(),
+            coded: vec![STILL_HEIC[data..].to_vec()],
+            size: (64, 64),
+            grid: None,
+            shown: (64, 64),
+            turn: None,
+            coding: Some((1, 13, 6, true)),
+            exif: None,
+            xmp: None,
+        }
+    }
+
+    /// Two rows of three of the same, less a few pixels.
+    pub(super) fn tiled(self) -> Self {
+        let shown = (self.size.0 * 3 - 5, self.size.1 * 2 - 7);
+        Self { coded: vec![self.coded[0].clone(); 6], grid: Some((2, 3)), shown, ..self }
+    }
+
+    pub(super) fn file(&self) -> Vec<u8> {
+        const PRIMARY: u16 = 100;
+        let full = |kind: &[u8; 4], version: u8, content: &[u8]| {
+            media_box(kind, &[&[version, 0, 0, 0][..], content].concat())
+        };
+        let size_box = |(width, height): (u32, u32)| {
+            full(b"ispe", 0, &[width.to_be_bytes(), height.to_be_bytes()].concat())
+        };
+        let first = if self.grid.is_some() { 1 } else { PRIMARY };
+        let mut items: Vec<(u16, [u8; 4], Vec<u8>)> =
+            self.coded.iter().zip(first..).map(|(coded, id)| (id, self.kind, coded.clone())).collect();
+        let tiles: Vec<u16> = items.iter().map(|(id, ..)| *id).collect();
+        let mut references = Vec::new();
+        if let Some((rows, columns)) = self.grid {
+            let size = [self.shown.0.to_be_bytes(), self.shown.1.to_be_bytes()].concat();
+            items.push((PRIMARY, *b"grid", [&[0, 1, rows - 1, columns - 1][..], &size].concat()));
+            let mut list = [PRIMARY.to_be_bytes(), (tiles.len() as u16).to_be_bytes()].concat();
+            list.extend(tiles.iter().flat_map(|id| id.to_be_bytes()));
+            references.extend(media_box(b"dimg", &list));
+        }
+        if let Some(exif) = &self.exif {
+            items.push((200, *b"Exif", [&[0; 4], &exif[..]].concat()));
+            references.extend(media_box(b"cdsc", &[0, 200, 0, 1, 0, PRIMARY as u8]));
+        }
+        if let Some(xmp) = &self.xmp {
+            items.push((201, *b"mime", xmp.clone()));
+        }
+        let infos: Vec<u8> = items
+            .iter()
+            .flat_map(|(id, kind, _)| {
+                let name: &[u8] = if kind == b"mime" { b"\0application/rdf+xml\0" } else { b"\0" };
+                full(b"infe", 2, &[&id.to_be_bytes()[..], &[0, 0], kind, name].concat())
+            })
+            .collect();
+        // Properties: of a tile, of the whole, and what both have.
+        let mut properties = [size_box(self.size), self.configuration.clone(), size_box(self.shown)].concat();
+        let mut of_primary = vec![3_u8];
+        let mut next = 4;
+        let mut add = |property: Vec<u8>| {
+            properties.extend(property);
+            of_primary.push(next);
+            next += 1;
+        };
+        if let Some((quarters, axis)) = self.turn {
+            add(media_box(b"irot", &[quarters]));
+            if let Some(axis) = axis {
+                add(media_box(b"imir", &[axis]));
+            }
+        }
+        if let Some((primaries, transfer, matrix, full_range)) = self.coding {
+            let numbers = [primaries, transfer, matrix].map(u16::to_be_bytes).concat();
+            add(media_box(b"colr", &[&b"nclx"[..], &numbers, &[u8::from(full_range) << 7]].concat()));
+        }
+        if self.grid.is_none() {
+            of_primary.push(2);
+        }
+        let mut of_items = vec![(PRIMARY, of_primary)];
+        if self.grid.is_some() {
+            of_items.extend(tiles.iter().map(|id| (*id, vec![1, 2])));
+        }
+        let mut list = (of_items.len() as u32).to_be_bytes().to_vec();
+        for (id, numbers) in of_items {
+            list.extend(id.to_be_bytes());
+            list.push(numbers.len() as u8);
+            list.extend(numbers);
+        }
+        let properties = [media_box(b"ipco", &properties), full(b"ipma", 0, &list)].concat();
+        let type_box = media_box(
+            b"ftyp",
+            if &self.kind == b"av01" { b"avif\0\0\0\0mif1avif" } else { b"heic\0\0\0\0mif1heic" },
+        );
+        let meta = |start: usize| {
+            let mut at = start;
+            let mut places = [&[0x44, 0][..], &(items.len() as u16).to_be_bytes()].concat();
+            for (id, _, bytes) in &items {
+                places.extend([id.to_be_bytes(), [0, 0], [0, 1]].concat());
+                places.extend((at as u32).to_be_bytes());
+                places.extend((bytes.len() as u32).to_be_bytes());
+                at += bytes.len();
+            }
+            let count = (items.len() as u16).to_be_bytes();
+            let mut content = full(b"hdlr", 0, b"\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0");
+            content.extend(full(b"pitm", 0, &PRIMARY.to_be_bytes()));
+            content.extend(full(b"iinf", 0, &[&count[..], &infos].concat()));
+            content.extend(full(b"iloc", 0, &places));
+            content.extend(media_box(b"iprp", &properties));
+            content.extend(full(b"iref", 0, &references));
+            full(b"meta", 0, &content)
+        };
+        let start = type_box.len() + meta(0).len() + 8;
+        let data: Vec<u8> = items.iter().flat_map(|(.., bytes)| bytes.clone()).collect();
+        [type_box, meta(start), media_box(b"mdat", &data)].concat()
+    }
+}
+
+/// Raw files that are not TIFF, with a preview that is to be turned, and a place.
+pub(super) fn other_raw_file(maker: &str, small: &[u8], preview: &[u8]) -> Vec<u8> {
+    let with_block = |jpeg: &[u8]| {
+        let block = exif(6);
+        let length = (block.len() as u16 + 8).to_be_bytes();
+        [&jpeg[..2], &[0xff, 0xe1], &length, b"Exif\0\0", &block, &jpeg[2..]].concat()
+    };
+    match maker {
+        "raf" => {
+            let preview = with_block(preview);
+            let mut bytes = b"FUJIFILMCCD-RAW 0201FF389501Lumen 2".to_vec();
+            bytes.resize(84, 0);
+            bytes.extend([160_u32, preview.len() as u32].map(u32::to_be_bytes).concat());
+            bytes.resize(160, 0);
+            [bytes, preview, vec![0x55; 64]].concat()
+        }
+        "cr3" => {
+            let owner = |id: [u8; 16], content: &[u8]| media_box(b"uuid", &[&id[..], content].concat());
+            let of_camera = [
+                0x85, 0xc0, 0xb6, 0x87, 0x82, 0x0f, 0x11, 0xe0, 0x81, 0x11, 0xf4, 0xce, 0x46, 0x2b, 0x6a,
+                0x48,
+            ];
+            let of_preview = [
+                0xea, 0xf4, 0x2b, 0x5e, 0x1c, 0x98, 0x4b, 0x88, 0xb9, 0xfb, 0xb7, 0xdc, 0x40, 0x6e, 0x4d,
+                0x16,
+            ];
+            let block = |fields: Vec<Field>| {
+                ExifFields { main: fields, ..ExifFields::default() }.to_block().expect("it has fields")
+            };
+            let rational = |values: [u32; 6]| values.map(u32::to_le_bytes).concat();
+            let main = block(vec![
+                Field { tag: 0x010f, kind: 2, data: b"Lumen Works\0".to_vec() },
+                Field { tag: 0x0112, kind: 3, data: vec![6, 0] },
+            ]);
+            let inner = block(vec![Field { tag: 0x9003, kind: 2, data: b"2019:07:04 18:30:15\0".to_vec() }]);
+            let place = block(vec![
+                Field { tag: 1, kind: 2, data: b"S\0".to_vec() },
+                Field { tag: 2, kind: 5, data: rational([33, 1, 30, 1, 0, 1]) },
+                Field { tag: 3, kind: 2, data: b"E\0".to_vec() },
+                Field { tag: 4, kind: 5, data: rational([151, 1, 12, 1, 36, 1]) },
+            ]);
+            let blocks = [media_box(b"CMT1", &main), media_box(b"CMT2", &inner), media_box(b"CMT4", &place)];
+            let thumb = media_box(b"THMB", &[&[0; 16], small].concat());
+            let film = |at: u32| {
+                let sizes = [0_u32, 0, 1, preview.len() as u32].map(u32::to_be_bytes).concat();
+                let places = [&[0; 4][..], &1_u32.to_be_bytes(), &u64::from(at).to_be_bytes()].concat();
+                let table = [media_box(b"stsz", &sizes), media_box(b"co64", &places)].concat();
+                let track = [b"stbl", b"minf", b"mdia", b"trak"];
+                let track = track.iter().fold(table, |inner, kind| media_box(kind, &inner));
+                media_box(
+                    b"moov",
+                    &[owner(of_camera, &[&blocks.concat()[..], &thumb].concat()), track].concat(),
+                )
+            };
+            let head = media_box(b"ftyp", b"crx \0\0\0\x01crx isom");
+            let middling =
+                owner(of_preview, &[&[0; 8][..], &media_box(b"PRVW", &[&[0; 16], small].concat())].concat());
+            let at = head.len() + film(0).len() + middling.len() + 8;
+            [head, film(at as u32), middling, media_box(b"mdat", preview)].concat()
+        }
+        _ => {
+            let mut bytes = if maker == "rw2" { b"IIU\0".to_vec() } else { b"IIRO".to_vec() };
+            bytes.extend([0; 4]);
+            let mut put = |content: &[u8]| {
+                let at = bytes.len() as u32;
+                bytes.extend(content);
+                bytes.resize(bytes.len().next_multiple_of(2), 0);
+                at
+            };
+            let directory = |entries: &[(u16, u16, u32, u32)]| {
+                let mut list = (entries.len() as u16).to_le_bytes().to_vec();
+                for (tag, kind, count, value) in entries {
+                    list.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+                    list.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+                }
+                [list, vec![0; 4]].concat()
+            };
+            let make = put(b"Lumen Works\0");
+            let degrees = put(&[33, 1, 30, 1, 0, 1].map(u32::to_le_bytes).concat());
+            let south = [
+                (1, 2, 2, u32::from(b'S')),
+                (2, 5, 3, degrees),
+                (3, 2, 2, u32::from(b'E')),
+                (4, 5, 3, degrees),
+            ];
+            let place = put(&directory(&south));
+            let mut entries = vec![(0x010f, 2, 12, make), (0x0112, 3, 1, 6), (0x8825, 4, 1, place)];
+            if maker == "rw2" {
+                let preview = with_block(preview);
+                entries.insert(0, (0x002e, 7, preview.len() as u32, put(&preview)));
+            } else {
+                let mut notes = b"OLYMPUS\0II\x03\0".to_vec();
+                notes.extend(directory(&[(0x2020, 13, 1, 30)]));
+                let after = 30 + directory(&[(0, 0, 0, 0); 2]).len() as u32;
+                notes.extend(directory(&[(0x0101, 4, 1, after), (0x0102, 4, 1, preview.len() as u32)]));
+                notes.extend(preview);
+                let notes = (0x927c, 7, notes.len() as u32, put(&notes));
+                entries.insert(2, (0x8769, 4, 1, put(&directory(&[notes]))));
+            }
+            let first = put(&directory(&entries));
+            bytes[4..8].copy_from_slice(&first.to_le_bytes());
+            bytes
+        }
+    }
 }
 
 pub(super) fn display_p3() -> Vec<u8> {
