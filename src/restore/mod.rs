@@ -8,6 +8,7 @@ mod model;
 pub mod pipeline;
 mod routes;
 mod store;
+mod suggestion;
 
 use bytes::Bytes;
 
@@ -73,6 +74,9 @@ pub enum Error {
         /// Another.
         other: String,
     },
+    /// The picture could not be looked at.
+    #[error(transparent)]
+    NotLookedAt(pipeline::Error),
     /// The mask can't be read or does not fit.
     #[error(transparent)]
     BadMask(pipeline::Error),

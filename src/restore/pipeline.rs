@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::builtin::{self, Analysis};
 use crate::engine::{
     self, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
 };
@@ -200,7 +201,8 @@ pub fn extension(name: &str, format: Format) -> &str {
     }
 }
 
-/// Restores one picture. Size, bit depth, profile, EXIF and orientation stay; inks become sRGB.
+/// Restores one picture. Bit depth, profile, EXIF and orientation stay, and the size unless a step enlarges; inks become
+/// sRGB.
 ///
 /// The memory for everything is taken from the budget beforehand. When `cancel` fires this returns within some ten
 /// milliseconds; a decoder or encoder that can't be stopped gives its memory back when it is through.
@@ -219,9 +221,12 @@ where
 {
     let limits = workshop.limits;
     let engine = workshop.engines.get(order.engine.as_deref())?;
+    let scale = scale(&order.steps);
     let (mut source, probe) = off_thread(cancel, move || {
         let probe = imaging::probe(&mut source)?;
         limits.check(probe.width, probe.height)?;
+        let (width, height) = enlarged((probe.width, probe.height), scale);
+        limits.check(width, height)?;
         Ok((source, probe))
     })
     .await?;
@@ -233,7 +238,7 @@ where
     // The mask is read first and gone but for its own pixels when the picture is.
     let mask_bytes = order.mask.as_deref().map(|mask| mask_bytes(mask, displayed)).transpose()?.unwrap_or(0);
     let permit = tokio::select! {
-        permit = workshop.budget.acquire(needed_bytes(&probe).max(mask_bytes)) => permit?,
+        permit = workshop.budget.acquire(needed_bytes(&probe, scale).max(mask_bytes)) => permit?,
         () = cancel.cancelled() => return Err(Error::Cancelled),
     };
     let orientation = probe.orientation;
@@ -266,8 +271,45 @@ where
         });
         Some(file.await?)
     };
-    let (width, height) = displayed;
+    let (width, height) = if as_it_came { displayed } else { enlarged(displayed, scale) };
     Ok(Made { report: restored.report, outcome: restored.outcome, source: format, width, height, file })
+}
+
+/// Looks at a picture and says what is wrong with it, in words, without changing it.
+///
+/// # Errors
+/// What is wrong with the picture, and [`Error::Cancelled`].
+pub async fn analyse<R>(
+    mut source: R,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<Analysis, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = off_thread(cancel, move || {
+        let probe = imaging::probe(&mut source)?;
+        limits.check(probe.width, probe.height)?;
+        Ok((source, probe))
+    })
+    .await?;
+    if probe.frames > 1 && probe.format != Format::Tiff {
+        return Err(Error::Animated { frames: probe.frames });
+    }
+    let permit = tokio::select! {
+        permit = budget.acquire(needed_bytes(&probe, 1)) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let context = engine::Context { cancel: cancel.clone(), ..engine::Context::default() };
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let image = imaging::decode(&mut source, &Options::held(limits))?.image;
+        let analysis = builtin::analyse(image, tables(&probe).as_ref(), &context)?;
+        drop(permit);
+        Ok(analysis)
+    })
+    .await
 }
 
 /// A picture on the table, and the memory it lies in.
@@ -293,15 +335,29 @@ async fn off_thread<T: Send + 'static>(
     }
 }
 
-/// Bytes at the worst moment: the picture, and then the decoder's, the engine's or the encoder's own.
-fn needed_bytes(probe: &Probe) -> u64 {
-    let image = probe.image_bytes();
-    let mask = probe.pixels();
+/// How many times as wide and high a picture is after these steps.
+pub fn scale(steps: &[StepRequest]) -> u32 {
+    let scales = steps.iter().filter(|request| request.strength > 0.0).map(|request| request.step.scale());
+    scales.fold(1, u32::saturating_mul)
+}
+
+fn enlarged((width, height): (u32, u32), scale: u32) -> (u32, u32) {
+    (width.saturating_mul(scale), height.saturating_mul(scale))
+}
+
+/// Bytes at the worst moment: the picture, and then the decoder's, the engine's or the encoder's own. A picture that
+/// is enlarged stands beside a smaller one, and is encoded at its new size.
+fn needed_bytes(probe: &Probe, scale: u32) -> u64 {
+    let area = u64::from(scale).saturating_mul(scale.into());
+    let (small, image) = (probe.image_bytes(), probe.image_bytes().saturating_mul(area));
+    let image = if scale > 1 { image.saturating_add(small) } else { image };
+    // The mask, and what is kept while damage is looked for.
+    let mask = probe.pixels() * 6;
     let strips =
         (u64::from(probe.width) * WORKING_BYTES_PER_COLUMN).min(probe.pixels() * WORKING_BYTES_PER_PIXEL);
-    let working = image + strips;
-    let encoding = image * 3;
-    mask + probe.decode_bytes().max(working).max(encoding)
+    let working = image.saturating_add(strips);
+    let encoding = image.saturating_mul(3);
+    mask.saturating_add(probe.decode_bytes().max(working).max(encoding))
 }
 
 /// The quantisation of a JPEG, if its pixels are the ones that were quantised: inks are converted on the way.

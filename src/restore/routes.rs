@@ -15,6 +15,7 @@ use crate::accounts::{Allowed, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
 use crate::engine::{Preset, StepInfo, StepRequest};
+use crate::imaging;
 use crate::jobs::JobState;
 use crate::library::{MediaId, VersionId};
 
@@ -31,6 +32,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(cancel_restoration))
         .routes(routes!(get_presets))
         .routes(routes!(get_models))
+        .merge(super::suggestion::router())
 }
 
 /// What to restore, and how.
@@ -194,6 +196,12 @@ impl From<Error> for Problem {
             Error::BadStrength { .. } | Error::UnknownParameter { .. } | Error::SeveralEngines { .. } => {
                 let detail = pipeline::sentence(&error);
                 Self::validation(detail.clone()).field("steps", detail)
+            }
+            Error::NotLookedAt(pipeline::Error::Picture(imaging::Error::Read(error))) => {
+                Self::internal(error)
+            }
+            Error::NotLookedAt(error) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), pipeline::sentence(&error))
             }
             Error::BadMask(_) => bad_mask(pipeline::sentence(&error)),
             Error::Library(error) => error.into(),
