@@ -2,9 +2,9 @@
 //! no route and no feature.
 //!
 //! A request is a list of [`StepRequest`]s over one decoded picture ([`Work`]); the answer is a picture of the same
-//! size and bit depth and one [`StepReport`] per step, which says whether the step was applied, why, and on what
-//! evidence. The built-in engine ([`builtin`]) needs nothing but the processor. Engines on other machines
-//! ([`remote`]) take a picture file and a model instead, and answer with another file.
+//! size (unless it was to be enlarged) and bit depth and one [`StepReport`] per step, which says whether the step was
+//! applied, why, and on what evidence. The built-in engine ([`builtin`]) needs nothing but the processor. Engines on
+//! other machines ([`remote`]) take a picture file and a model instead, and answer with another file.
 
 pub mod builtin;
 pub mod hugging_face;
@@ -135,7 +135,8 @@ pub struct Work {
 /// What an engine gives back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restored {
-    /// The picture, of the size, channels and bit depth it came in; bit-identical if no step was applied.
+    /// The picture, of the channels and bit depth it came in, and of its size unless a step enlarged it
+    /// ([`Step::scale`]); bit-identical if no step was applied.
     pub image: Image,
     /// One entry per step asked for, in the order in which they were run.
     pub report: Vec<StepReport>,

@@ -77,6 +77,16 @@ impl Step {
     }
 }
 
+impl Step {
+    /// How many times as wide and high a picture is afterwards.
+    pub const fn scale(self) -> u32 {
+        match self {
+            Self::Upscale => 2,
+            _ => 1,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())

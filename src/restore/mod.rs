@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod registry;
 mod routes;
 mod store;
+mod suggestion;
 
 use bytes::Bytes;
 
@@ -118,6 +119,9 @@ pub enum Error {
     /// An engine on another machine can't be used.
     #[error(transparent)]
     Remote(#[from] remote::Error),
+    /// The picture could not be looked at.
+    #[error(transparent)]
+    NotLookedAt(pipeline::Error),
     /// The mask can't be read or does not fit.
     #[error(transparent)]
     BadMask(pipeline::Error),

@@ -11,6 +11,7 @@ mod stages;
 pub use stages::{Call, Desk, Stage};
 use stages::{Sheet, Titles};
 
+use crate::engine::builtin::{self, Analysis};
 use crate::engine::{
     self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
 };
@@ -233,7 +234,8 @@ pub fn extension(name: &str, format: Format) -> &str {
     }
 }
 
-/// Restores one picture. Size, bit depth, profile, EXIF and orientation stay; inks become sRGB.
+/// Restores one picture. Bit depth, profile, EXIF and orientation stay, and the size unless a step enlarges; inks become
+/// sRGB.
 ///
 /// The memory for everything is taken from the budget beforehand. When `cancel` fires this returns within some ten
 /// milliseconds; a decoder or encoder that can't be stopped gives its memory back when it is through.
@@ -275,9 +277,12 @@ where
     for stage in &plan.stages {
         workshop.engines.get(stage.engine())?;
     }
+    let scale = plan.stages.iter().map(Stage::scale).fold(1, u32::saturating_mul);
     let (source, probe) = off_thread(cancel, move || {
         let probe = imaging::probe(&mut source)?;
         limits.check(probe.width, probe.height)?;
+        let (width, height) = enlarged((probe.width, probe.height), scale);
+        limits.check(width, height)?;
         Ok((source, probe))
     })
     .await?;
@@ -286,7 +291,7 @@ where
         return Err(Error::Animated { frames: probe.frames });
     }
     let (format, displayed, jpeg) = (probe.format, probe.displayed_size(), tables(&probe));
-    let sheet = open(source, probe, plan.mask, workshop, cancel).await?;
+    let sheet = open(source, probe, plan.mask, scale, workshop, cancel).await?;
     let recreated = plan.stages.iter().any(|stage| is_recreated(stage, workshop.engines));
     let context = engine::Context { progress, cancel: cancel.clone(), threads: plan.threads };
     let (sheet, report) = run(sheet, jpeg, plan.stages, workshop, desk, &context).await?;
@@ -295,6 +300,7 @@ where
     let recreated = recreated && applied;
     let target = plan.format.unwrap_or(kept_format(format));
     let as_it_came = !applied && plan.format.is_none_or(|wanted| wanted == format);
+    let (width, height) = if as_it_came { displayed } else { sheet.displayed_size() };
     let file = if as_it_came {
         None
     } else {
@@ -309,8 +315,44 @@ where
         });
         Some(file.await?)
     };
-    let (width, height) = displayed;
     Ok(Made { report, outcome, source: format, width, height, file, recreated })
+}
+
+/// Looks at a picture and says what is wrong with it, in words, without changing it.
+///
+/// # Errors
+/// What is wrong with the picture, and [`Error::Cancelled`].
+pub async fn analyse<R>(
+    mut source: R,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<Analysis, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = off_thread(cancel, move || {
+        let probe = imaging::probe(&mut source)?;
+        limits.check(probe.width, probe.height)?;
+        Ok((source, probe))
+    })
+    .await?;
+    if probe.frames > 1 && probe.format != Format::Tiff {
+        return Err(Error::Animated { frames: probe.frames });
+    }
+    let permit = tokio::select! {
+        permit = budget.acquire(needed_bytes(&probe, 1)) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let context = engine::Context { cancel: cancel.clone(), ..engine::Context::default() };
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let image = imaging::decode(&mut source, &Options::held(limits))?.image;
+        let analysis = builtin::analyse(image, tables(&probe).as_ref(), &context)?;
+        drop(permit);
+        Ok(analysis)
+    })
+    .await
 }
 
 /// Reads a picture and its mask with memory from the budget.
@@ -318,6 +360,7 @@ async fn open<R>(
     mut source: R,
     probe: Probe,
     mask: Option<Vec<u8>>,
+    scale: u32,
     workshop: Workshop<'_>,
     cancel: &CancellationToken,
 ) -> Result<Sheet, Error>
@@ -328,7 +371,7 @@ where
     // The mask is read first and gone but for its own pixels when the picture is.
     let mask_bytes = mask.as_deref().map(|mask| mask_bytes(mask, displayed)).transpose()?.unwrap_or(0);
     let permit = tokio::select! {
-        permit = workshop.budget.acquire(needed_bytes(&probe).max(mask_bytes)) => permit?,
+        permit = workshop.budget.acquire(needed_bytes(&probe, scale).max(mask_bytes)) => permit?,
         () = cancel.cancelled() => return Err(Error::Cancelled),
     };
     let (orientation, limits) = (probe.orientation, workshop.limits);
@@ -359,6 +402,7 @@ async fn run(
     context: &engine::Context,
 ) -> Result<(Sheet, Vec<StepReport>), Error> {
     let total: f32 = stages.iter().map(Stage::weight).sum();
+    let whole_scale = stages.iter().map(Stage::scale).fold(1, u32::saturating_mul);
     let (mut done, mut report) = (0.0, Vec::new());
     let last = stages.len().saturating_sub(1);
     for (index, stage) in stages.into_iter().enumerate() {
@@ -367,7 +411,12 @@ async fn run(
         match stage {
             Stage::Local { engine, steps } => {
                 let engine = workshop.engines.get(engine.as_deref())?;
+                let (width, height) = (sheet.image.width, sheet.image.height);
+                let (wide, high) = enlarged((width, height), scale(&steps));
+                workshop.limits.check(wide, high)?;
                 let mask = if index == last { sheet.mask.take() } else { sheet.mask.clone() };
+                // An earlier step may have enlarged the picture.
+                let mask = mask.map(|mask| stages::fitted(mask, width, height));
                 let work = Work { image: sheet.image, jpeg: jpeg.take(), mask, steps };
                 let restored = engine.restore(work, part).await?;
                 sheet.image = restored.image;
@@ -376,7 +425,7 @@ async fn run(
             Stage::Remote(call) => {
                 // Its pixels are no longer those that were quantised.
                 jpeg = None;
-                let (next, told) = visit(sheet, *call, workshop, desk, &part).await?;
+                let (next, told) = visit(sheet, *call, whole_scale, workshop, desk, &part).await?;
                 sheet = next;
                 report.push(told);
             }
@@ -390,6 +439,7 @@ async fn run(
 async fn visit(
     sheet: Sheet,
     call: Call,
+    scale: u32,
     workshop: Workshop<'_>,
     desk: Option<&dyn Desk>,
     context: &engine::Context,
@@ -418,7 +468,7 @@ async fn visit(
         imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
     limits.check(probe.width, probe.height).map_err(|error| stages::bad_result(titles.engine, error))?;
     let permit = tokio::select! {
-        permit = parcel.room(&probe, workshop.budget) => permit?,
+        permit = parcel.room(&probe, scale, workshop.budget) => permit?,
         () = context.cancel.cancelled() => return Err(Error::Cancelled),
     };
     off_thread(&context.cancel, move || parcel.unpack(&answer, &call, titles, limits, permit)).await
@@ -438,15 +488,29 @@ async fn off_thread<T: Send + 'static>(
     }
 }
 
-/// Bytes at the worst moment: the picture, and then the decoder's, the engine's or the encoder's own.
-fn needed_bytes(probe: &Probe) -> u64 {
-    let image = probe.image_bytes();
-    let mask = probe.pixels();
+/// How many times as wide and high a picture is after these steps.
+pub fn scale(steps: &[StepRequest]) -> u32 {
+    let scales = steps.iter().filter(|request| request.strength > 0.0).map(|request| request.step.scale());
+    scales.fold(1, u32::saturating_mul)
+}
+
+fn enlarged((width, height): (u32, u32), scale: u32) -> (u32, u32) {
+    (width.saturating_mul(scale), height.saturating_mul(scale))
+}
+
+/// Bytes at the worst moment: the picture, and then the decoder's, the engine's or the encoder's own. A picture that
+/// is enlarged stands beside a smaller one, and is encoded at its new size.
+fn needed_bytes(probe: &Probe, scale: u32) -> u64 {
+    let area = u64::from(scale).saturating_mul(scale.into());
+    let (small, image) = (probe.image_bytes(), probe.image_bytes().saturating_mul(area));
+    let image = if scale > 1 { image.saturating_add(small) } else { image };
+    // The mask, and what is kept while damage is looked for.
+    let mask = probe.pixels() * 6;
     let strips =
         (u64::from(probe.width) * WORKING_BYTES_PER_COLUMN).min(probe.pixels() * WORKING_BYTES_PER_PIXEL);
-    let working = image + strips;
-    let encoding = image * 3;
-    mask + probe.decode_bytes().max(working).max(encoding)
+    let working = image.saturating_add(strips);
+    let encoding = image.saturating_mul(3);
+    mask.saturating_add(probe.decode_bytes().max(working).max(encoding))
 }
 
 /// The quantisation of a JPEG, if its pixels are the ones that were quantised: inks are converted on the way.

@@ -17,6 +17,7 @@ use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
 use crate::engine::{Preset, StepRequest};
+use crate::imaging;
 use crate::jobs::JobState;
 use crate::library::{MediaId, VersionId};
 
@@ -35,6 +36,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_presets))
         .merge(models::router())
         .merge(super::batches::router())
+        .merge(super::suggestion::router())
 }
 
 /// What to restore, and how.
@@ -211,6 +213,12 @@ impl From<Error> for Problem {
             }
             Error::EmptyBatch => unprocessable("empty-batch", &error),
             Error::LargeBatch { .. } => unprocessable("large-batch", &error),
+            Error::NotLookedAt(pipeline::Error::Picture(imaging::Error::Read(error))) => {
+                Self::internal(error)
+            }
+            Error::NotLookedAt(error) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), pipeline::sentence(&error))
+            }
             Error::BadMask(_) => bad_mask(pipeline::sentence(&error)),
             Error::Library(error) => error.into(),
             Error::Storage(error) => error.into(),

@@ -191,7 +191,7 @@ fn wrong_usage_is_told_before_anything_is_done() {
         (&["-o", "out"], "INPUT"),
         (&["a.jpg", "-o", "x.jpg", "--preset", "best"], "best"),
         (&["a.jpg", "-o", "x.jpg", "--step", "sharpen=1"], "there is no step"),
-        (&["a.jpg", "-o", "x.jpg", "--step", "upscale=1"], "no step upscale"),
+        (&["a.jpg", "-o", "x.jpg", "--step", "colorize=1"], "no step colorize"),
         (&["a.jpg", "-o", "x.jpg", "--step", "denoise=7"], "from 0 to 1"),
         (&["a.jpg", "-o", "x.jpg", "--step", "denoise"], "denoise=0.5"),
         (&["a.jpg", "-o", "x.jpg", "--format", "gif"], "gif"),

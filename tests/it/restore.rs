@@ -243,7 +243,10 @@ async fn presets_and_models_tell_what_can_be_asked_for() {
     let presets = owner.json("/api/v1/presets").await;
     let names: Vec<&Value> =
         presets["items"].as_array().unwrap().iter().map(|preset| &preset["name"]).collect();
-    assert_eq!(names, ["auto", "gentle", "strong"]);
+    assert_eq!(names[..3], ["auto", "gentle", "strong"]);
+    for name in ["quick", "black_and_white", "colour_print_1970s", "newspaper_clipping", "enlarge_2x"] {
+        assert!(names.contains(&&json!(name)), "{name}");
+    }
     assert!(
         presets["items"][0]["steps"][0]["strength"].is_number() && presets["items"][0]["title"].is_string()
     );
@@ -255,12 +258,57 @@ async fn presets_and_models_tell_what_can_be_asked_for() {
     );
     let steps: Vec<&str> =
         builtin["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
-    for step in ["deblock", "inpaint", "denoise", "chroma", "fade", "deblur", "local_contrast"] {
+    for step in
+        ["deblock", "descreen", "inpaint", "denoise", "chroma", "fade", "deblur", "local_contrast", "upscale"]
+    {
         assert!(steps.contains(&step), "{step}");
     }
     assert!(
         builtin["steps"][0]["default_strength"].is_number() && builtin["steps"][0]["description"].is_string()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suggestion_says_in_words_what_a_picture_needs_and_can_be_asked_for() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let viewer = server.add_user(&owner, "viewer").await;
+    let media = owner.upload_ok("photo.jpg", noisy_jpeg()).await;
+    let path = format!("/api/v1/media/{}/suggestion", media["id"].as_str().unwrap());
+    let suggestion = viewer.json(&path).await;
+    let findings = suggestion["findings"].as_array().unwrap();
+    let noise = findings.iter().find(|finding| finding["step"] == "denoise").expect("a noisy picture");
+    assert!(noise["words"].as_str().unwrap().contains("noise"), "{noise}");
+    assert!(noise["evidence"]["noise_luma"].as_f64().unwrap() > 1.0);
+    assert!(suggestion["summary"].is_string() && suggestion["version_id"].is_string());
+    assert_eq!(suggestion["steps"].as_array().unwrap().len(), findings.len());
+    let asked = ask(&owner, &media, json!({ "steps": suggestion["steps"] })).await;
+    assert_eq!(asked["state"], "queued", "the steps can be asked for as they are");
+    assert!(renditions(&owner, &media).await.is_empty(), "looking changes nothing");
+
+    let broken = owner.upload_ok("half.jpg", &noisy_jpeg()[..2000]).await;
+    let path_of_broken = format!("/api/v1/media/{}/suggestion", broken["id"].as_str().unwrap());
+    problem(owner.get(&path_of_broken).send().await.unwrap(), 422, "truncated").await;
+    let text = owner.upload_ok("letter.txt", b"Dear all").await;
+    let path_of_text = format!("/api/v1/media/{}/suggestion", text["id"].as_str().unwrap());
+    problem(owner.get(&path_of_text).send().await.unwrap(), 422, "not-a-picture").await;
+    let unknown = "/api/v1/media/0198c0de-0000-7000-8000-000000000000/suggestion";
+    problem(owner.get(unknown).send().await.unwrap(), 404, "not-found").await;
+    problem(server.browser().get(&path).send().await.unwrap(), 401, "not-signed-in").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enlarging_adds_a_rendition_of_twice_the_size() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let media = owner.upload_ok("photo.jpg", noisy_jpeg()).await;
+    let asked = ask(&owner, &media, json!({ "steps": [{ "step": "upscale" }] })).await;
+    server.run_jobs().await;
+    assert_eq!(look(&owner, &asked).await["state"], "succeeded");
+    let made = renditions(&owner, &media).await;
+    let side = |value: &Value, name: &str| value[name].as_u64().unwrap();
+    assert_eq!(side(&made[0], "width"), 2 * side(&media, "width"));
+    assert_eq!(side(&made[0], "height"), 2 * side(&media, "height"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -232,7 +232,8 @@ pub(super) struct Ticker<'a> {
     expected: AtomicUsize,
     finished: AtomicUsize,
     last: Mutex<f32>,
-    strip_rows: Option<usize>,
+    /// Rows of a strip where that is given; tests do.
+    pub(super) strip_rows: Option<usize>,
 }
 
 impl<'a> Ticker<'a> {

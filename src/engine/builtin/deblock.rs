@@ -42,6 +42,10 @@ pub(super) fn run<T: Sample>(
         verdict.reason = "The JPEG compression is too fine to be seen.".to_owned();
         return Ok(verdict);
     }
+    if known.dry {
+        verdict.applied = true;
+        return Ok(verdict);
+    }
     let space = if canvas.has_colour() { Space::YCbCr } else { Space::Gray };
     let luma = plane_filter(&tables.luma.map(f32::from), strength, Grid::Dense);
     let chroma = tables.chroma.filter(|_| space == Space::YCbCr).map(|table| {

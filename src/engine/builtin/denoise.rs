@@ -53,7 +53,9 @@ pub(super) fn run<T: Sample>(
         };
         return Ok(evidence(Verdict::skipped(reason)));
     }
-    sliding::filter(canvas, space, &filters, ticker)?;
+    if !known.dry {
+        sliding::filter(canvas, space, &filters, ticker)?;
+    }
     Ok(evidence(Verdict::applied(
         "There is noise or grain all over the picture; it was removed by its own spectrum.",
     )))

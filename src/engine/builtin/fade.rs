@@ -153,7 +153,7 @@ pub(super) fn run<T: Sample>(
     let colour = canvas.has_colour();
     let found: Vec<Finding> = frames::find(canvas)
         .into_iter()
-        .map(|frame| Finding::of(canvas, frame, known.mask.is_some()))
+        .map(|frame| Finding::of(canvas, frame, known.mask.is_some() || known.repaired))
         .collect();
     ticker.check()?;
     let Some(worst) = found.iter().max_by(|a, b| a.evidence.amount().total_cmp(&b.evidence.amount())) else {
@@ -173,7 +173,7 @@ pub(super) fn run<T: Sample>(
     }
     for finding in &found {
         let amount = finding.evidence.amount() * strength;
-        if amount < MIN_EVIDENCE * strength || finding.even() {
+        if known.dry || amount < MIN_EVIDENCE * strength || finding.even() {
             continue;
         }
         match finding.firm {

@@ -1,4 +1,4 @@
-//! Marked damage, filled from what surrounds it.
+//! Damage that was marked, or else found, filled from what surrounds it.
 //!
 //! First from the rim inwards, layer by layer, each pixel from the known ones near it. Then refined as a sparse
 //! signal (after Guleryuz, 2006): all blocks of 8 x 8 that touch the damage are transformed, small coefficients are
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::canvas::{Canvas, Sample, Ticker, mirror};
 use super::dct::{self, Blocks, LANES};
 use super::sliding::Space;
-use super::{Known, Verdict};
+use super::{Known, Verdict, damage};
 use crate::engine::Error;
 
 /// How far a pixel of the first filling looks for known ones.
@@ -37,14 +37,32 @@ pub(super) fn run<T: Sample>(
     known: &Known<'_>,
     ticker: &Ticker<'_>,
 ) -> Result<Verdict, Error> {
-    let Some(mask) = known.mask else {
-        return Ok(Verdict::skipped("No damage is marked."));
+    let found;
+    let (mask, found) = match known.mask {
+        Some(mask) => (mask, None),
+        None => {
+            found = damage::detect(canvas);
+            ticker.check()?;
+            (&found.mask, Some(&found))
+        }
     };
     let mut state: Vec<u8> =
         mask.samples.iter().map(|&sample| if sample >= 128 { UNKNOWN } else { KNOWN }).collect();
     let marked = state.iter().filter(|&&state| state == UNKNOWN).count();
     let share = marked as f64 / state.len() as f64;
-    let report = |verdict: Verdict| verdict.with("marked_share", share).with("marked_pixels", marked as f64);
+    let report = |verdict: Verdict| {
+        let verdict = verdict.with("marked_share", share).with("marked_pixels", marked as f64);
+        match found {
+            Some(found) => verdict
+                .with("found", found.pieces as f64)
+                .with("beyond_doubt", found.sure as f64)
+                .with("confidence", f64::from(found.confidence)),
+            None => verdict,
+        }
+    };
+    if found.is_some_and(|found| !found.damaged) {
+        return Ok(report(Verdict::skipped("No damage is marked, and none is plain to see.")));
+    }
     if marked == 0 {
         return Ok(report(Verdict::skipped("No damage is marked.")));
     }
@@ -53,13 +71,20 @@ pub(super) fn run<T: Sample>(
             "The whole picture is marked; there is nothing left to fill it from.",
         )));
     }
+    if known.dry {
+        return Ok(report(Verdict::applied("There is damage.")));
+    }
     let damaged = (strength < 1.0).then(|| copy_marked(canvas, mask.samples.as_slice()));
     fill_from_rim(canvas, &mut state, ticker)?;
     refine(canvas, &mask.samples, ticker)?;
     if let Some(damaged) = damaged {
         blend(canvas, &mask.samples, &damaged, strength);
     }
-    Ok(report(Verdict::applied("The marked damage was filled from what surrounds it.")))
+    Ok(report(Verdict::applied(if found.is_some() {
+        "Scratches and dust were found and filled from what surrounds them."
+    } else {
+        "The marked damage was filled from what surrounds it."
+    })))
 }
 
 /// The colour samples of the marked pixels, in order.

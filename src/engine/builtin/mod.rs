@@ -1,16 +1,21 @@
-//! The engine that needs nothing but the processor: measured image processing, no learned model.
+//! The engine that needs nothing but the processor: measured image processing, and two small models of our own making
+//! (a bank of filters to enlarge with, a classifier of damage).
 //!
 //! Every step first measures whether the picture needs it, then works in place, strip by strip, on all threads. The
 //! result depends on nothing but the picture and the request: not on the number of threads, the size of the strips
 //! or the instruction set. Figures and sources are in `docs/engine.md`.
 
+mod analyse;
 mod canvas;
 mod chroma;
+mod damage;
 mod dct;
 mod deblock;
 mod deblur;
 mod denoise;
+mod descreen;
 mod fade;
+mod fourier;
 mod frames;
 mod inpaint;
 mod local_contrast;
@@ -19,9 +24,13 @@ mod quantisation;
 mod sliding;
 #[cfg(test)]
 mod tests;
+mod upscale;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+pub use self::analyse::{Analysis, Finding, analyse};
+pub use self::damage::{Candidate, candidates, find_similar, propose_mask};
 
 use self::canvas::{Canvas, Sample, Ticker};
 use super::{
@@ -34,7 +43,7 @@ use crate::imaging::{Image, Samples};
 pub const NAME: &str = "builtin";
 
 /// The steps in the order in which they are run: sharpening or stretching before the noise is gone would amplify it.
-const STEPS: [StepInfo; 7] = [
+const STEPS: [StepInfo; 9] = [
     StepInfo {
         step: Step::Deblock,
         title: "JPEG blocks",
@@ -42,9 +51,15 @@ const STEPS: [StepInfo; 7] = [
         default_strength: 1.0,
     },
     StepInfo {
+        step: Step::Descreen,
+        title: "Printing dots",
+        description: "Removes the screen of dots of a picture that was printed, if there is one.",
+        default_strength: 1.0,
+    },
+    StepInfo {
         step: Step::Inpaint,
-        title: "Marked damage",
-        description: "Fills scratches, dust and cracks that you have marked, from what surrounds them.",
+        title: "Scratches and dust",
+        description: "Fills scratches, dust and cracks from what surrounds them: those that you have marked, or else those that are plain to see.",
         default_strength: 1.0,
     },
     StepInfo {
@@ -76,6 +91,12 @@ const STEPS: [StepInfo; 7] = [
         title: "Local contrast",
         description: "Brings out detail in flat parts of the picture. A matter of taste, not of repair.",
         default_strength: 0.4,
+    },
+    StepInfo {
+        step: Step::Upscale,
+        title: "Enlarge",
+        description: "Enlarges to twice the width and height with sharp edges. Asked for twice, it enlarges fourfold.",
+        default_strength: 1.0,
     },
 ];
 
@@ -139,6 +160,10 @@ struct Known<'a> {
     /// Quality of the JPEG file that the picture comes from, once a step has found that there was one.
     jpeg_quality: Option<f32>,
     mask: Option<&'a Mask>,
+    /// Whether damage was found without a mask and filled.
+    repaired: bool,
+    /// Whether steps only measure and say what they would do.
+    dry: bool,
 }
 
 /// Restores a picture on the calling thread and a pool of workers; blocks until it is done.
@@ -209,6 +234,8 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
         jpeg: jpeg.as_ref(),
         jpeg_quality: jpeg.as_ref().map(|tables| quantisation::quality(&tables.luma)),
         mask: mask.as_ref(),
+        repaired: false,
+        dry: false,
     };
     let total: f32 = steps.iter().map(|request| cost(request.step)).sum();
     let mut done = 0.0;
@@ -219,6 +246,7 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
         ticker.check()?;
         let started = Instant::now();
         let verdict = run_step(&mut image, request, &mut known, &ticker)?;
+        known.repaired |= request.step == Step::Inpaint && verdict.applied;
         ticker.finish();
         done += share;
         report.push(StepReport {
@@ -241,9 +269,10 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
 fn cost(step: Step) -> f32 {
     match step {
         Step::Denoise => 10.0,
+        Step::Upscale => 8.0,
         Step::Deblock => 7.0,
         Step::Deblur => 6.0,
-        Step::Inpaint => 3.0,
+        Step::Inpaint | Step::Descreen => 3.0,
         Step::Chroma => 2.0,
         _ => 1.0,
     }
@@ -259,6 +288,9 @@ fn run_step(
         return Ok(Verdict::skipped("The strength is set to zero."));
     }
     let (width, height, channels) = (image.width as usize, image.height as usize, image.channels);
+    if request.step == Step::Upscale {
+        return enlarge(image, request.strength, ticker);
+    }
     match &mut image.samples {
         Samples::U8(samples) => {
             dispatch(&mut Canvas { samples, width, height, channels }, request, known, ticker)
@@ -267,6 +299,33 @@ fn run_step(
             dispatch(&mut Canvas { samples, width, height, channels }, request, known, ticker)
         }
     }
+}
+
+/// The one step after which the picture has another size; it comes last, so that no mask has to follow.
+fn enlarge(image: &mut Image, strength: f32, ticker: &Ticker<'_>) -> Result<Verdict, Error> {
+    let (width, height, channels) = (image.width as usize, image.height as usize, image.channels);
+    let too_large =
+        || Error::Failed("the enlarged picture would have more pixels than can be counted".into());
+    let (wide, high) = (
+        image.width.checked_mul(2).ok_or_else(too_large)?,
+        image.height.checked_mul(2).ok_or_else(too_large)?,
+    );
+    let verdict = match &mut image.samples {
+        Samples::U8(samples) => {
+            let (larger, verdict) =
+                upscale::run(&Canvas { samples, width, height, channels }, strength, ticker)?;
+            image.samples = Samples::U8(larger);
+            verdict
+        }
+        Samples::U16(samples) => {
+            let (larger, verdict) =
+                upscale::run(&Canvas { samples, width, height, channels }, strength, ticker)?;
+            image.samples = Samples::U16(larger);
+            verdict
+        }
+    };
+    (image.width, image.height) = (wide, high);
+    Ok(verdict)
 }
 
 fn dispatch<T: Sample>(
@@ -278,6 +337,7 @@ fn dispatch<T: Sample>(
     let strength = request.strength;
     match request.step {
         Step::Deblock => deblock::run(canvas, strength, known, ticker),
+        Step::Descreen => descreen::run(canvas, strength, known, ticker),
         Step::Inpaint => inpaint::run(canvas, strength, known, ticker),
         Step::Denoise => denoise::run(canvas, strength, known, ticker),
         Step::Chroma => chroma::run(canvas, strength, known, ticker),

@@ -393,6 +393,126 @@ fn alpha_is_never_touched() {
     }
 }
 
+/// Printed with a screen of dots at 45 degrees, 5 pixels apart.
+fn screened(scene: Scene) -> Scene {
+    let width = scene.width;
+    scene.map(|index, pixel| {
+        let (x, y) = ((index % width) as f32, (index / width) as f32);
+        let wave = 2.0 * std::f32::consts::PI / 5.0 * std::f32::consts::FRAC_1_SQRT_2;
+        let threshold = 128.0 + 64.0 * (((x + y) * wave).cos() + ((y - x) * wave).cos());
+        pixel.map(|value| 255.0 / (1.0 + (-(value - threshold) / 14.0).exp()))
+    })
+}
+
+/// Long light scratches and dust.
+fn worn(scene: Scene) -> Scene {
+    let (width, height) = (scene.width as f32, scene.height as f32);
+    let columns = scene.width;
+    let mut dice = Dice(21);
+    let dust: Vec<(f32, f32)> = (0..30).map(|_| (dice.uniform() * width, dice.uniform() * height)).collect();
+    scene.map(|index, pixel| {
+        let (x, y) = ((index % columns) as f32, (index / columns) as f32);
+        let scratched = (0..6).any(|n| (x - width * (0.1 + 0.15 * n as f32) - y * 0.03).abs() < 1.0);
+        let dusty = dust.iter().any(|(u, v)| (x - u).hypot(y - v) < 2.2);
+        if scratched || dusty { [246.0, 244.0, 240.0] } else { pixel }
+    })
+}
+
+#[test]
+fn printing_dots_are_removed_and_nothing_else_is_taken_for_them() {
+    for (channels, bits) in [(Channels::Rgb, 8), (Channels::Gray, 16)] {
+        let clean = Scene::new(320, 288).image(channels, bits);
+        let printed = screened(Scene::new(320, 288)).image(channels, bits);
+        let restored = run_one(printed.clone(), Step::Descreen);
+        assert_eq!(restored.outcome, Outcome::Restored, "{:?}", restored.report);
+        assert!((restored.report[0].evidence["period"] - 5.0).abs() < 0.2, "{:?}", restored.report);
+        assert!(psnr(&restored.image, &clean) > psnr(&printed, &clean) + 8.0);
+        for scene in [Scene::new(320, 288), Scene::new(320, 288).noisy(12.0)] {
+            let image = scene.image(channels, bits);
+            let restored = run_one(image.clone(), Step::Descreen);
+            assert!(restored.image == image, "{:?}", restored.report);
+        }
+    }
+    let blocks = compressed(&Scene::new(320, 288).image(Channels::Rgb, 8), &table(40));
+    assert_eq!(run_one(blocks, Step::Descreen).outcome, Outcome::Unchanged, "a JPEG grid is no screen");
+}
+
+#[test]
+fn an_enlarged_picture_has_twice_the_size_and_averages_back_to_what_it_was() {
+    for (channels, bits) in [(Channels::Rgba, 8), (Channels::Gray, 16), (Channels::Rgb, 8)] {
+        let image = Scene::new(90, 70).blurred(0.8).image(channels, bits);
+        let restored = run_one(image.clone(), Step::Upscale);
+        assert_eq!((restored.image.width, restored.image.height), (180, 140));
+        assert_eq!((restored.image.channels, restored.image.bit_depth()), (channels, bits));
+        let (count, large) = (channels.count(), values(&restored.image));
+        let averaged: Vec<f32> = (0..90 * 70 * count)
+            .map(|index| {
+                let (x, y, channel) = (index / count % 90, index / count / 90, index % count);
+                let at = |v: usize, u: usize| large[((2 * y + v) * 180 + 2 * x + u) * count + channel];
+                (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4.0
+            })
+            .collect();
+        let mut back = image.clone();
+        match &mut back.samples {
+            Samples::U8(samples) => *samples = averaged.into_iter().map(u8::put).collect(),
+            Samples::U16(samples) => *samples = averaged.into_iter().map(u16::put).collect(),
+        }
+        assert!(psnr(&back, &image) > 32.0, "{}", psnr(&back, &image));
+    }
+    let even = Scene::new(40, 30).map(|_, _| [93.0, 120.0, 7.0]).image(Channels::Rgb, 8);
+    let Samples::U8(samples) = run_one(even, Step::Upscale).image.samples else { panic!("8 bits") };
+    assert!(samples.chunks(3).all(|pixel| pixel == [93, 120, 7]), "what is flat stays flat");
+    let twice =
+        ask(Scene::new(20, 10).image(Channels::Gray, 8), &[(Step::Upscale, 1.0), (Step::Upscale, 1.0)]);
+    assert_eq!(restore(twice, &Context::default()).unwrap().image.width, 80);
+}
+
+#[test]
+fn plain_scratches_and_dust_are_found_without_a_mask() {
+    for (channels, bits) in [(Channels::Rgb, 8), (Channels::Gray, 16)] {
+        let clean = Scene::new(320, 240).image(channels, bits);
+        let damaged = worn(Scene::new(320, 240)).image(channels, bits);
+        let restored = run_one(damaged.clone(), Step::Inpaint);
+        assert_eq!(restored.outcome, Outcome::Restored, "{:?}", restored.report);
+        assert!(psnr(&restored.image, &clean) > psnr(&damaged, &clean) + 3.0);
+        let evidence = &restored.report[0].evidence;
+        assert!(evidence["found"] >= 6.0 && evidence["confidence"] > 0.6 && evidence["marked_share"] < 0.15);
+        assert!(run_one(clean.clone(), Step::Inpaint).image == clean, "nothing is found where nothing is");
+    }
+}
+
+#[test]
+fn marking_one_scratch_finds_the_others_like_it() {
+    let damaged = worn(Scene::new(320, 240)).image(Channels::Rgb, 8);
+    let none = Mask { width: 320, height: 240, samples: vec![0; 320 * 240] };
+    assert_eq!(find_similar(&damaged, &none), none);
+    let mut seed = none;
+    for y in 0..240usize {
+        let x = 320.0 * 0.1 + y as f32 * 0.03;
+        for u in (x as usize).saturating_sub(2)..x as usize + 3 {
+            seed.samples[y * 320 + u] = 255;
+        }
+    }
+    let similar = find_similar(&damaged, &seed);
+    let count = |mask: &Mask| mask.samples.iter().filter(|&&sample| sample >= 128).count();
+    assert!(count(&similar) > 2 * count(&seed), "{} {}", count(&similar), count(&seed));
+    assert!(count(&propose_mask(&damaged, 0.5)) >= count(&propose_mask(&damaged, 0.95)));
+}
+
+#[test]
+fn the_analysis_names_what_is_wrong_and_nothing_else() {
+    let steps = |scene: Scene| -> Vec<Step> {
+        let analysis = analyse(scene.image(Channels::Rgb, 8), None, &Context::default()).unwrap();
+        assert!(analysis.findings.iter().all(|finding| finding.words.ends_with('.')));
+        analysis.steps().iter().map(|request| request.step).collect()
+    };
+    assert!(steps(Scene::new(320, 240)).is_empty());
+    assert!(steps(Scene::new(320, 240).noisy(14.0)).contains(&Step::Denoise));
+    assert!(steps(Scene::new(320, 240).faded()).contains(&Step::Fade));
+    assert!(steps(screened(Scene::new(320, 288))).contains(&Step::Descreen));
+    assert!(steps(worn(Scene::new(320, 240))).contains(&Step::Inpaint));
+}
+
 /// Every step, each on a picture it applies to.
 fn pictures_for_all_steps() -> Vec<(Step, Work)> {
     let all = |step, image| (step, ask(image, &[(step, 0.9)]));
@@ -411,6 +531,8 @@ fn pictures_for_all_steps() -> Vec<(Step, Work)> {
         all(Step::Fade, scene().faded().image(Channels::Rgb, 8)),
         all(Step::Deblur, Scene::new(128, 192).blurred(1.3).image(Channels::Rgb, 8)),
         all(Step::LocalContrast, scene().image(Channels::Rgb, 8)),
+        all(Step::Descreen, screened(Scene::new(257, 301)).image(Channels::Rgb, 8)),
+        all(Step::Upscale, scene().noisy(3.0).image(Channels::Rgb, 8)),
     ]
 }
 
@@ -441,7 +563,8 @@ fn the_smallest_and_the_thinnest_pictures_survive_every_step() {
                 ..ask(image, &STEPS.map(|info| (info.step, 1.0)))
             };
             let restored = restore(work, &Context::default()).unwrap();
-            assert_eq!((restored.image.width, restored.image.height), (width as u32, height as u32));
+            let (wide, high) = (2 * width as u32, 2 * height as u32);
+            assert_eq!((restored.image.width, restored.image.height), (wide, high), "enlarged");
             assert_eq!(restored.report.len(), STEPS.len());
         }
     }

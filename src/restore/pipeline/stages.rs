@@ -33,6 +33,14 @@ impl Stage {
         }
     }
 
+    /// How many times as wide and high a picture is afterwards, as far as that can be known before.
+    pub(super) fn scale(&self) -> u32 {
+        match self {
+            Self::Local { steps, .. } => super::scale(steps),
+            Self::Remote(_) => 1,
+        }
+    }
+
     /// Its share of the progress.
     pub(super) fn weight(&self) -> f32 {
         match self {
@@ -96,6 +104,11 @@ pub(super) struct Parcel {
 }
 
 impl Sheet {
+    /// Width and height in pixels as displayed.
+    pub(super) const fn displayed_size(&self) -> (u32, u32) {
+        self.orientation.size(self.image.width, self.image.height)
+    }
+
     /// Makes a file of the picture: upright, sRGB, 8 bits, no larger than the model takes.
     pub(super) fn pack(self, max_side: u32, keep: bool) -> Result<Parcel, Error> {
         let Self { image, orientation, mask, icc, exif, permit } = self;
@@ -124,10 +137,10 @@ impl Parcel {
         }
     }
 
-    /// Takes the memory for what came back.
-    pub(super) async fn room(&self, probe: &Probe, budget: &Budget) -> Result<Permit, Error> {
+    /// Takes the memory for what came back, and will be enlarged so many times.
+    pub(super) async fn room(&self, probe: &Probe, scale: u32, budget: &Budget) -> Result<Permit, Error> {
         let own = if self.kept.is_some() { u64::from(self.width) * u64::from(self.height) * 6 } else { 0 };
-        Ok(budget.acquire(needed_bytes(probe) + own + probe.pixels() * 6).await?)
+        Ok(budget.acquire(needed_bytes(probe, scale) + own + probe.pixels() * 6).await?)
     }
 
     /// Puts the picture that came back on the table, and says what became of it.
@@ -282,7 +295,7 @@ fn mix(own: &Image, result: Image, strength: f32) -> Image {
 }
 
 /// A mask for a picture that has become larger or smaller.
-fn fitted(mask: Mask, width: u32, height: u32) -> Mask {
+pub(super) fn fitted(mask: Mask, width: u32, height: u32) -> Mask {
     if (mask.width, mask.height) == (width, height) {
         return mask;
     }
