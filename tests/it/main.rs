@@ -20,6 +20,7 @@ mod library;
 mod limits;
 mod listing;
 mod load;
+mod migrations;
 mod mounts;
 mod organise;
 mod photographs;
