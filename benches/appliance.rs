@@ -52,6 +52,7 @@ async fn measure(quick: bool, million: bool) -> Result<()> {
     let appliance = bench.start()?;
     bench.idle(&appliance, quick).await?;
     bench.lists(&appliance, media, 20.0).await?;
+    bench.timelines(media, 20.0).await?;
     let time = Duration::from_secs(if quick { 2 } else { 5 });
     bench.readers(&appliance, media, time).await?;
     bench.uploaders(&appliance, time).await?;
@@ -62,6 +63,7 @@ async fn measure(quick: bool, million: bool) -> Result<()> {
         bench.start_up(1_000_000, 7)?;
         let appliance = bench.start()?;
         bench.lists(&appliance, 1_000_000, 50.0).await?;
+        bench.timelines(1_000_000, 50.0).await?;
     }
     Ok(())
 }
@@ -215,25 +217,31 @@ impl Bench {
             "folder=2004/07&bucket=photos",
             "q=img_",
             "q=garden",
+            "q=gard",
+            "q=4",
             "q=0004711",
             "q=nowhere",
             "q=ch",
             "q=arden",
             "q=garden%20canon",
             "q=beach%20471",
+            "q=family%20garden",
             "q=-garden%20type:image",
             "tag=family",
             "tag=summer%202003",
             "tag=rare",
             "tag=family&q=garden",
+            "tag=family&q=arden",
             "camera=nikon",
             "q=taken:2021",
             "taken_from=2021-03&taken_to=2021-03",
             "size_min=8990000",
+            "size_min=8000000",
             "favourite=true",
             "q=is:restored",
             "folder=2004&recursive=true&bucket=photos",
             "folder=2004&recursive=true&bucket=photos&q=garden",
+            "folder=2004/07&bucket=photos&q=garden",
         ] {
             queries.extend(["-created", "name"].map(|sort| format!("{filter}&sort={sort}")));
         }
@@ -270,14 +278,7 @@ impl Bench {
             all.extend_from_slice(&times);
             groups.push((quantile(&mut times, 0.99), quantile(&mut times, 0.5), query));
         }
-        let mut timeline = Vec::new();
-        for _ in 0..PAGES {
-            let from = Instant::now();
-            let answer = self.http.get(self.url("/api/v1/media/timeline")).send().await?;
-            ensure!(answer.status() == 200, "the timeline answered {}", answer.status());
-            answer.bytes().await?;
-            timeline.push(from.elapsed());
-        }
+        let mut timeline = self.timeline("", PAGES).await?;
         all.extend_from_slice(&timeline);
         let times = (quantile(&mut timeline, 0.99), quantile(&mut timeline, 0.5));
         groups.push((times.0, times.1, "timeline".to_owned()));
@@ -299,6 +300,47 @@ impl Bench {
             appliance.memory()?
         ));
         Ok(())
+    }
+
+    /// Counts by month what fits filters from few to many: each is counted anew.
+    async fn timelines(&self, media: u64, budget_ms: f64) -> Result<()> {
+        let mut groups = Vec::new();
+        for filter in [
+            "q=0004711",
+            "tag=rare",
+            "q=taken:2021",
+            "tag=family",
+            "camera=nikon",
+            "q=garden",
+            "q=arden",
+            "type=image",
+        ] {
+            let mut times = self.timeline(filter, 5).await?;
+            groups.push((quantile(&mut times, 0.5), filter));
+        }
+        groups.sort_unstable_by(|a, b| b.cmp(a));
+        let slowest = ms(groups[0].0);
+        say(
+            &format!("timeline of what fits among {media}, the slowest"),
+            &format!("{slowest:.1} ms"),
+            Some((&format!("< {budget_ms} ms"), slowest < budget_ms)),
+        );
+        for (median, filter) in groups {
+            note(&format!("  {filter:<40} median {:>6.1} ms", ms(median)));
+        }
+        Ok(())
+    }
+
+    async fn timeline(&self, filter: &str, count: usize) -> Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let from = Instant::now();
+            let answer = self.http.get(self.url(&format!("/api/v1/media/timeline?{filter}"))).send().await?;
+            ensure!(answer.status() == 200, "the timeline of {filter} answered {}", answer.status());
+            answer.bytes().await?;
+            times.push(from.elapsed());
+        }
+        Ok(times)
     }
 
     /// Fetches a page; tells how long that took and where the next one begins.

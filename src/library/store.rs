@@ -6,7 +6,9 @@ pub(super) mod bulk;
 pub(super) mod duplicates;
 pub(super) mod limits;
 pub(super) mod list;
+mod months;
 pub(super) mod presets;
+mod proposals;
 pub(super) mod tags;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
@@ -314,27 +316,6 @@ pub(super) fn current_version(conn: &Connection, media: Seq) -> Result<NewVersio
             modified_at: row.get(10)?,
         })
     })?)
-}
-
-/// Media of a bucket by the month in which they were taken, those in the trash left out.
-fn counted_months(conn: &Connection, bucket: Seq) -> Result<Vec<(i64, u64)>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT month, media_count FROM media_months WHERE bucket_seq = ?1 AND media_count > 0",
-    )?;
-    let rows = statement.query_map([bucket], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Does the same for what lies directly in a folder.
-fn months_of_folder(conn: &Connection, bucket: Seq, folder: &str) -> Result<Vec<(i64, u64)>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT coalesce(CAST(strftime('%Y%m', taken_or_created_at / 1000, 'unixepoch') AS INTEGER), 0) AS month,
-                count(*)
-         FROM media INDEXED BY media_in_folder_by_taken
-         WHERE bucket_seq = ?1 AND trashed = 0 AND folder = ?2 GROUP BY month",
-    )?;
-    let rows = statement.query_map(params![bucket, folder], |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn trash_media(tx: &Tx<'_>, media: Seq) -> Result<()> {

@@ -22,6 +22,7 @@ mod library;
 mod limits;
 mod listing;
 mod load;
+mod migrations;
 mod mounts;
 mod organise;
 mod photographs;

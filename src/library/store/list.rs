@@ -2,9 +2,13 @@
 //!
 //! A page is found in two steps: which rows it has, in their order, and then what these rows hold. The first step walks
 //! the index of the order, bucket by bucket, and stops when the page is full; a deep page costs what the first one costs.
-//! That is slow only where hardly anything on the way fits. So whatever an index knows about the filter is asked first:
-//! when little fits, those rows are fetched and sorted instead; and when much does, the order of arrival, which is the
-//! order of the row numbers in each index, is walked in the index that knows most about the filter.
+//! That is slow only where little on the way fits. So the indexes that know something of the filter are asked:
+//!
+//! * In the order of arrival, which is the order of the row numbers in each index, what they propose is walked instead.
+//! * Few proposals are fetched and sorted.
+//! * Where many are proposed, most pages are full after some steps in the order's own index. Where that does not come true,
+//!   the numbers of all that is proposed are gathered, so that the walk passes over the others without looking at them;
+//!   and when it takes longer than sorting would, they are sorted.
 //!
 //! An index only proposes. What it names is compared with the query, and may be more than what fits, never less.
 
@@ -12,24 +16,33 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, ToSql, named_params, params};
 
+use super::months::{self, Months};
+use super::proposals::{PIECE, Proposals};
 use super::{MEDIA_COLUMNS, MEDIA_JOINS, buckets, limit, media_from_row};
 use crate::audit::UserId;
 use crate::clock::Timestamp;
 use crate::db::Result;
-use crate::library::model::{Filter, Kind, Media, Position, Seq, Sort, SortBy, SortValue};
-use crate::library::query::{Candidate, Property, Text, Want};
-
-/// Up to here sorting what fits is quicker than walking past what does not.
-const FEW: usize = 4000;
+use crate::library::model::{Filter, Media, Position, Seq, Sort, SortBy, SortValue};
+use crate::library::query::{Candidate, Property, Want};
 
 /// Up to so many folders below one are merged; each costs a look into the index.
 const FOLDERS_MAX: usize = 1000;
 
-/// Groups of three characters that are looked up; what they find is compared with the whole text anyway.
-const PARTS_MAX: usize = 16;
+/// Rows that are compared one by one before it is asked how many more there would be.
+const TRIAL: usize = 1000;
 
-/// Months or years that are looked up one by one.
-const TIMES_MAX: i64 = 60;
+/// Gathering all proposals takes as long as comparing one in so many of the media.
+const MEDIA_A_STEP: usize = 40;
+
+/// Steps of a walk past what is not proposed that take as long as fetching a proposal.
+const STEPS_A_FETCH: usize = 20;
+
+/// The most that is sorted. Walking the index of a million to its end takes as long.
+const SORTED_MAX: usize = 50_000;
+
+/// Rows whose numbers are known. The join is written so that SQLite doesn't rather walk the bucket in its order and look
+/// for each row among the numbers.
+const NAMED: &str = "FROM json_each(:seqs) named CROSS JOIN media m ON m.seq = named.value WHERE true";
 
 pub(in crate::library) fn list(
     conn: &Connection,
@@ -142,20 +155,6 @@ enum Looks {
     At(String),
 }
 
-/// Where media that may fit are found, by row number.
-#[derive(Clone)]
-enum Source {
-    /// Among the words.
-    Words(String),
-    /// Among the pieces of names, as far as the words know the rest of the filter.
-    Pieces(String, Option<String>),
-    /// In both.
-    Both(String, String, Option<String>),
-    Tag(Seq),
-    Favourites(UserId),
-    Restored,
-}
-
 impl<'a> Scope<'a> {
     fn new(
         conn: &'a Connection,
@@ -199,143 +198,29 @@ impl<'a> Scope<'a> {
                 None => self.walk(),
             };
         }
-        let sources = self.sources()?;
-        // A long action goes through everything anyway, in the order of arrival.
-        if self.filter.up_to.is_none()
-            && let Some(few) = self.few(&sources)?
+        let mut proposals = self.proposals()?;
+        if self.sort.by == SortBy::Created
+            && self.folder.is_none()
+            && let Some(proposals) = &mut proposals
         {
-            return self.sorted(&few);
+            return self.arrivals(proposals);
         }
-        match sources.last() {
-            Some(source) if self.sort.by == SortBy::Created && self.folder.is_none() => self.stream(source),
-            _ => self.walk(),
+        let few = match &mut proposals {
+            Some(proposals) => proposals.few(self.conn, proposals.first())?,
+            None => self.in_range(PIECE)?,
+        };
+        match few {
+            Some(few) => self.sorted(&few),
+            None => self.walk_past(proposals),
         }
     }
 
-    /// All that may fit, if that is little.
-    fn few(&self, sources: &[Source]) -> Result<Option<Vec<Seq>>> {
-        for source in sources {
-            let few = self.few_of(source)?;
-            if few.is_some() {
-                return Ok(few);
-            }
-        }
-        self.few_in_range()
+    fn proposals(&self) -> Result<Option<Proposals>> {
+        Proposals::new(self.conn, self.bucket, self.tree, self.filter, self.sort.descending)
     }
 
-    fn few_of(&self, source: &Source) -> Result<Option<Vec<Seq>>> {
-        let mut seqs = Vec::new();
-        self.each(source, None, |seq| {
-            seqs.push(seq);
-            Ok(seqs.len() <= FEW)
-        })?;
-        Ok((seqs.len() <= FEW).then_some(seqs))
-    }
-
-    /// Where what may fit can be found: first what is sharp by its nature, last what knows most.
-    fn sources(&self) -> Result<Vec<Source>> {
-        let query = &self.filter.query;
-        let mut sources = Vec::new();
-        for want in query.positive() {
-            if let Want::Tag(tag) = want {
-                // A tag that nobody has given is on nothing.
-                let seq = super::tags::find(self.conn, tag)?.unwrap_or(-1);
-                sources.push(Source::Tag(seq));
-            }
-        }
-        for want in query.positive() {
-            match want {
-                Want::Is(Property::Favourite) => {
-                    sources.extend(self.filter.viewer.map(Source::Favourites));
-                }
-                Want::Is(Property::Restored) => sources.push(Source::Restored),
-                _ => {}
-            }
-        }
-        let facts = self.facts();
-        let mut texts = Vec::new();
-        for want in query.positive() {
-            let Want::Text(text) = want else { continue };
-            if let Some(proposal) = self.propose(text, &facts)? {
-                texts.push(proposal);
-            }
-        }
-        sources.extend(texts.iter().cloned());
-        // All of them together find the least; who knows only a piece of a name is asked alone.
-        let words: Vec<&str> = texts.iter().filter_map(Source::words).collect();
-        if words.len() == texts.len() && texts.len() > 1 {
-            let pieces: Vec<&str> = texts.iter().filter_map(Source::pieces).collect();
-            let words = words.join(" AND ");
-            let both = if pieces.len() == texts.len() {
-                Source::Both(words, pieces.join(" "), rest(&facts))
-            } else {
-                Source::Words(words)
-            };
-            sources.push(both);
-        }
-        // A tag alone is known better by itself.
-        let only_tags = query.positive().all(|want| matches!(want, Want::Tag(_))) && self.tree.is_none();
-        if texts.is_empty() && facts.len() > 1 && !only_tags {
-            sources.push(Source::Words(facts.join(" AND ")));
-        }
-        Ok(sources)
-    }
-
-    /// Where a text may be found; nowhere in particular if no index knows.
-    fn propose(&self, text: &Text, facts: &[String]) -> Result<Option<Source>> {
-        let pieces = if text.may_be_a_piece() { pieces(&text.piece) } else { None };
-        if text.may_be_a_piece() && pieces.is_none() {
-            return Ok(None);
-        }
-        let words = words(text);
-        if words.is_empty() {
-            return Ok(pieces.map(|pieces| Source::Pieces(pieces, rest(facts))));
-        }
-        let words = words.join(" AND ");
-        let known: bool = self
-            .conn
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM media_words WHERE media_words MATCH ?1)")?
-            .query_row([&words], |row| row.get(0))?;
-        // What no word begins with can only be a piece of a name.
-        if !known && let Some(pieces) = pieces {
-            return Ok(Some(Source::Pieces(pieces, rest(facts))));
-        }
-        let words = format!("{} AND {words}", facts.join(" AND "));
-        Ok(Some(match pieces {
-            Some(pieces) => Source::Both(words, pieces, rest(facts)),
-            None => Source::Words(words),
-        }))
-    }
-
-    /// What the words of a row say beside those that people write, and that the filter asks for.
-    fn facts(&self) -> Vec<String> {
-        let place = if self.filter.trashed { "zzt" } else { "zzb" };
-        let mut facts = vec![format!("\"{place}{}\"", self.bucket)];
-        for want in self.filter.query.positive() {
-            match want {
-                Want::Kind(Kind::Image) => facts.push("\"zzkimage\"".into()),
-                Want::Kind(Kind::Video) => facts.push("\"zzkvideo\"".into()),
-                Want::Kind(Kind::Other) => facts.push("\"zzkother\"".into()),
-                Want::Kind(Kind::Type(mime)) => {
-                    let hex: String = mime.bytes().map(|byte| format!("{byte:02x}")).collect();
-                    facts.push(format!("\"zzm{hex}\""));
-                }
-                Want::Is(Property::Described) => facts.push("\"zzd\"".into()),
-                Want::Is(Property::Untagged) => facts.push("\"zzu\"".into()),
-                Want::Camera(text) | Want::Folder(text) => facts.extend(words(text)),
-                Want::Tag(tag) => facts.extend(words(&Text::of_path(tag))),
-                Want::Taken(from, until) => facts.extend(times(*from, *until)),
-                _ => {}
-            }
-        }
-        if let Some(tree) = self.tree {
-            facts.extend(words(&Text::of_path(tree)));
-        }
-        facts
-    }
-
-    /// What lies in a range of sizes or times, if that is little.
-    fn few_in_range(&self) -> Result<Option<Vec<Seq>>> {
+    /// What lies in a range of sizes or times, if that is no more than so many; nothing if there is no range.
+    fn in_range(&self, most: usize) -> Result<Option<Vec<Seq>>> {
         for want in self.filter.query.positive() {
             let (index, column, from, to) = match want {
                 Want::Size(min, max) => {
@@ -351,10 +236,10 @@ impl<'a> Scope<'a> {
                      AND {column} BETWEEN ?3 AND ?4 LIMIT ?5"
             );
             let mut statement = self.conn.prepare_cached(&sql)?;
-            let values = params![self.bucket, self.filter.trashed, from, to, limit(FEW + 1)];
+            let values = params![self.bucket, self.filter.trashed, from, to, limit(most.saturating_add(1))];
             let rows = statement.query_map(values, |row| row.get(0))?;
             let seqs: Vec<Seq> = rows.collect::<rusqlite::Result<_>>()?;
-            if seqs.len() <= FEW {
+            if seqs.len() <= most {
                 return Ok(Some(seqs));
             }
         }
@@ -363,18 +248,77 @@ impl<'a> Scope<'a> {
 
     /// Walks the index of the order.
     fn walk(&self) -> Result<Vec<Position>> {
+        self.select(&self.index(), &[], |rows| self.take(rows))
+    }
+
+    fn index(&self) -> String {
         let of = if self.folder.is_some() { "media_in_folder_by" } else { "media_by" };
-        let source = format!("FROM media m INDEXED BY {of}_{} WHERE true", self.order);
-        self.select(&source, &[])
+        format!("FROM media m INDEXED BY {of}_{} WHERE true", self.order)
+    }
+
+    /// Walks the index of the order where much is proposed.
+    fn walk_past(&self, proposals: Option<Proposals>) -> Result<Vec<Position>> {
+        let mut proposals = proposals;
+        self.select(&self.index(), &[], |rows| {
+            let (mut found, mut steps) = (Vec::new(), 0_usize);
+            let (mut gathered, mut may_gather): (Option<Seqs>, bool) = (None, true);
+            while found.len() < self.rows {
+                let Some(row) = rows.next()? else { break };
+                steps += 1;
+                if steps.is_multiple_of(TRIAL) && gathered.is_none() && may_gather {
+                    let to_come = (self.rows - found.len()).saturating_mul(steps) / found.len().max(1);
+                    let worth = usize::try_from(newest(self.conn)?).unwrap_or(0) / MEDIA_A_STEP;
+                    if to_come > worth {
+                        gathered = self.gather(proposals.as_mut())?;
+                        may_gather = gathered.is_some();
+                    }
+                }
+                let seq = row.get(1)?;
+                if let Some(seqs) = &gathered {
+                    if seqs.count <= SORTED_MAX && steps > TRIAL + STEPS_A_FETCH * seqs.count {
+                        return self.sorted(&seqs.to_vec());
+                    }
+                    if !seqs.contain(seq) {
+                        continue;
+                    }
+                }
+                if self.fits(seq)?.is_some() {
+                    found.push(Position(row.get(0)?, seq));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// The numbers of all that may fit.
+    fn gather(&self, proposals: Option<&mut Proposals>) -> Result<Option<Seqs>> {
+        let mut seqs = Seqs::default();
+        if let Some(proposals) = proposals {
+            proposals.each(self.conn, proposals.first(), |proposal| {
+                seqs.add(proposal.seq);
+                Ok(true)
+            })?;
+        } else if let Some(in_range) = self.in_range(usize::MAX)? {
+            in_range.into_iter().for_each(|seq| seqs.add(seq));
+        } else {
+            return Ok(None);
+        }
+        Ok(Some(seqs))
     }
 
     /// Sorts what an index has named.
     fn sorted(&self, seqs: &[Seq]) -> Result<Vec<Position>> {
         let seqs = json(seqs);
-        self.select("FROM media m WHERE m.seq IN (SELECT value FROM json_each(:seqs))", &[(":seqs", &seqs)])
+        self.select(NAMED, &[(":seqs", &seqs)], |rows| self.take(rows))
     }
 
-    fn select(&self, source: &str, more: &[(&str, &dyn ToSql)]) -> Result<Vec<Position>> {
+    /// Reads values and numbers in the order, those after the last page.
+    fn select<T>(
+        &self,
+        source: &str,
+        more: &[(&str, &dyn ToSql)],
+        read: impl FnOnce(&mut Rows<'_>) -> Result<T>,
+    ) -> Result<T> {
         let (direction, compare) = if self.sort.descending { ("DESC", "<") } else { ("ASC", ">") };
         let column = self.column;
         let mut values: Vec<(&str, &dyn ToSql)> =
@@ -414,8 +358,7 @@ impl<'a> Scope<'a> {
             sql.push_str(&format!(" LIMIT {}", limit(self.rows)));
         }
         let mut statement = self.conn.prepare_cached(&sql)?;
-        let mut rows = statement.query(&*values)?;
-        self.take(&mut rows)
+        read(&mut statement.query(&*values)?)
     }
 
     /// Takes rows of value and number, in order, until the page is full.
@@ -451,77 +394,33 @@ impl<'a> Scope<'a> {
         Ok(found)
     }
 
-    /// Walks what an index names, in the order of arrival.
-    fn stream(&self, source: &Source) -> Result<Vec<Position>> {
+    /// Walks what is proposed, in the order of arrival.
+    fn arrivals(&self, proposals: &mut Proposals) -> Result<Vec<Position>> {
+        let from = match self.after {
+            Some(Position(_, seq)) if self.sort.descending => seq - 1,
+            Some(Position(_, seq)) => seq + 1,
+            None => proposals.first(),
+        };
         let mut found = Vec::new();
-        self.each(source, self.after.map(|position| position.1), |seq| {
-            if self.filter.up_to.is_some_and(|last| seq > last) {
+        let mut take = |seq| {
+            if !self.sort.descending && self.filter.up_to.is_some_and(|last| seq > last) {
                 return Ok(false);
             }
             if let Some(value) = self.fits(seq)? {
                 found.push(Position(value, seq));
             }
             Ok(found.len() < self.rows)
-        })?;
-        Ok(found)
-    }
-
-    /// Hands the row numbers of a source out in the direction of the order, those after one, until it is enough.
-    fn each(
-        &self,
-        source: &Source,
-        after: Option<Seq>,
-        mut take: impl FnMut(Seq) -> Result<bool>,
-    ) -> Result<()> {
-        let (direction, compare) = if self.sort.descending { ("DESC", "<") } else { ("ASC", ">") };
-        let from = after.unwrap_or(if self.sort.descending { Seq::MAX } else { Seq::MIN });
-        let of = |table: &str| {
-            format!(
-                "SELECT rowid FROM {table} WHERE {table} MATCH ?1 AND rowid {compare} ?2 ORDER BY rowid {direction}"
-            )
         };
-        let of_table = |table: &str, condition: &str| {
-            format!(
-                "SELECT media_seq FROM {table} WHERE {condition} AND media_seq {compare} ?2
-                 ORDER BY media_seq {direction}"
-            )
-        };
-        let (sql, value): (String, &dyn ToSql) = match source {
-            Source::Words(words) => (of("media_words"), words),
-            Source::Tag(tag) => (of_table("media_tags", "tag_seq = ?1"), tag),
-            Source::Favourites(user) => (of_table("favourites", "user_id = ?1"), user),
-            Source::Restored => {
-                let sql = of_table("renditions", "?1").replacen("SELECT", "SELECT DISTINCT", 1);
-                (sql, &true)
+        if let Some(few) = proposals.few(self.conn, from)? {
+            for seq in few {
+                if !take(seq)? {
+                    break;
+                }
             }
-            Source::Pieces(pieces, rest) | Source::Both(_, pieces, rest) => {
-                let words = match source {
-                    Source::Both(words, ..) => Some(words),
-                    _ => None,
-                };
-                let open = |table| self.conn.prepare_cached(&of(table));
-                let mut pieces_of = open("media_names")?;
-                let mut rest_of = rest.as_ref().map(|_| open("media_words")).transpose()?;
-                let mut words_of = words.map(|_| open("media_words")).transpose()?;
-                let other = Narrowed {
-                    rows: pieces_of.query(params![pieces, from])?,
-                    by: rest_of.as_mut().map(|statement| statement.query(params![rest, from])).transpose()?,
-                    at: None,
-                    descending: self.sort.descending,
-                };
-                let one =
-                    words_of.as_mut().map(|statement| statement.query(params![words, from])).transpose()?;
-                return in_order(one, other, take);
-            }
-        };
-        let mut statement = self.conn.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![value, from])?;
-        while let Some(row) = rows.next()? {
-            if !take(row.get(0)?)? {
-                break;
-            }
+        } else {
+            proposals.each(self.conn, from, |proposal| take(proposal.seq))?;
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The value by which a media is sorted, if it fits.
@@ -550,106 +449,119 @@ impl<'a> Scope<'a> {
     }
 
     fn months(&self) -> Result<Vec<(i64, u64)>> {
-        if self.filter.query.is_empty() && !self.filter.trashed && self.tree.is_none() {
-            return match self.folder {
-                None => super::counted_months(self.conn, self.bucket),
-                Some(folder) => super::months_of_folder(self.conn, self.bucket, folder),
-            };
+        let kept = !self.filter.trashed && self.folder.is_none() && self.tree.is_none();
+        if kept && let Some((first, last)) = self.whole_months()? {
+            return months::of_bucket(self.conn, self.bucket, first, last);
         }
-        let sources = self.sources()?;
-        let found = match (self.few(&sources)?, sources.last()) {
-            (Some(few), _) => self.sorted(&few)?,
-            (None, Some(source)) => self.stream(source)?,
-            (None, None) => self.walk()?,
-        };
-        let mut counts = BTreeMap::new();
-        for Position(taken, _) in found {
-            if let SortValue::Number(taken) = taken {
-                *counts.entry(month(taken)).or_insert(0) += 1;
+        let mut counts = Months::default();
+        if !self.filter.trashed && self.filter.query.is_empty() {
+            if let Some(folder) = self.folder {
+                months::add_folder(self.conn, self.bucket, folder, &mut counts)?;
+                return Ok(counts.counts());
+            }
+            if let Some(tree) = self.tree {
+                for folder in super::buckets::tree(self.conn, self.bucket, tree, usize::MAX)? {
+                    months::add_folder(self.conn, self.bucket, &folder, &mut counts)?;
+                }
+                return Ok(counts.counts());
             }
         }
-        Ok(counts.into_iter().collect())
-    }
-}
-
-impl Source {
-    fn words(&self) -> Option<&str> {
-        match self {
-            Self::Words(words) | Self::Both(words, ..) => Some(words),
-            _ => None,
-        }
-    }
-
-    fn pieces(&self) -> Option<&str> {
-        match self {
-            Self::Both(_, pieces, _) => Some(pieces),
-            _ => None,
-        }
-    }
-}
-
-/// What the words know of a filter beside its texts, if that is more than the bucket.
-fn rest(facts: &[String]) -> Option<String> {
-    (facts.len() > 1).then(|| facts.join(" AND "))
-}
-
-/// Row numbers of a sorted statement, those that another one has too.
-struct Narrowed<'s> {
-    rows: Rows<'s>,
-    by: Option<Rows<'s>>,
-    /// Where the other one stands.
-    at: Option<Seq>,
-    descending: bool,
-}
-
-impl Narrowed<'_> {
-    fn next(&mut self) -> Result<Option<Seq>> {
-        while let Some(seq) = next(&mut self.rows)? {
-            let Some(by) = &mut self.by else { return Ok(Some(seq)) };
-            let descending = self.descending;
-            while self.at.is_none_or(|at| if descending { at > seq } else { at < seq }) {
-                self.at = next(by)?;
-                if self.at.is_none() {
-                    return Ok(None);
+        match self.proposals()? {
+            Some(proposals) => self.count(proposals, &mut counts)?,
+            None => {
+                for Position(taken, _) in self.walk_past(None)? {
+                    if let SortValue::Number(taken) = taken {
+                        counts.add(taken);
+                    }
                 }
             }
-            if self.at == Some(seq) {
-                return Ok(Some(seq));
-            }
         }
-        Ok(None)
+        Ok(counts.counts())
+    }
+
+    /// The first and the last month that are meant, if nothing but whole months is.
+    fn whole_months(&self) -> Result<Option<(i64, i64)>> {
+        let (mut first, mut last) = (i64::MIN, i64::MAX);
+        for condition in &self.filter.query.conditions {
+            let Want::Taken(from, until) = &condition.want else { return Ok(None) };
+            let Some((from, until)) = months::whole(*from, *until).filter(|_| !condition.negated) else {
+                return Ok(None);
+            };
+            (first, last) = (first.max(from), last.min(until));
+        }
+        // Those times that no calendar has may be before or after all others.
+        let is_open = (first == i64::MIN) != (last == i64::MAX);
+        let timeless = || months::of_bucket(self.conn, self.bucket, 0, 0);
+        Ok((!is_open || timeless()?.is_empty()).then_some((first, last)))
+    }
+
+    /// Counts what is proposed and fits.
+    fn count(&self, mut proposals: Proposals, counts: &mut Months) -> Result<()> {
+        let (mut all, mut unsure) = (Seqs::default(), Seqs::default());
+        if let Some(few) = proposals.few(self.conn, proposals.first())? {
+            few.into_iter().for_each(|seq| {
+                all.add(seq);
+                unsure.add(seq);
+            });
+        } else {
+            proposals.each(self.conn, proposals.first(), |proposal| {
+                all.add(proposal.seq);
+                if !proposal.sure {
+                    unsure.add(proposal.seq);
+                }
+                Ok(true)
+            })?;
+        }
+        let few = (all.count <= SORTED_MAX / 2).then(|| json(&all.to_vec()));
+        let count = |rows: &mut Rows<'_>| {
+            while let Some(row) = rows.next()? {
+                let seq = row.get(1)?;
+                if all.contain(seq) && (!unsure.contain(seq) || self.fits(seq)?.is_some()) {
+                    counts.add(row.get(0)?);
+                }
+            }
+            Ok(())
+        };
+        match &few {
+            Some(few) => self.select(NAMED, &[(":seqs", few)], count),
+            None => self.select(&self.index(), &[], count),
+        }
     }
 }
 
-fn next(rows: &mut Rows<'_>) -> Result<Option<Seq>> {
-    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+/// A set of row numbers, a bit for each.
+#[derive(Default)]
+struct Seqs {
+    bits: Vec<u64>,
+    count: usize,
 }
 
-/// Hands the numbers of two sorted statements out in their order, each once.
-fn in_order(
-    mut one: Option<Rows<'_>>,
-    mut other: Narrowed<'_>,
-    mut take: impl FnMut(Seq) -> Result<bool>,
-) -> Result<()> {
-    let mut next_one = || one.as_mut().map_or(Ok(None), next);
-    let descending = other.descending;
-    let (mut a, mut b) = (next_one()?, other.next()?);
-    loop {
-        let first = match (a, b) {
-            (Some(a), Some(b)) if descending => a.max(b),
-            (Some(a), Some(b)) => a.min(b),
-            (Some(seq), None) | (None, Some(seq)) => seq,
-            (None, None) => return Ok(()),
-        };
-        if a == Some(first) {
-            a = next_one()?;
+impl Seqs {
+    /// Adds a number that is not there yet.
+    fn add(&mut self, seq: Seq) {
+        let Ok(number) = usize::try_from(seq) else { return };
+        if self.bits.len() <= number / 64 {
+            self.bits.resize(number / 64 + 1, 0);
         }
-        if b == Some(first) {
-            b = other.next()?;
+        self.bits[number / 64] |= 1 << (number % 64);
+        self.count += 1;
+    }
+
+    fn contain(&self, seq: Seq) -> bool {
+        usize::try_from(seq)
+            .is_ok_and(|number| self.bits.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1))
+    }
+
+    fn to_vec(&self) -> Vec<Seq> {
+        let mut seqs = Vec::with_capacity(self.count);
+        for (at, bits) in self.bits.iter().enumerate() {
+            let mut bits = *bits;
+            while bits != 0 {
+                seqs.extend(Seq::try_from(at * 64 + bits.trailing_zeros() as usize));
+                bits &= bits - 1;
+            }
         }
-        if !take(first)? {
-            return Ok(());
-        }
+        seqs
     }
 }
 
@@ -673,71 +585,173 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
     Ok(row.get_ref(column)?.as_str()?)
 }
 
-/// The words of a text as the index can look them up, each in quotes. One of whose letters the index might think
-/// otherwise is left out: it would find less than fits.
-fn words(text: &Text) -> Vec<String> {
-    let last = text.words.len().saturating_sub(1);
-    let quoted = |(number, word): (usize, &String)| {
-        let star = if text.is_prefix && number == last { "*" } else { "" };
-        format!("\"{word}\"{star}")
-    };
-    text.words.iter().enumerate().filter(|(_, word)| word.chars().all(is_plain_letter)).map(quoted).collect()
-}
-
-/// Letters and digits of long-settled scripts, which are a word's part in every version of Unicode.
-fn is_plain_letter(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || c.is_alphabetic()
-            && matches!(c, '\u{c0}'..='\u{24f}' | '\u{386}'..='\u{3ce}' | '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}'
-                | '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{64a}' | '\u{1e00}'..='\u{1eff}' | '\u{3041}'..='\u{3096}'
-                | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fa5}' | '\u{ac00}'..='\u{d7a3}')
-}
-
-/// All groups of three characters of a piece of a name; none if it is shorter.
-fn pieces(text: &str) -> Option<String> {
-    let chars: Vec<char> = text.chars().collect();
-    if chars.len() < 3 {
-        return None;
-    }
-    let mut parts: Vec<String> = chars
-        .windows(3)
-        .take(PARTS_MAX)
-        .map(|part| format!("\"{}\"", part.iter().collect::<String>().replace('"', "\"\"")))
-        .collect();
-    parts.sort_unstable();
-    parts.dedup();
-    Some(parts.join(" "))
-}
-
-/// The months or years that a time touches, as alternatives; none for a time that never ends.
-fn times(from: i64, until: i64) -> Option<String> {
-    let (first, last) = (month(from), month(until.checked_sub(1)?));
-    if until == i64::MAX || first < 1 || first > last {
-        return None;
-    }
-    let months = (last / 100 - first / 100) * 12 + last % 100 - first % 100;
-    let times: Vec<String> = if months < TIMES_MAX {
-        let next = |month: &i64| Some(if month % 100 == 12 { month + 89 } else { month + 1 });
-        std::iter::successors(Some(first), next)
-            .take_while(|month| *month <= last)
-            .map(|month| format!("\"zzn{month:06}\""))
-            .collect()
-    } else if last / 100 - first / 100 < TIMES_MAX {
-        (first / 100..=last / 100).map(|year| format!("\"zzy{year:04}\"")).collect()
-    } else {
-        return None;
-    };
-    Some(format!("({})", times.join(" OR ")))
-}
-
-/// Year * 100 + month, as the counts of whole buckets have it.
-fn month(millis: i64) -> i64 {
-    jiff::Timestamp::from_millisecond(millis).map_or(0, |at| {
-        let date = at.to_zoned(jiff::tz::TimeZone::UTC);
-        i64::from(date.year()) * 100 + i64::from(date.month())
-    })
-}
-
 fn json(seqs: &[Seq]) -> String {
     serde_json::to_string(seqs).unwrap_or_else(|_| "[]".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::months::month;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::db::{Db, Error, Role};
+    use crate::library::query::Query;
+
+    const MEDIA: i64 = 5000;
+
+    /// More media than an index calls few, in and out of the trash of two buckets, with everything that a query can ask
+    /// for: words that are in most, in a run, in one name, in a tag of one and within the name of another.
+    const LIBRARY: &str = "
+        INSERT INTO users (id, name, email, password_hash, role, created_at)
+            VALUES (zeroblob(16), 'Ada', 'ada@example.org', 'x', 'owner', 1);
+        INSERT INTO buckets (seq, id, slug, name, visibility, created_at)
+            VALUES (1, x'11', 'photos', 'Photos', 'private', 1), (12, x'12', 'papers', 'Papers', 'private', 2);
+        CREATE TEMP TABLE n AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+            SELECT i, iif(i % 11 = 0, 12, 1) AS bucket,
+                CASE i % 3 WHEN 0 THEN '' WHEN 1 THEN '2004' ELSE '2004/Été garden' END AS folder,
+                printf('%s %07d', CASE WHEN i > 4900 THEN 'zebra' WHEN i % 9 = 0 THEN 'Garden' WHEN i % 7 = 0 THEN 'gardenia Beach'
+                    WHEN i % 50 = 1 THEN '東京 旅行' WHEN i % 50 = 2 THEN 'Zürich o''b' ELSE 'IMG_' END, i * 7919 % 10007) AS name,
+                CASE i % 40 WHEN 0 THEN 'text/plain' WHEN 1 THEN 'video/mp4' ELSE 'image/jpeg' END AS content_type,
+                CASE i % 5 WHEN 0 THEN 'Canon EOS 5D' WHEN 1 THEN 'NIKON D90' WHEN 2 THEN 'EOS Canon' END AS camera,
+                trim(iif(i % 2 = 0, 'family', '') || iif(i BETWEEN 2000 AND 2900, char(10) || 'summer 471', '')
+                    || iif(i % 1999 = 0, char(10) || 'rare', ''), char(10)) AS tags,
+                iif(i % 6 = 0, 'A yellow hat, 12', '') AS description,
+                CASE WHEN i % 997 = 0 THEN -i WHEN i % 996 = 0 THEN 9223372036854775000 ELSE 1600000000000 + i * 11000000 END AS at
+            FROM n;
+        INSERT INTO folders (bucket_seq, path, parent, name, name_folded, created_at)
+            SELECT DISTINCT bucket, folder, '', folder, folder, 0 FROM n;
+        INSERT INTO media (seq, id, bucket_seq, key, folder, name, name_folded, version_id, content_type, size_bytes,
+                taken_or_created_at, created_at, updated_at, trashed_at, camera, tags, description)
+            SELECT i, CAST(printf('m%015d', i) AS BLOB), bucket, folder || '/' || name, folder, name, lower(name),
+                CAST(printf('v%015d', i) AS BLOB), content_type, i * 1009 % 5000, at, 1700000000000 + i, 0, iif(i % 13 = 0, 5, NULL),
+                camera, tags, description FROM n;
+        INSERT INTO tags (seq, name, name_folded) VALUES (1, 'family', 'family'), (2, 'summer 471', 'summer 471'), (3, 'rare', 'rare');
+        INSERT INTO media_tags (media_seq, tag_seq) SELECT i, t.seq FROM n JOIN tags t
+            ON instr(char(10) || tags || char(10), char(10) || t.name || char(10));
+        INSERT INTO favourites (user_id, media_seq) SELECT zeroblob(16), i FROM n WHERE i % 2 = 1;
+        INSERT INTO blobs (sha256, md5, size_bytes, created_at) VALUES (zeroblob(32), zeroblob(16), 0, 0);
+        INSERT INTO versions (id, media_seq, number, sha256, content_type, created_at)
+            SELECT CAST(printf('v%015d', i) AS BLOB), i, 1, zeroblob(32), content_type, 0 FROM n WHERE i % 3 = 0;
+        INSERT INTO renditions (id, media_seq, version_id, sha256, name, content_type, width, height, ai_generated, provenance, created_at)
+            SELECT CAST(printf('r%015d', i) AS BLOB), i, CAST(printf('v%015d', i) AS BLOB), zeroblob(32), 'r', 'image/jpeg', 1, 1, 0, '{}', 0
+            FROM n WHERE i % 3 = 0;
+    ";
+
+    /// Searches in which each way to a page, to a count and to no result is taken.
+    const SEARCHES: [&str; 44] = [
+        "garden",
+        "gard",
+        "arden",
+        "gardenia beach",
+        "beach arden",
+        "family 471",
+        "summer 47",
+        "eac",
+        "zebra",
+        "471",
+        "04",
+        "0",
+        "g",
+        "z",
+        "zz",
+        "zur",
+        "zürich",
+        "京",
+        "東京 旅",
+        "o'b",
+        "nowhere",
+        "img_ -garden",
+        "\"canon eos\"",
+        "\"eos canon\" garden",
+        "-type:image",
+        "type:image",
+        "type:text/plain garden",
+        "-type:image -is:untagged",
+        "tag:family",
+        "tag:family arden",
+        "tag:rare",
+        "-tag:family",
+        "camera:nikon img",
+        "folder:2004 -folder:garden",
+        "size:>4kb",
+        "size:<1kb garden",
+        "taken:2020",
+        "taken:2020-11",
+        "before:2021-02",
+        "after:2021 hat",
+        "taken:2020-11-03..2021-03 type:image",
+        "is:favourite",
+        "is:favourite is:restored garden",
+        "-is:favourite is:described family 1",
+    ];
+
+    fn expected(scope: &Scope<'_>) -> Vec<Position> {
+        let fitting = (1..=MEDIA).filter_map(|seq| Some(Position(scope.fits(seq).unwrap()?, seq)));
+        let mut fitting: Vec<Position> = fitting.collect();
+        fitting.sort();
+        if scope.sort.descending {
+            fitting.reverse();
+        }
+        fitting
+    }
+
+    fn compare(conn: &Connection, bucket: Seq, filter: &Filter, sort: Sort) {
+        let scope = Scope::new(conn, bucket, filter, sort, None, 0).unwrap();
+        let expected = expected(&scope);
+        let (mut found, mut rows): (Vec<Position>, usize) = (Vec::new(), 53);
+        loop {
+            let after = found.last().cloned();
+            let page = positions(conn, Some(bucket), filter, sort, after.as_ref(), rows).unwrap();
+            let is_last = page.len() < rows;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+            // The rest is one page.
+            rows *= 100;
+        }
+        assert!(found == expected, "{filter:?} {sort:?}: {} instead of {}", found.len(), expected.len());
+        if sort.by == SortBy::Taken {
+            let mut months_expected = BTreeMap::new();
+            for Position(taken, _) in expected {
+                let SortValue::Number(taken) = taken else { continue };
+                *months_expected.entry(month(taken)).or_insert(0) += 1;
+            }
+            assert_eq!(months(conn, Some(bucket), filter).unwrap(), months_expected, "{filter:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_way_to_a_list_finds_what_fits() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("safelight.db"), Role::Server, Clock::system()).unwrap();
+        db.write(|tx| Ok::<_, Error>(tx.execute_batch(LIBRARY)?)).await.unwrap();
+        db.read(|conn| {
+            let orders = [SortBy::Taken, SortBy::Name, SortBy::Created, SortBy::Size];
+            for (number, search) in SEARCHES.into_iter().enumerate() {
+                let viewer = "00000000-0000-0000-0000-000000000000".parse().ok();
+                let all = Filter { query: Query::parse(search), viewer, ..Filter::default() };
+                let folder = Some(String::from("2004"));
+                let others = [
+                    Filter { trashed: true, ..all.clone() },
+                    Filter { folder: folder.clone(), ..all.clone() },
+                    Filter { folder, recursive: true, ..all.clone() },
+                    all.clone(),
+                ];
+                let descending = number % 2 == 0;
+                compare(conn, 1, &all, Sort { by: SortBy::Taken, descending });
+                compare(conn, 1, &all, Sort { by: orders[1 + number % 3], descending });
+                let other = &others[number % 4];
+                compare(
+                    conn,
+                    if number % 4 == 3 { 12 } else { 1 },
+                    other,
+                    Sort { by: orders[number % 2 * 2], descending },
+                );
+            }
+            Ok::<_, Error>(())
+        })
+        .await
+        .unwrap();
+    }
 }
