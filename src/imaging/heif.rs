@@ -26,7 +26,8 @@ const MAX_TILES: u32 = 4096;
 /// EXIF blocks and XMP packets longer than this are not metadata that anybody reads.
 const MAX_METADATA_BYTES: u64 = 1 << 20;
 
-/// What the decoders need for each pixel of a tile, with its planes; measured.
+/// What the decoders need for each pixel of a tile of 8 bits, with its planes: 15 for AV1 and 6 for HEVC on a photograph of
+/// 3 megapixels, and half as much again.
 const TILE_BYTES_PER_PIXEL: u64 = 24;
 
 /// A picture as the file describes it.

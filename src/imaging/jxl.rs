@@ -21,7 +21,8 @@ use super::source::{ReadSeek, Scan};
 
 const NAME: &str = "JPEG XL";
 
-/// What the decoder takes for each pixel, beside the picture, and for a picture of any size; measured.
+/// What the decoder takes for each pixel, beside the picture, and for a picture of any size: 24 to 33 for each pixel of a
+/// photograph, and a third as much again.
 const BYTES_PER_PIXEL: u64 = 44;
 const BYTES: u64 = 16 << 20;
 

@@ -162,7 +162,7 @@ impl<T: Sample> Painter<'_, '_, T> {
         let clip = |start: i64, length: usize, limit: usize| {
             let first = (-start).max(0);
             let end = (limit as i64 - start).min(length as i64);
-            (first < end).then(|| (first as usize, end as usize))
+            (first < end).then_some((first as usize, end as usize))
         };
         let Some((left, right)) = clip(self.at.0, frame.width, self.width) else { return };
         let Some((top, bottom)) = clip(self.at.1, frame.height, height) else { return };
