@@ -32,7 +32,7 @@ const FOLDERS_MAX: usize = 1000;
 const TRIAL: usize = 1000;
 
 /// Gathering all proposals takes as long as comparing one in so many of the media.
-const MEDIA_A_STEP: usize = 40;
+const MEDIA_A_STEP: usize = 100;
 
 /// Steps of a walk past what is not proposed that take as long as fetching a proposal.
 const STEPS_A_FETCH: usize = 20;
@@ -497,26 +497,30 @@ impl<'a> Scope<'a> {
 
     /// Counts what is proposed and fits.
     fn count(&self, mut proposals: Proposals, counts: &mut Months) -> Result<()> {
-        let (mut all, mut unsure) = (Seqs::default(), Seqs::default());
+        let mut sure = Seqs::default();
+        let mut compare = |seq| {
+            if let Some(SortValue::Number(taken)) = self.fits(seq)? {
+                counts.add(taken);
+            }
+            Ok(true)
+        };
         if let Some(few) = proposals.few(self.conn, proposals.first())? {
-            few.into_iter().for_each(|seq| {
-                all.add(seq);
-                unsure.add(seq);
-            });
-        } else {
-            proposals.each(self.conn, proposals.first(), |proposal| {
-                all.add(proposal.seq);
-                if !proposal.sure {
-                    unsure.add(proposal.seq);
-                }
-                Ok(true)
-            })?;
+            return few.into_iter().try_for_each(|seq| compare(seq).map(|_| ()));
         }
-        let few = (all.count <= SORTED_MAX / 2).then(|| json(&all.to_vec()));
+        proposals.each(self.conn, proposals.first(), |proposal| {
+            if !proposal.sure {
+                return compare(proposal.seq);
+            }
+            sure.add(proposal.seq);
+            Ok(true)
+        })?;
+        if sure.count == 0 {
+            return Ok(());
+        }
+        let few = (sure.count <= SORTED_MAX / 2).then(|| json(&sure.to_vec()));
         let count = |rows: &mut Rows<'_>| {
             while let Some(row) = rows.next()? {
-                let seq = row.get(1)?;
-                if all.contain(seq) && (!unsure.contain(seq) || self.fits(seq)?.is_some()) {
+                if sure.contain(row.get(1)?) {
                     counts.add(row.get(0)?);
                 }
             }
