@@ -14,7 +14,7 @@ use crate::engine::Mask;
 use crate::imaging::{Image, Samples};
 
 /// Numbers that describe a candidate.
-pub const FEATURES: usize = 20;
+pub(super) const FEATURES: usize = 20;
 /// Units in the network's hidden layer.
 const HIDDEN: usize = 24;
 /// Larger pictures are looked at in a smaller copy: the damage grows with the resolution of the scan.
@@ -27,10 +27,13 @@ const CELL: usize = 8;
 const BORDER: f32 = 0.015;
 
 /// Confidence of a piece that is beyond doubt, and of one that goes with it.
-const SURE: f32 = 0.95;
+const SURE: f32 = 0.8;
 const LIKELY: f32 = 0.6;
-/// A picture is damaged if this many pieces are beyond doubt and they cover this share of it.
-const PIECES_MIN: usize = 5;
+/// A picture is damaged if this many pieces are beyond doubt, and more of them in a large one: this many times the cube
+/// root of its megapixels. Photographs in order have shown up to 31 times the root.
+const PIECES_MIN: f32 = 12.0;
+const PIECES_PER_ROOT: f32 = 35.0;
+/// And if they cover this share of it.
 const SHARE_MIN: f32 = 0.001;
 
 /// A connected piece of a picture that may be damage.
@@ -113,7 +116,9 @@ pub(super) fn detect<T: Sample>(canvas: &Canvas<'_, T>) -> Found {
     let found = view.candidates();
     let sure: Vec<&Candidate> = found.iter().filter(|candidate| candidate.confidence >= SURE).collect();
     let area: usize = sure.iter().map(|candidate| candidate.pixels.len()).sum();
-    let damaged = sure.len() >= PIECES_MIN && area as f32 >= SHARE_MIN * (view.width * view.height) as f32;
+    let pixels = (view.width * view.height) as f32;
+    let needed = (PIECES_PER_ROOT * (pixels / 1e6).cbrt()).max(PIECES_MIN);
+    let damaged = sure.len() as f32 >= needed && area as f32 >= SHARE_MIN * pixels;
     let sure = sure.len();
     let taken: Vec<&Candidate> =
         found.iter().filter(|candidate| damaged && candidate.confidence >= LIKELY).collect();

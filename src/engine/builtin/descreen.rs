@@ -20,6 +20,8 @@ const BLOCKS_MAX: usize = 256;
 const BLOCKS_MIN: usize = 9;
 /// A peak stands this much (natural logarithm of the power) above what is around it.
 const CLEAR: f32 = 2.2;
+/// And it has at least this logarithm of power, that of a wave of three levels out of 255: banding has less.
+const VISIBLE: f32 = 14.7;
 /// Shortest and longest wave vector of a screen, in periods per block.
 const SLOWEST: f32 = 5.0;
 const FASTEST: f32 = 30.0;
@@ -172,7 +174,7 @@ fn find(logarithm: &[[f32; SIDE]]) -> Option<Screen> {
                 continue;
             }
             let excess = here - ground(&at, u, v);
-            if excess > CLEAR {
+            if excess > CLEAR && here > VISIBLE {
                 let shift = |low: f32, high: f32| {
                     let bend = 2.0 * here - low - high;
                     if bend > 1e-6 { (high - low) / (2.0 * bend) } else { 0.0 }
