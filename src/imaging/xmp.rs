@@ -64,7 +64,7 @@ pub fn with_source_type(bytes: Vec<u8>, format: Format, source: SourceType) -> R
             file.chunks_mut().push(RiffChunk::new(CHUNK_XMP, RiffContent::Data(chunk)));
             Ok(file.encoder().bytes().to_vec())
         }
-        Format::Gif | Format::Tiff => Ok(bytes),
+        _ => Ok(bytes),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn run<T: Sample>(
             ticker.check()?;
             part.enlarge(canvas, index * rows, out, strength);
             ticker.advance();
-            Ok(())
+            Ok::<(), Error>(())
         },
     )?;
     let verdict = Verdict::applied("The picture was enlarged to twice its width and height.")
