@@ -2,6 +2,7 @@
 //! ranges, the caller's address and request id, and the rows behind the live event stream. Knows no feature.
 
 mod client;
+mod cors;
 pub mod events;
 mod extract;
 mod paging;
@@ -10,6 +11,7 @@ mod ranges;
 mod request_id;
 
 pub use client::Client;
+pub use cors::Sharing;
 pub use extract::{Json, Path, Query};
 pub use paging::{Cursor, LIMIT_MAX, Page, PageQuery};
 pub use problem::{FieldError, Problem, ProblemBody};

@@ -249,6 +249,15 @@ pub const SETTINGS: &[Setting] = &[
         flag: None,
     },
     Setting {
+        key: "cors.origins",
+        kind: Kind::Origins,
+        default: Default::Value("[]"),
+        example: r#"["https://app.example.org"]"#,
+        doc: "Sites whose pages may use the API with a token, also for resumable uploads; `[\"*\"]` for all. They never get \
+              at anybody's login. What the pages of other sites may read below `/storage` is said for each bucket.",
+        flag: None,
+    },
+    Setting {
         key: "outbound.offline",
         kind: Kind::Flag,
         default: Default::Value("false"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::declared::{Default, Setting};
 use super::error::{Fault, Origin};
+use super::origins::WebOrigins;
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// IP addresses and networks.
     Networks,
+    /// Origins of sites.
+    Origins,
     /// Text that is never shown; also taken from a file or a systemd credential.
     Secret,
 }
@@ -66,6 +69,7 @@ impl Kind {
             Self::Duration { .. } => "a duration such as \"30 s\" or \"5 min\"".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Networks => "a list of IP addresses and networks".to_owned(),
+            Self::Origins => "a list of origins such as \"https://example.org\", or of \"*\" alone".to_owned(),
             Self::Secret => "text (secret)".to_owned(),
         }
     }
@@ -114,6 +118,7 @@ pub(super) enum Value {
     Bytes(u64),
     Duration(Duration),
     Networks(Vec<Network>),
+    Origins(WebOrigins),
     Secret(Secret),
 }
 
@@ -352,7 +357,16 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             });
             Ok(Value::Networks(networks.collect::<Result<_, _>>()?))
         }
-        (Kind::Networks, Given::Loose(text)) => read(kind, list(&text)?),
+        (Kind::Origins, Given::List(items)) => {
+            let texts = items.into_iter().map(|item| match item {
+                Given::Text(text) | Given::Loose(text) => Ok(text),
+                other => Err(Wrong::Value(format!("each entry should be text, not {}", other.article()))),
+            });
+            let texts = texts.collect::<Result<Vec<String>, _>>()?;
+            let origins = WebOrigins::parse(texts.iter().map(String::as_str)).map_err(Wrong::Value)?;
+            Ok(Value::Origins(origins))
+        }
+        (Kind::Networks | Kind::Origins, Given::Loose(text)) => read(kind, list(&text)?),
         (Kind::Flag, Given::Flag(flag)) => Ok(Value::Flag(flag)),
         (Kind::Integer { min, max }, Given::Integer(number)) => {
             Ok(Value::Integer(within(number, *min, *max)?))
@@ -365,7 +379,7 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             let text = text.trim();
             match kind {
                 Kind::Flag | Kind::Integer { .. } if !loose => Err(Wrong::Type("")),
-                Kind::Networks => Err(Wrong::Type("")),
+                Kind::Networks | Kind::Origins => Err(Wrong::Type("")),
                 _ if text.is_empty() => Err(empty()),
                 _ => Ok(read_text(kind, text)?),
             }
@@ -422,7 +436,7 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             };
             Value::Text((*word).to_owned())
         }
-        Kind::Networks | Kind::Secret => unreachable!("read before"),
+        Kind::Networks | Kind::Origins | Kind::Secret => unreachable!("read before"),
     })
 }
 
@@ -638,6 +652,11 @@ impl Value {
         networks.clone()
     }
 
+    pub(super) fn origins(&self) -> WebOrigins {
+        let Self::Origins(origins) = self else { self.mismatch() };
+        origins.clone()
+    }
+
     /// The list and the structs disagree; the test that loads the defaults finds it.
     fn mismatch(&self) -> ! {
         panic!("the setting was declared with another kind than it is used with: {self:?}")
@@ -655,6 +674,7 @@ impl Value {
             Self::Integer(number) | Self::Bytes(number) => (*number).into(),
             Self::Duration(span) => show_duration(*span).into(),
             Self::Networks(networks) => networks.iter().map(ToString::to_string).collect(),
+            Self::Origins(origins) => origins.as_slice().into(),
             Self::Secret(_) => "(hidden)".into(),
         }
     }

@@ -6,6 +6,7 @@ pub(super) mod bulk;
 pub(super) mod duplicates;
 pub(super) mod limits;
 pub(super) mod list;
+pub(super) mod members;
 pub(super) mod presets;
 pub(super) mod tags;
 
@@ -111,6 +112,16 @@ fn signed(number: u64) -> i64 {
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
+
+/// Row numbers as what `json_each` reads.
+pub(super) fn json(seqs: &[Seq]) -> String {
+    serde_json::to_string(seqs).unwrap_or_else(|_| "[]".into())
+}
+
+/// A condition on the column `media_id` of another feature's table: the media lies in some buckets. `:buckets` is a JSON
+/// array of their row numbers.
+pub const MEDIA_IS_SEEN: &str = "EXISTS (SELECT 1 FROM media WHERE media.id = media_id
+    AND +media.bucket_seq IN (SELECT value FROM json_each(:buckets)))";
 
 /// A version before it has a row.
 #[derive(Debug, Clone)]
@@ -413,13 +424,19 @@ pub(super) fn version_blob(conn: &Connection, id: VersionId) -> Result<Option<Bl
     Ok(statement.query_row([id], |row| row.get(0)).optional()?)
 }
 
-/// Whether something that is not in the trash has this content now.
-pub(super) fn is_current_content(conn: &Connection, blob: BlobId, size_bytes: u64) -> Result<bool> {
+/// Whether something in some buckets, a JSON array, that is not in the trash has this content now.
+pub(super) fn is_current_content(
+    conn: &Connection,
+    buckets: &str,
+    blob: BlobId,
+    size_bytes: u64,
+) -> Result<bool> {
     let mut statement = conn.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM versions v JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
-                        WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL)",
+                        WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL
+                            AND +m.bucket_seq IN (SELECT value FROM json_each(?3)))",
     )?;
-    Ok(statement.query_row(params![blob, signed(size_bytes)], |row| row.get(0))?)
+    Ok(statement.query_row(params![blob, signed(size_bytes), buckets], |row| row.get(0))?)
 }
 
 /// A rendition before it has a row.

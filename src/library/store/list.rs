@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, ToSql, named_params, params};
 
-use super::{MEDIA_COLUMNS, MEDIA_JOINS, buckets, limit, media_from_row};
+use super::{MEDIA_COLUMNS, MEDIA_JOINS, json, limit, media_from_row};
 use crate::audit::UserId;
 use crate::clock::Timestamp;
 use crate::db::Result;
@@ -31,15 +31,16 @@ const PARTS_MAX: usize = 16;
 /// Months or years that are looked up one by one.
 const TIMES_MAX: i64 = 60;
 
+/// Media of some buckets that fit, in order.
 pub(in crate::library) fn list(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     filter: &Filter,
     sort: Sort,
     after: Option<&Position>,
     rows: usize,
 ) -> Result<Vec<Media>> {
-    let found = positions(conn, bucket, filter, sort, after, rows)?;
+    let found = positions(conn, buckets, filter, sort, after, rows)?;
     let seqs: Vec<Seq> = found.iter().map(|position| position.1).collect();
     let mut media = fetch(conn, &seqs, filter.viewer)?;
     media.sort_by_cached_key(|media| media.position(sort));
@@ -52,19 +53,15 @@ pub(in crate::library) fn list(
 /// Where the media of a page stand, in order.
 pub(in crate::library) fn positions(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     filter: &Filter,
     sort: Sort,
     after: Option<&Position>,
     rows: usize,
 ) -> Result<Vec<Position>> {
-    let buckets = match bucket {
-        Some(bucket) => vec![bucket],
-        None => buckets::seqs(conn)?,
-    };
     let mut found = Vec::new();
     for bucket in buckets {
-        let scope = Scope::new(conn, bucket, filter, sort, after, rows)?;
+        let scope = Scope::new(conn, *bucket, filter, sort, after, rows)?;
         found.append(&mut scope.page()?);
     }
     found.sort_unstable();
@@ -90,20 +87,16 @@ pub(in crate::library) fn fetch(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Media that fit, by the month in which they were taken, as year * 100 + month. Those of the buckets are added up.
+/// Media of some buckets that fit, by the month in which they were taken, as year * 100 + month. Those of the buckets are added up.
 pub(in crate::library) fn months(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     filter: &Filter,
 ) -> Result<BTreeMap<i64, u64>> {
     let mut months = BTreeMap::new();
-    let buckets = match bucket {
-        Some(bucket) => vec![bucket],
-        None => buckets::seqs(conn)?,
-    };
     let sort = Sort { by: SortBy::Taken, descending: false };
     for bucket in buckets {
-        let scope = Scope::new(conn, bucket, filter, sort, None, usize::MAX)?;
+        let scope = Scope::new(conn, *bucket, filter, sort, None, usize::MAX)?;
         for (month, count) in scope.months()? {
             *months.entry(month).or_default() += count;
         }
@@ -736,8 +729,4 @@ fn month(millis: i64) -> i64 {
         let date = at.to_zoned(jiff::tz::TimeZone::UTC);
         i64::from(date.year()) * 100 + i64::from(date.month())
     })
-}
-
-fn json(seqs: &[Seq]) -> String {
-    serde_json::to_string(seqs).unwrap_or_else(|_| "[]".into())
 }
