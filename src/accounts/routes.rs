@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::{
-    ApiToken, CurrentUser, Login, NewUser, Permission, Role, Session, SessionId, TokenId, User,
-    UserChange, Visitor, may,
+    ApiToken, CurrentUser, Login, NewUser, Permission, Role, Session, SessionId, TokenId, User, UserChange,
+    Visitor, may,
 };
 use super::password::Password;
 use super::session::{Allowed, SessionCookie};

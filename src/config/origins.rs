@@ -82,11 +82,14 @@ mod tests {
 
     #[test]
     fn origins_are_kept_as_browsers_spell_them() {
-        let typed = [" HTTPS://Example.org/ ", "https://example.org:443", "http://[::1]:5173", "http://localhost"];
+        let typed =
+            [" HTTPS://Example.org/ ", "https://example.org:443", "http://[::1]:5173", "http://localhost"];
         let origins = WebOrigins::parse(typed).unwrap();
         assert_eq!(origins.as_slice(), ["https://example.org", "http://[::1]:5173", "http://localhost"]);
         assert!(origins.allow("https://example.org") && !origins.is_any());
-        for other in ["http://example.org", "https://example.org.evil.example", "https://a.example.org", "null", ""] {
+        for other in
+            ["http://example.org", "https://example.org.evil.example", "https://a.example.org", "null", ""]
+        {
             assert!(!origins.allow(other), "{other}");
         }
         assert!(WebOrigins::parse(["*"]).unwrap().allow("null"));
@@ -96,9 +99,20 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_refused() {
         for bad in [
-            "", "example.org", "ftp://example.org", "https://", "https://example.org/a", "https://*.example.org", "null",
-            "https://user@example.org", "https://exa mple.org", "https://münchen.example", "https://example.org:0",
-            "https://example.org?x", "*.example.org", "https://a\r\nb",
+            "",
+            "example.org",
+            "ftp://example.org",
+            "https://",
+            "https://example.org/a",
+            "https://*.example.org",
+            "null",
+            "https://user@example.org",
+            "https://exa mple.org",
+            "https://münchen.example",
+            "https://example.org:0",
+            "https://example.org?x",
+            "*.example.org",
+            "https://a\r\nb",
         ] {
             assert!(WebOrigins::parse([bad]).is_err(), "{bad:?}");
         }

@@ -69,7 +69,9 @@ impl Kind {
             Self::Duration { .. } => "a duration such as \"30 s\" or \"5 min\"".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Networks => "a list of IP addresses and networks".to_owned(),
-            Self::Origins => "a list of origins such as \"https://example.org\", or of \"*\" alone".to_owned(),
+            Self::Origins => {
+                "a list of origins such as \"https://example.org\", or of \"*\" alone".to_owned()
+            }
             Self::Secret => "text (secret)".to_owned(),
         }
     }

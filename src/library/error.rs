@@ -23,7 +23,9 @@ pub enum Error {
     #[error("there is no such member of this bucket")]
     NoSuchMember,
     /// The tag is also on what the caller may not change.
-    #[error("this tag is also on photographs or files that you may not change, so its letters stay as they are")]
+    #[error(
+        "this tag is also on photographs or files that you may not change, so its letters stay as they are"
+    )]
     TagShared,
     /// What is no origin of a site.
     #[error("{why}")]

@@ -231,12 +231,7 @@ pub async fn allowance(app: &App, actor: &Actor, to: &Destination) -> Result<All
     app.db.read(move |conn| allowance_in(conn, caller, &to, most)).await
 }
 
-fn allowance_in(
-    conn: &Connection,
-    caller: Caller,
-    to: &Destination,
-    most: Option<u64>,
-) -> Result<Allowance> {
+fn allowance_in(conn: &Connection, caller: Caller, to: &Destination, most: Option<u64>) -> Result<Allowance> {
     let name = names::file_name(&to.name)?;
     let key = names::key(&names::folder(&to.folder)?, &name)?;
     let bucket = rights::destination_for(conn, caller, to.bucket.as_ref())?;

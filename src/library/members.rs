@@ -103,12 +103,7 @@ pub async fn list_people(app: &App, caller: Caller, slug: &Slug, text: &str) -> 
             for user in accounts::search(conn, &text, usize::MAX)? {
                 if people.len() < PEOPLE_MAX && store::members::find(conn, bucket.seq, user.id)?.is_none() {
                     let email = user.email.to_string();
-                    people.push(Person {
-                        user_id: user.id,
-                        name: user.name,
-                        email,
-                        account_role: user.role,
-                    });
+                    people.push(Person { user_id: user.id, name: user.name, email, account_role: user.role });
                 }
             }
             Ok(people)

@@ -9,9 +9,9 @@ use unicode_normalization::UnicodeNormalization;
 use super::intake::{describe, drop_old_versions};
 use super::limits;
 use super::model::{Bucket, Media, MediaId, OnConflict, Slug, State};
+use super::rights::{self, Caller, get_for_in};
 use super::store::Place;
 use super::tags::TagName;
-use super::rights::{self, Caller, get_for_in};
 use super::{
     Error, Result, What, emit, emit_left, emit_to, free_place, get_as_in, get_in, names, record, store,
 };

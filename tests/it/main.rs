@@ -4,9 +4,11 @@
 mod accounts;
 mod appliance;
 mod architecture;
+mod bucket_roles;
 mod bulk;
 mod caching_proxy;
 mod cli_restore;
+mod cors;
 mod crash;
 mod database;
 mod delivery;

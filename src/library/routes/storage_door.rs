@@ -58,10 +58,10 @@ async fn fetch(
 async fn preflight(
     State(app): State<App>,
     Extension(lookups): Extension<Lookups>,
-    Path((bucket, _)): Path<(String, String)>,
+    Path((bucket, _key)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(SHARING.preflight(&*lookups.origins(&app, &bucket).await?, &headers))
+    Ok(SHARING.preflight(&lookups.origins(&app, &bucket).await?, &headers))
 }
 
 async fn send(
@@ -94,7 +94,8 @@ async fn send(
             };
             match user {
                 Some(user)
-                    if user.covers(Permission::LibraryRead) && may_read(app, user.id(), found.bucket).await? =>
+                    if user.covers(Permission::LibraryRead)
+                        && may_read(app, user.id(), found.bucket).await? =>
                 {
                     Right::Reader
                 }

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{json, limit, unsigned};
-use crate::db::{Result, Tx};
 use crate::config::WebOrigins;
+use crate::db::{Result, Tx};
 use crate::library::limits::BucketLimits;
 use crate::library::model::{Bucket, BucketId, Folder, Seq, Slug, Visibility};
 use crate::library::names;

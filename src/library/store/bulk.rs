@@ -92,9 +92,8 @@ pub(in crate::library) fn tagged(
          ORDER BY media_seq LIMIT ?3",
     )?;
     let values = params![folded, after, super::limit(rows), super::json(buckets)];
-    let rows = statement.query_map(values, |row| {
-        Ok(Position(crate::library::model::SortValue::Number(0), row.get(0)?))
-    })?;
+    let rows = statement
+        .query_map(values, |row| Ok(Position(crate::library::model::SortValue::Number(0), row.get(0)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

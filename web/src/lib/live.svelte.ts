@@ -4,6 +4,8 @@ import type { JobState, Restoration } from './types';
 
 export type Events = {
   media: { id: string; bucket: string; change: 'created' | 'updated' | 'trashed' | 'removed' | 'many' };
+  /** One sees other buckets now, or may do other things in them. */
+  buckets: Record<string, never>;
   restoration: Restoration;
   job: { id: string; kind: string; state: JobState; progress: number };
 };
@@ -66,7 +68,7 @@ export function connect() {
     disconnect();
     sessionEnded();
   });
-  for (const kind of ['media', 'restoration', 'job']) {
+  for (const kind of ['media', 'buckets', 'restoration', 'job']) {
     stream.addEventListener(kind, (event) => {
       const data = JSON.parse((event as MessageEvent<string>).data) as never;
       for (const handler of handlers.get(kind) ?? []) handler(data);
