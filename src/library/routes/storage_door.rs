@@ -61,7 +61,8 @@ async fn preflight(
     Path((bucket, _key)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(SHARING.preflight(&lookups.origins(&app, &bucket).await?, &headers))
+    let origins = lookups.origins(&app, &bucket).await?;
+    Ok(SHARING.preflight(&origins, &headers))
 }
 
 async fn send(
