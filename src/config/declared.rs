@@ -58,6 +58,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("accounts", "People and their sessions."),
     ("jobs", "Work in the background."),
     ("delivery", "Pictures and files on their way out."),
+    ("cors", "Pages of other sites that may use the API."),
     ("outbound", "What may leave the machine."),
     ("log", "What is written to standard error."),
 ];

@@ -1115,9 +1115,15 @@ export interface components {
         /** @description SHA-256 in hexadecimal */
         BlobId: string;
         /** @description A set of media with a name and a visibility. */
+        BucketRole: "reader" | "writer" | "manager";
+        BucketMember: { user_id: string; name: string; email: string; role: components["schemas"]["BucketRole"]; account_role: components["schemas"]["Role"]; disabled: boolean; added_at: components["schemas"]["Timestamp"] };
+        BucketPerson: { user_id: string; name: string; email: string; account_role: components["schemas"]["Role"] };
         Bucket: components["schemas"]["BucketLimits"] & {
             /** @description When it was made. */
             created_at: components["schemas"]["Timestamp"];
+            access: "everyone" | "members";
+            my_role: components["schemas"]["BucketRole"];
+            cors_origins: string[];
             /** @description Its id. */
             id: components["schemas"]["BucketId"];
             /** @description Whether pictures that leave by a public or signed address may say where they were taken. */
