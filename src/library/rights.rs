@@ -295,7 +295,7 @@ pub fn get_for_in(
 /// # Errors
 /// [`Error::Db`].
 pub async fn may_somewhere(app: &App, user: UserId, permission: Permission) -> Result<bool> {
-    Ok(app.db.read(move |conn| where_in(conn, user, permission)).await?.first().is_some())
+    Ok(!app.db.read(move |conn| where_in(conn, user, permission)).await?.is_empty())
 }
 
 /// Everything that somebody may do in at least one bucket.
