@@ -1,5 +1,6 @@
 //! The top: all routers in one, the layers around them, the kinds of jobs, and the accept loop.
 
+mod cors;
 mod health;
 mod listen;
 
@@ -74,6 +75,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(web::serve)
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::share))
         .layer(CompressionLayer::new().compress_when(IsJson))
         .with_state(app.clone());
     let base_path = &app.config.server.base_path;

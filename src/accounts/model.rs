@@ -366,13 +366,18 @@ impl CurrentUser {
         self.user.id
     }
 
-    /// Whether the user may do this: the role grants it, and the token too where the request came by one.
+    /// Whether the user may do this everywhere: the role grants it, and the token too where the request came by one.
     pub fn may(&self, permission: Permission) -> bool {
-        let within = match &self.access {
+        self.covers(permission) && self.user.role.grants(permission)
+    }
+
+    /// Whether the way by which the request came leaves room for this: a session for everything, a token for its scopes.
+    /// What the user may is another question; in a single bucket it can be more than the role grants.
+    pub fn covers(&self, permission: Permission) -> bool {
+        match &self.access {
             Access::Session(_) => true,
             Access::Token { scopes, .. } => scopes.contain(permission),
-        };
-        within && self.user.role.grants(permission)
+        }
     }
 
     /// Everything that the user may do by this request.
@@ -406,6 +411,14 @@ impl CurrentUser {
     /// [`Error::Forbidden`].
     pub fn require(&self, permission: Permission) -> Result<(), Error> {
         if self.may(permission) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    /// Refuses a token whose scopes leave this out.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn require_cover(&self, permission: Permission) -> Result<(), Error> {
+        if self.covers(permission) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
     /// Refuses to hand out a role that may what this request may not: a token would outgrow its scopes through it.

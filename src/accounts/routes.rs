@@ -1,9 +1,9 @@
-//! The HTTP side of accounts: wire types and thin handlers. `POST /setup` stands above, where it may also fill the
-//! library.
+//! The HTTP side of accounts: wire types and thin handlers. `POST /setup` and `POST /tokens` stand above,
+//! where they may also ask the library.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::header::SET_COOKIE;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::{
-    ApiToken, CurrentUser, Login, NewToken, NewUser, OwnedToken, Permission, Role, Session, SessionId,
-    TokenId, User, UserChange, Visitor, may,
+    ApiToken, CurrentUser, Login, NewUser, OwnedToken, Permission, Role, Session, SessionId, TokenId, User,
+    UserChange, Visitor, may,
 };
 use super::password::Password;
 use super::session::{Allowed, SessionCookie};
@@ -35,7 +35,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(change_user))
         .routes(routes!(set_password))
         .routes(routes!(roles))
-        .routes(routes!(list_tokens, add_token))
+        .routes(routes!(list_tokens))
         .routes(routes!(remove_token))
         .routes(routes!(list_all_tokens))
         .routes(routes!(withdraw_token))
@@ -70,15 +70,6 @@ impl From<CurrentUser> for Me {
     fn from(current: CurrentUser) -> Self {
         Self { permissions: current.permissions(), user: current.user }
     }
-}
-
-/// A token that was just made.
-#[derive(Debug, Serialize, ToSchema)]
-struct MadeToken {
-    #[serde(flatten)]
-    made: ApiToken,
-    /// The token itself. It is shown only here.
-    token: String,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -269,21 +260,6 @@ async fn list_tokens(
 ) -> Result<Json<Page<ApiToken>>, Problem> {
     let rows = tokens::list_tokens(&app.db, &current, page.after()?, page.limit() + 1).await?;
     Ok(Json(Page::of(rows, page.limit(), |token| token.id)))
-}
-
-/// Makes a token with which a program can act for the user
-///
-/// Programs send it as `Authorization: Bearer slt_…`. It may do what its scopes and its owner's role both allow. It
-/// can't make tokens or change passwords.
-#[utoipa::path(post, path = "/tokens", tag = "accounts",
-    responses((status = 201, body = MadeToken), (status = 401), (status = 403), (status = 422)))]
-async fn add_token(
-    State(app): State<App>,
-    current: CurrentUser,
-    Json(form): Json<NewToken>,
-) -> Result<impl IntoResponse, Problem> {
-    let (made, token) = tokens::add_token(&app.db, &current, form).await?;
-    Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(MadeToken { made, token })))
 }
 
 /// Withdraws one of the own tokens

@@ -72,6 +72,24 @@ pub(super) fn list_users(conn: &Connection, after: Option<UserId>, limit: usize)
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The role of a user who is not disabled.
+pub(super) fn role_of(conn: &Connection, id: UserId) -> Result<Option<Role>> {
+    Ok(conn
+        .prepare_cached("SELECT role FROM users WHERE id = ?1 AND NOT disabled")?
+        .query_row([id], |row| row.get(0))
+        .optional()?)
+}
+
+/// Users who are not disabled and whose name or email contains a text in small letters, by name.
+pub(super) fn search_users(conn: &Connection, text: &str, limit: usize) -> Result<Vec<User>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {USER_COLUMNS} FROM users
+         WHERE NOT disabled AND (instr(lower(name), ?1) > 0 OR instr(email, ?1) > 0) ORDER BY lower(name), id LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(params![text, i64::try_from(limit).unwrap_or(i64::MAX)], user_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn password_hash(conn: &Connection, id: UserId) -> Result<String> {
     Ok(conn
         .prepare_cached("SELECT password_hash FROM users WHERE id = ?1")?

@@ -35,6 +35,34 @@ pub fn exists(conn: &Connection, id: UserId) -> db::Result<bool> {
     Ok(store::find_user(conn, id)?.is_some())
 }
 
+/// Users by their ids, disabled ones too, in the order in which they were asked for; who does not exist is left out.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn find_all(conn: &Connection, ids: &[UserId]) -> db::Result<Vec<User>> {
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(store::find_user(conn, *id)?);
+    }
+    Ok(found)
+}
+
+/// The role that a user has now; none for who is disabled or does not exist.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn role_of(conn: &Connection, id: UserId) -> db::Result<Option<Role>> {
+    store::role_of(conn, id)
+}
+
+/// Users whose name or email contains a text, by name, disabled ones left out, at most `limit`.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn search(conn: &Connection, text: &str, limit: usize) -> db::Result<Vec<User>> {
+    store::search_users(conn, &text.trim().to_lowercase(), limit)
+}
+
 /// The user with this email, however it is spelled.
 ///
 /// # Errors

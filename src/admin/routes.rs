@@ -1,6 +1,7 @@
 //! The HTTP side of administration: wire types and thin handlers.
 
 mod setup;
+mod tokens;
 
 pub use setup::{first_bucket, sample};
 
@@ -24,6 +25,7 @@ use crate::library;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(setup::make_owner))
+        .routes(routes!(tokens::add_token))
         .routes(routes!(list_jobs))
         .routes(routes!(cancel_job))
         .routes(routes!(retry_job))

@@ -17,6 +17,8 @@ pub enum Audience {
     User(String),
     /// Everybody with a permission, by its name.
     Permission(&'static str),
+    /// Everybody who sees a bucket at the time of telling, by the text of its id.
+    Bucket(String),
 }
 
 impl Audience {
@@ -24,6 +26,7 @@ impl Audience {
         match self {
             Self::User(id) => format!("user:{id}"),
             Self::Permission(name) => format!("permission:{name}"),
+            Self::Bucket(id) => format!("bucket:{id}"),
         }
     }
 }
@@ -33,9 +36,9 @@ impl Audience {
 pub struct Event {
     /// Grows with each event; what `Last-Event-ID` holds.
     pub id: i64,
-    /// What happened: `media`, `restoration`, `job`, `session-ended`.
+    /// What happened: `media`, `buckets`, `restoration`, `job`, `session-ended`.
     pub name: String,
-    /// `user:<id>` or `permission:<name>`.
+    /// `user:<id>`, `permission:<name>` or `bucket:<id>`.
     pub audience: String,
     /// JSON.
     pub data: String,

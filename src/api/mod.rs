@@ -2,6 +2,7 @@
 //! ranges, the caller's address and request id, and the rows behind the live event stream. Knows no feature.
 
 mod client;
+mod cors;
 mod disposition;
 pub mod events;
 mod extract;
@@ -11,6 +12,7 @@ mod ranges;
 mod request_id;
 
 pub use client::Client;
+pub use cors::Sharing;
 pub use disposition::content_disposition;
 pub use extract::{Json, Path, Query};
 pub use paging::{Cursor, LIMIT_MAX, Page, PageQuery};

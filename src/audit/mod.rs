@@ -93,6 +93,11 @@ impl Actor {
         Self { user: self.user, door: Door::System, address: None }
     }
 
+    /// Whether the appliance itself acts, or whoever may run commands on its machine.
+    pub fn is_machine(&self) -> bool {
+        self.user.is_none() && self.door != Door::Web
+    }
+
     /// The user who acts, where it is one.
     pub fn user_id(&self) -> Option<UserId> {
         self.user.as_ref().map(|(id, _)| *id)

@@ -58,6 +58,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("accounts", "People and their sessions."),
     ("jobs", "Work in the background."),
     ("delivery", "Pictures and files on their way out."),
+    ("cors", "Pages of other sites that may use the API."),
     ("outbound", "What may leave the machine."),
     (
         "engines",
@@ -253,6 +254,15 @@ pub const SETTINGS: &[Setting] = &[
         example: r#""https://cdn.example.org""#,
         doc: "The address of a CDN or proxy that fetches `/storage/…` from here and keeps it: signed addresses begin \
               with it. Without it they begin with `server.public_url`.",
+        flag: None,
+    },
+    Setting {
+        key: "cors.origins",
+        kind: Kind::Origins,
+        default: Default::Value("[]"),
+        example: r#"["https://app.example.org"]"#,
+        doc: "Sites whose pages may use the API with a token, also for resumable uploads; `[\"*\"]` for all. They never get \
+              at anybody's login. What the pages of other sites may read below `/storage` is said for each bucket.",
         flag: None,
     },
     Setting {

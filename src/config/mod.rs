@@ -9,6 +9,7 @@
 
 mod declared;
 mod error;
+mod origins;
 mod raw;
 mod show;
 mod value;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use declared::{Default, SETTINGS, Setting};
 pub use error::{Error, Fault, Mistake, Origin};
+pub use origins::WebOrigins;
 pub use raw::{Environment, Flags};
 pub use show::{Shown, reference};
 pub use value::{Kind, Network, PublicUrl, Secret};
@@ -46,6 +48,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// What goes out.
     pub delivery: Delivery,
+    /// Pages of other sites that may use the API.
+    pub cors: Cors,
     /// What may leave the machine.
     pub outbound: Outbound,
     /// Models on other machines.
@@ -150,6 +154,13 @@ pub struct Delivery {
     pub cache_bytes: u64,
     /// Scheme and host of a CDN, with which signed addresses begin.
     pub public_base_url: Option<PublicUrl>,
+}
+
+/// Pages of other sites that may use the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// The sites.
+    pub origins: WebOrigins,
 }
 
 /// What may leave the machine.
@@ -438,6 +449,7 @@ impl Values {
                 cache_bytes: self.required("delivery.cache_bytes").integer(),
                 public_base_url: self.find("delivery.public_base_url").map(Value::url),
             },
+            cors: Cors { origins: self.required("cors.origins").origins() },
             outbound: Outbound {
                 offline: self.required("outbound.offline").flag(),
                 allow_private: self.required("outbound.allow_private").networks(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::declared::{Default, Setting};
 use super::error::{Fault, Origin};
+use super::origins::WebOrigins;
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,8 @@ pub enum Kind {
     Texts,
     /// Several addresses like [`Kind::Url`].
     Urls,
+    /// Origins of sites.
+    Origins,
     /// Text that is never shown; also taken from a file or a systemd credential.
     Secret,
 }
@@ -75,6 +78,9 @@ impl Kind {
             Self::Text => "text".to_owned(),
             Self::Texts => "a list of texts".to_owned(),
             Self::Urls => "a list of http or https URLs without a path".to_owned(),
+            Self::Origins => {
+                "a list of origins such as \"https://example.org\", or of \"*\" alone".to_owned()
+            }
             Self::Secret => "text (secret)".to_owned(),
         }
     }
@@ -125,6 +131,7 @@ pub(super) enum Value {
     Networks(Vec<Network>),
     Texts(Vec<String>),
     Urls(Vec<PublicUrl>),
+    Origins(WebOrigins),
     Secret(Secret),
 }
 
@@ -387,7 +394,18 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             let urls = texts.iter().map(|text| PublicUrl::parse(text));
             Ok(Value::Urls(urls.collect::<Result<_, _>>()?))
         }
-        (Kind::Networks | Kind::Texts | Kind::Urls, Given::Loose(text)) => read(kind, list(&text)?),
+        (Kind::Origins, Given::List(items)) => {
+            let texts = items.into_iter().map(|item| match item {
+                Given::Text(text) | Given::Loose(text) => Ok(text),
+                other => Err(Wrong::Value(format!("each entry should be text, not {}", other.article()))),
+            });
+            let texts = texts.collect::<Result<Vec<String>, _>>()?;
+            let origins = WebOrigins::parse(texts.iter().map(String::as_str)).map_err(Wrong::Value)?;
+            Ok(Value::Origins(origins))
+        }
+        (Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins, Given::Loose(text)) => {
+            read(kind, list(&text)?)
+        }
         (Kind::Flag, Given::Flag(flag)) => Ok(Value::Flag(flag)),
         (Kind::Integer { min, max }, Given::Integer(number)) => {
             Ok(Value::Integer(within(number, *min, *max)?))
@@ -400,7 +418,7 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             let text = text.trim();
             match kind {
                 Kind::Flag | Kind::Integer { .. } if !loose => Err(Wrong::Type("")),
-                Kind::Networks | Kind::Texts | Kind::Urls => Err(Wrong::Type("")),
+                Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins => Err(Wrong::Type("")),
                 _ if text.is_empty() => Err(empty()),
                 _ => Ok(read_text(kind, text)?),
             }
@@ -461,7 +479,9 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             return Err(format!("{text:?} is more than one line"));
         }
         Kind::Text => Value::Text(text.to_owned()),
-        Kind::Networks | Kind::Texts | Kind::Urls | Kind::Secret => unreachable!("read before"),
+        Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins | Kind::Secret => {
+            unreachable!("read before")
+        }
     })
 }
 
@@ -692,6 +712,11 @@ impl Value {
         secret.clone()
     }
 
+    pub(super) fn origins(&self) -> WebOrigins {
+        let Self::Origins(origins) = self else { self.mismatch() };
+        origins.clone()
+    }
+
     /// The list and the structs disagree; the test that loads the defaults finds it.
     fn mismatch(&self) -> ! {
         panic!("the setting was declared with another kind than it is used with: {self:?}")
@@ -711,6 +736,7 @@ impl Value {
             Self::Networks(networks) => networks.iter().map(ToString::to_string).collect(),
             Self::Texts(texts) => texts.iter().map(String::as_str).collect(),
             Self::Urls(urls) => urls.iter().map(ToString::to_string).collect(),
+            Self::Origins(origins) => origins.as_slice().into(),
             Self::Secret(_) => "(hidden)".into(),
         }
     }

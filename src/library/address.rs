@@ -1,17 +1,21 @@
 //! What stands at an address below `/storage`, and by what right it goes out.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::delivery::{Content, Rendering};
-use super::model::{Slug, Visibility};
+use super::model::{Seq, Slug, Visibility};
+use super::rights;
 use super::signed::{Asked, Signature, version_bytes};
 use super::wish::Wish;
 use super::{Error, Result, buckets, presets, store};
+use crate::accounts::Permission;
 use crate::app::App;
+use crate::audit::UserId;
+use crate::config::WebOrigins;
 
 /// An address below `/storage`, taken apart.
 #[derive(Debug, Clone)]
@@ -31,7 +35,7 @@ pub struct Address {
 /// By what right something goes out; what caches may do with it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// The caller may read the library.
+    /// The caller sees the bucket.
     Reader,
     /// Everybody may have it.
     Public,
@@ -49,9 +53,9 @@ pub struct Addressed {
     pub content: Content,
     /// The rendering of them, or why there is none. Whoever has no right to the bytes is not told.
     pub rendering: Result<Option<Rendering>>,
-    /// By what right whoever asks may have it, or what strangers are told. Readers of the library may have it all the
-    /// same.
+    /// By what right whoever asks may have it, or what strangers are told. Who sees the bucket may have it all the same.
     pub right: Result<Right>,
+    pub(super) bucket: Seq,
 }
 
 /// The most answers that are remembered, each of about a kilobyte.
@@ -67,6 +71,18 @@ struct Remembered {
     /// The count of commits at which this was true.
     commits: u64,
     answers: HashMap<Question, Arc<Answer>>,
+    /// The sites whose pages may read what is in a bucket; none for one that does not exist.
+    origins: HashMap<Slug, Arc<WebOrigins>>,
+}
+
+impl Remembered {
+    /// Forgets everything if something was written since.
+    fn as_of(&mut self, commits: u64) -> &mut Self {
+        if self.commits != commits {
+            *self = Self { commits, ..Self::default() };
+        }
+        self
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -80,6 +96,7 @@ struct Question {
 
 #[derive(Debug)]
 struct Answer {
+    bucket: Seq,
     is_public: bool,
     content: Content,
     rendering: Result<Option<Rendering>>,
@@ -87,15 +104,37 @@ struct Answer {
 
 impl Lookups {
     fn find(&self, question: &Question, commits: u64) -> Option<Arc<Answer>> {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.commits != commits {
-            *remembered = Remembered { commits, answers: HashMap::new() };
+        let mut remembered = self.lock();
+        remembered.as_of(commits).answers.get(question).cloned()
+    }
+
+    /// The sites whose pages may read what is in a bucket, as its slug stands in an address; none for what is no bucket.
+    ///
+    /// # Errors
+    /// [`Error::Db`].
+    pub async fn origins(&self, app: &App, bucket: &str) -> Result<Arc<WebOrigins>> {
+        let Ok(slug) = Slug::parse(bucket) else { return Ok(Arc::default()) };
+        let commits = *app.db.commits().borrow();
+        if let Some(origins) = self.lock().as_of(commits).origins.get(&slug) {
+            return Ok(Arc::clone(origins));
         }
-        remembered.answers.get(question).cloned()
+        let asked = slug.clone();
+        let found = app.db.read(move |conn| store::buckets::cors_origins(conn, &asked)).await?;
+        let is_bucket = found.is_some();
+        let origins = Arc::new(found.unwrap_or_default());
+        let mut remembered = self.lock();
+        if is_bucket && remembered.commits == commits {
+            remembered.origins.insert(slug, Arc::clone(&origins));
+        }
+        Ok(origins)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remember(&self, question: Question, answer: Arc<Answer>, commits: u64) {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.lock();
         if remembered.commits == commits && answer.rendering.is_ok() {
             if remembered.answers.len() >= REMEMBERED_MAX {
                 remembered.answers.clear();
@@ -142,7 +181,13 @@ pub async fn find_by_address(app: &App, lookups: &Lookups, address: Address) -> 
         Err(Error::BadTransform(bad)) => Err(Error::BadTransform(bad.clone())),
         Err(_) => Err(Error::NoSuchPreset),
     };
-    Ok(Addressed { content: answer.content.clone(), rendering, right })
+    Ok(Addressed { content: answer.content.clone(), rendering, right, bucket: answer.bucket })
+}
+
+/// Whether somebody may read what is in a bucket.
+pub(super) async fn may_read(app: &App, user: UserId, bucket: Seq) -> Result<bool> {
+    let role = app.db.read(move |conn| rights::role_in(conn, user, bucket)).await?;
+    Ok(role.is_some_and(|role| role.grants(Permission::LibraryRead)))
 }
 
 async fn ask(app: &App, lookups: &Lookups, question: Question) -> Result<Arc<Answer>> {
@@ -182,5 +227,5 @@ fn look_up(conn: &Connection, question: &Question) -> Result<Answer> {
         Err(e @ Error::Db(_)) => return Err(e),
         rendering => rendering,
     };
-    Ok(Answer { is_public, content, rendering })
+    Ok(Answer { bucket: bucket.seq, is_public, content, rendering })
 }

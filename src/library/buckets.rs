@@ -6,10 +6,15 @@ use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
 use super::limits::LimitChange;
+use super::members::tell;
 use super::model::{Bucket, Folder, Slug, Visibility};
+use super::rights::{self, BucketAccess, Caller};
 use super::{Error, Result, names, store};
+use crate::accounts::Permission;
+use crate::api::events::Audience;
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
+use crate::config::WebOrigins;
 use crate::db::Tx;
 
 /// A bucket to be made.
@@ -21,6 +26,8 @@ pub struct NewBucket {
     pub name: Option<String>,
     /// Who may see it without being asked; private where it is not said.
     pub visibility: Option<Visibility>,
+    /// Who may use it; everyone with an account where it is not said.
+    pub access: Option<BucketAccess>,
 }
 
 /// What is to be changed about a bucket.
@@ -30,8 +37,13 @@ pub struct BucketChange {
     pub name: Option<String>,
     /// Who may see it from now on.
     pub visibility: Option<Visibility>,
+    /// Who may use it from now on.
+    pub access: Option<BucketAccess>,
     /// Whether pictures that leave by a public or signed address may say where they were taken, from now on.
     pub keep_location: Option<bool>,
+    /// Sites whose pages may read what `/storage` sends from it from now on: at most 50 origins such as
+    /// `https://example.org`, or `*` alone for all.
+    pub cors_origins: Option<Vec<String>>,
     /// What it lets in and keeps from now on.
     #[serde(flatten)]
     pub limits: LimitChange,
@@ -54,66 +66,91 @@ pub fn add_bucket_in(tx: &Tx<'_>, actor: &Actor, new: &NewBucket) -> Result<Buck
     let slug = Slug::parse(&new.slug)?;
     let name = bucket_name(new.name.as_deref().unwrap_or(slug.as_str()))?;
     let visibility = new.visibility.unwrap_or(Visibility::Private);
-    if !store::buckets::insert(tx, &slug, &name, visibility)? {
+    let access = new.access.unwrap_or(BucketAccess::Everyone);
+    if !store::buckets::insert(tx, &slug, &name, visibility, access)? {
         return Err(Error::SlugTaken);
     }
-    let details = serde_json::json!({ "visibility": visibility });
+    let details = serde_json::json!({ "visibility": visibility, "access": access });
     audit::record(tx, actor, "bucket.add", Target::new("bucket", &slug).named(&name), &details)?;
+    tell(tx, &Audience::Permission(Permission::LibraryRead.as_str()))?;
     get_in(tx, &slug)
 }
 
-/// Finds a bucket.
+/// Finds a bucket, for the machine.
 ///
 /// # Errors
 /// [`Error::NoSuchBucket`], [`Error::Db`].
 pub async fn get_bucket(app: &App, slug: &Slug) -> Result<Bucket> {
-    let slug = slug.clone();
-    app.db.read(move |conn| get_in(conn, &slug)).await
+    get_bucket_for(app, Caller::Machine, slug).await
 }
 
-/// Gets the oldest bucket, which is meant where none is named.
+/// Finds a bucket as somebody sees it.
+///
+/// # Errors
+/// [`Error::NoSuchBucket`], [`Error::Db`].
+pub async fn get_bucket_for(app: &App, caller: impl Into<Caller>, slug: &Slug) -> Result<Bucket> {
+    let (caller, slug) = (caller.into(), slug.clone());
+    app.db.read(move |conn| rights::bucket_for(conn, caller, &slug, Permission::LibraryRead)).await
+}
+
+/// Gets the oldest bucket, which is meant where none is named, for the machine.
 ///
 /// # Errors
 /// [`Error::NoBucket`] when there is none, [`Error::Db`].
 pub async fn first_bucket(app: &App) -> Result<Bucket> {
-    app.db.read(|conn| get_or_first_in(conn, None)).await
+    app.db.read(|conn| rights::destination_for(conn, Caller::Machine, None)).await
 }
 
 pub(super) fn get_in(conn: &Connection, slug: &Slug) -> Result<Bucket> {
     store::buckets::find(conn, slug)?.ok_or(Error::NoSuchBucket)
 }
 
-/// The bucket that is meant: the named one, or else the oldest.
-pub(super) fn get_or_first_in(conn: &Connection, slug: Option<&Slug>) -> Result<Bucket> {
-    match slug {
-        Some(slug) => get_in(conn, slug),
-        None => store::buckets::first(conn)?.ok_or(Error::NoBucket),
-    }
-}
-
-/// Buckets by slug, at most `rows`, those after a slug.
+/// The buckets that somebody sees, by slug, at most `rows`, those after a slug.
 ///
 /// # Errors
 /// [`Error::Db`].
-pub async fn list_buckets(app: &App, after: Option<String>, rows: usize) -> Result<Vec<Bucket>> {
-    app.db.read(move |conn| Ok(store::buckets::list(conn, after.as_deref(), rows)?)).await
+pub async fn list_buckets(
+    app: &App,
+    caller: impl Into<Caller>,
+    after: Option<String>,
+    rows: usize,
+) -> Result<Vec<Bucket>> {
+    let caller = caller.into();
+    app.db
+        .read(move |conn| {
+            let roles = rights::roles_in(conn, caller)?;
+            let seen: Vec<_> = roles.keys().copied().collect();
+            let mut buckets = store::buckets::list(conn, &seen, after.as_deref(), rows)?;
+            for bucket in &mut buckets {
+                bucket.my_role = roles.get(&bucket.seq).copied().ok_or(Error::NoSuchBucket)?;
+            }
+            Ok(buckets)
+        })
+        .await
 }
 
-/// Changes a bucket's name, visibility or limits.
+/// Changes a bucket's name, who may see and use it, or its limits. How much it may hold is the say of those who manage all
+/// buckets, for else a manager could lift the limit that was set for the manager.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::BadBucketName`], [`Error::BadLimit`], [`Error::BadMediaType`], [`Error::Db`].
+/// [`Error::NoSuchBucket`], [`Error::Forbidden`], [`Error::QuotaIsNotYours`], [`Error::BadOrigin`], [`Error::BadBucketName`], [`Error::BadLimit`], [`Error::BadMediaType`], [`Error::Db`].
 pub async fn change_bucket(app: &App, actor: &Actor, slug: &Slug, change: BucketChange) -> Result<Bucket> {
     let (actor, slug) = (actor.clone(), slug.clone());
     let name = change.name.as_deref().map(bucket_name).transpose()?;
+    let origins = change.cors_origins.as_deref().map(cors_origins).transpose()?;
     app.db
         .write(move |tx| {
-            let bucket = get_in(tx, &slug)?;
+            let bucket = rights::bucket_for(tx, &actor, &slug, Permission::BucketsManage)?;
             let name = name.as_deref().unwrap_or(&bucket.name);
             let visibility = change.visibility.unwrap_or(bucket.visibility);
+            let access = change.access.unwrap_or(bucket.access);
             let keep_location = change.keep_location.unwrap_or(bucket.keep_location);
-            store::buckets::update(tx, bucket.seq, name, visibility, keep_location)?;
+            let origins = origins.as_ref().unwrap_or(&bucket.cors_origins);
+            store::buckets::update(tx, bucket.seq, name, visibility, access, keep_location, origins)?;
             let limits = bucket.limits.clone().changed(change.limits)?;
+            if limits.quota_bytes != bucket.limits.quota_bytes && !rights::manages_all_in(tx, &actor)? {
+                return Err(Error::QuotaIsNotYours);
+            }
             let mut details = serde_json::json!({
                 "from": {
                     "name": bucket.name, "visibility": bucket.visibility, "keep_location": bucket.keep_location,
@@ -121,13 +158,23 @@ pub async fn change_bucket(app: &App, actor: &Actor, slug: &Slug, change: Bucket
                 "visibility": visibility,
                 "keep_location": keep_location,
             });
+            if access != bucket.access {
+                details["from"]["access"] = serde_json::json!(bucket.access);
+                details["access"] = serde_json::json!(access);
+                tell(tx, &Audience::Permission(Permission::LibraryRead.as_str()))?;
+            }
+            if *origins != bucket.cors_origins {
+                details["from"]["cors_origins"] = serde_json::json!(bucket.cors_origins);
+                details["cors_origins"] = serde_json::json!(origins);
+            }
             if limits != bucket.limits {
                 store::limits::set(tx, bucket.seq, &limits)?;
                 details["from"]["limits"] = serde_json::json!(bucket.limits);
                 details["limits"] = serde_json::json!(limits);
             }
             audit::record(tx, &actor, "bucket.change", Target::new("bucket", &slug).named(name), &details)?;
-            get_in(tx, &slug)
+            // Whoever has just shut the door behind themselves gets to see the answer.
+            Ok(Bucket { my_role: bucket.my_role, ..get_in(tx, &slug)? })
         })
         .await
 }
@@ -140,14 +187,15 @@ pub async fn remove_bucket(app: &App, actor: &Actor, slug: &Slug) -> Result<()> 
     let (actor, slug) = (actor.clone(), slug.clone());
     app.db
         .write(move |tx| {
-            let bucket = get_in(tx, &slug)?;
+            let bucket = rights::bucket_for(tx, &actor, &slug, Permission::BucketsManage)?;
             let (trashed, media) = store::buckets::count(tx, bucket.seq)?;
             if trashed + media > 0 {
                 return Err(Error::BucketNotEmpty { media, trashed });
             }
             store::buckets::delete(tx, bucket.seq)?;
             let target = Target::new("bucket", &slug).named(&bucket.name);
-            Ok(audit::record(tx, &actor, "bucket.remove", target, &serde_json::Value::Null)?)
+            audit::record(tx, &actor, "bucket.remove", target, &serde_json::Value::Null)?;
+            Ok(tell(tx, &Audience::Permission(Permission::LibraryRead.as_str()))?)
         })
         .await
 }
@@ -164,7 +212,7 @@ pub async fn add_folder(app: &App, actor: &Actor, slug: &Slug, path: &str) -> Re
     let (actor, slug) = (actor.clone(), slug.clone());
     app.db
         .write(move |tx| {
-            let bucket = get_in(tx, &slug)?;
+            let bucket = rights::bucket_for(tx, &actor, &slug, Permission::LibraryWrite)?;
             if let Some(folder) = store::buckets::find_folder(tx, bucket.seq, &path)? {
                 return Ok(folder);
             }
@@ -187,18 +235,23 @@ pub(super) fn folder_position(folder: &Folder) -> (String, String) {
 /// [`Error::NoSuchBucket`], [`Error::BadName`], [`Error::Db`].
 pub async fn list_folders(
     app: &App,
+    caller: impl Into<Caller>,
     slug: &Slug,
     parent: &str,
     after: Option<(String, String)>,
     rows: usize,
 ) -> Result<Vec<Folder>> {
-    let (slug, parent) = (slug.clone(), names::folder(parent)?);
+    let (caller, slug, parent) = (caller.into(), slug.clone(), names::folder(parent)?);
     app.db
         .read(move |conn| {
-            let bucket = get_in(conn, &slug)?;
+            let bucket = rights::bucket_for(conn, caller, &slug, Permission::LibraryRead)?;
             Ok(store::buckets::list_folders(conn, bucket.seq, &parent, after.as_ref(), rows)?)
         })
         .await
+}
+
+fn cors_origins(texts: &[String]) -> Result<WebOrigins> {
+    WebOrigins::parse(texts.iter().map(String::as_str)).map_err(|why| Error::BadOrigin { why })
 }
 
 fn bucket_name(text: &str) -> Result<String> {

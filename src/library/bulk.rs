@@ -5,12 +5,15 @@
 //! with each chunk, so that whoever carries on after a crash does nothing twice. What can't be done to one of them is
 //! told and stops nothing.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::model::{Filter, Media, MediaId, OnConflict, Position, Search, Seq, Slug, Sort, SortBy, State};
 use super::organise::{Goal, copy_in, delete_in, move_in, take_back_in};
+use super::rights::{self, BucketRole};
 use super::tags::{TagName, TagNames};
 use super::{Error, Result, buckets, emit_many, get_in, names, narrow, store};
 use crate::accounts::Permission;
@@ -113,6 +116,19 @@ impl Deed {
             Self::Favourite | Self::Unfavourite => Permission::LibraryRead,
             _ => Permission::LibraryWrite,
         }
+    }
+
+    /// What somebody must be allowed to do in the bucket that a media lies in; where it goes to is another question.
+    const fn permission_there(&self) -> Permission {
+        match self {
+            Self::Copy { .. } => Permission::LibraryRead,
+            _ => self.permission(),
+        }
+    }
+
+    /// Whether it may move what is in its way to the trash.
+    pub const fn replaces(&self) -> bool {
+        matches!(self, Self::Move { on_conflict: OnConflict::Replace, .. })
     }
 
     /// Reads what people typed.
@@ -224,7 +240,7 @@ pub enum Which {
     Ids(Vec<MediaId>),
     /// All that a search finds.
     Search(Box<Search>),
-    /// All that have a tag, by its folded name, in the trash or not.
+    /// All that have a tag, by its folded name, and may be changed, in the trash or not.
     Tagged(String),
 }
 
@@ -242,13 +258,14 @@ impl Which {
             Self::Ids(_) => Ok(Vec::new()),
             Self::Tagged(tag) => {
                 let after = after.map_or(0, |position| position.1);
-                Ok(store::bulk::tagged(conn, tag, after, rows)?)
+                let buckets = rights::where_in(conn, viewer, Permission::LibraryWrite)?;
+                Ok(store::bulk::tagged(conn, &buckets, tag, after, rows)?)
             }
             Self::Search(search) => {
                 let filter = Filter { up_to, ..search.filter(viewer)? };
-                let (bucket, filter) = narrow(conn, filter)?;
+                let (buckets, filter) = narrow(conn, filter)?;
                 let sort = Sort { by: SortBy::Created, descending: false };
-                Ok(store::list::positions(conn, bucket, &filter, sort, after, rows)?)
+                Ok(store::list::positions(conn, &buckets, &filter, sort, after, rows)?)
             }
         }
     }
@@ -292,6 +309,7 @@ pub enum Begun {
 pub async fn bulk(app: &App, actor: &Actor, deed: Deed, which: Which) -> Result<Begun> {
     let parsed = deed.parse()?;
     let viewer = actor.user_id();
+    let door = actor.clone();
     let (ids, which) = match which {
         Which::Ids(mut ids) => {
             if ids.len() > AT_ONCE_MAX {
@@ -307,7 +325,7 @@ pub async fn bulk(app: &App, actor: &Actor, deed: Deed, which: Which) -> Result<
                 if let Parsed::Move(Goal { bucket: Some(bucket), .. })
                 | Parsed::Copy(Goal { bucket: Some(bucket), .. }) = &parsed
                 {
-                    buckets::get_in(conn, bucket)?;
+                    rights::bucket_for(conn, &door, bucket, Permission::LibraryWrite)?;
                 }
                 let found = asked.some(conn, viewer, None, None, AT_ONCE_MAX + 1)?;
                 let few = found.len() <= AT_ONCE_MAX;
@@ -361,7 +379,7 @@ async fn at_once(
                 if number == 0 && count > 0 {
                     record(tx, &actor, &deed, which.as_ref(), count as u64)?;
                 }
-                let changed = chunk_in(tx, &actor, &deed.parse()?, &chunk)?;
+                let changed = chunk_in(tx, &actor, &deed, &chunk)?;
                 if number == last {
                     deed.conclude_in(tx)?;
                 }
@@ -413,13 +431,22 @@ fn record(tx: &Tx<'_>, actor: &Actor, deed: &Deed, which: Option<&Which>, count:
     Ok(audit::record(tx, actor, "media.bulk", Target::nothing("media"), &details)?)
 }
 
-/// Does it to some, each for itself; returns how many are done, and the others.
-fn chunk_in(tx: &Tx<'_>, actor: &Actor, deed: &Parsed, ids: &[MediaId]) -> Result<(u64, Vec<Failed>)> {
+/// Does it to some, each for itself, as far as the actor may; returns how many are done, and the others.
+fn chunk_in(tx: &Tx<'_>, actor: &Actor, deed: &Deed, ids: &[MediaId]) -> Result<(u64, Vec<Failed>)> {
+    let needed = deed.permission_there();
+    let deed = deed.parse()?;
     let (mut done, mut failed) = (0, Vec::new());
     let mut slugs: Vec<Slug> = Vec::new();
+    let mut roles: HashMap<Seq, Option<BucketRole>> = HashMap::new();
     for id in ids {
         let outcome = store::bulk::alone(tx, || {
             let media = get_in(tx, *id)?;
+            let role = match roles.get(&media.bucket_seq) {
+                Some(role) => *role,
+                None => rights::role_in(tx, actor, media.bucket_seq)?,
+            };
+            roles.insert(media.bucket_seq, role);
+            rights::check(role, needed, Error::NoSuchMedia)?;
             deed.apply_in(tx, actor, &media)?;
             Ok::<_, Error>(media.bucket)
         });
@@ -439,7 +466,7 @@ fn chunk_in(tx: &Tx<'_>, actor: &Actor, deed: &Parsed, ids: &[MediaId]) -> Resul
     }
     if done > 0 {
         if let Parsed::Move(Goal { bucket: Some(bucket), .. })
-        | Parsed::Copy(Goal { bucket: Some(bucket), .. }) = deed
+        | Parsed::Copy(Goal { bucket: Some(bucket), .. }) = &deed
             && !slugs.contains(bucket)
         {
             slugs.push(bucket.clone());
@@ -478,7 +505,7 @@ impl Bulk {
             let Some(mut run) = store::bulk::find(tx, job)? else { return Ok(None) };
             // Another process may have taken over, and be further on.
             if run.position == from {
-                let (done, failed) = chunk_in(tx, &this.actor, &this.deed.parse()?, &ids)?;
+                let (done, failed) = chunk_in(tx, &this.actor, &this.deed, &ids)?;
                 run.done += done;
                 run.failed += failed.len() as u64;
                 let room = FAILURES_MAX.saturating_sub(run.failures.len());
@@ -594,14 +621,14 @@ pub async fn cancel_run(
 /// large folder is moved by a job, which keeps what lies in the trash where it was.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::NoSuchFolder`], [`Error::BadName`], [`Error::FolderTaken`],
+/// [`Error::NoSuchBucket`], [`Error::Forbidden`], [`Error::NoSuchFolder`], [`Error::BadName`], [`Error::FolderTaken`],
 /// [`Error::FolderInItself`], [`Error::Db`].
 pub async fn move_folder(app: &App, actor: &Actor, slug: &Slug, from: &str, to: &str) -> Result<Begun> {
     let (from, to) = (names::folder(from)?, names::folder(to)?);
     let (actor, slug) = (actor.clone(), slug.clone());
     app.db
         .write(move |tx| {
-            let bucket = buckets::get_in(tx, &slug)?;
+            let bucket = rights::bucket_for(tx, &actor, &slug, Permission::LibraryWrite)?;
             store::buckets::find_folder(tx, bucket.seq, &from)?.ok_or(Error::NoSuchFolder)?;
             if from == to {
                 return Ok(Begun::Done(Outcome::default()));
@@ -639,13 +666,13 @@ pub async fn move_folder(app: &App, actor: &Actor, slug: &Slug, from: &str, to: 
 /// Moves all that lies in a folder to the trash, and removes the folder.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::NoSuchFolder`], [`Error::BadName`], [`Error::Db`].
+/// [`Error::NoSuchBucket`], [`Error::Forbidden`], [`Error::NoSuchFolder`], [`Error::BadName`], [`Error::Db`].
 pub async fn remove_folder(app: &App, actor: &Actor, slug: &Slug, path: &str) -> Result<Begun> {
     let path = names::folder(path)?;
     let (actor, slug) = (actor.clone(), slug.clone());
     app.db
         .write(move |tx| {
-            let bucket = buckets::get_in(tx, &slug)?;
+            let bucket = rights::bucket_for(tx, &actor, &slug, Permission::LibraryDelete)?;
             store::buckets::find_folder(tx, bucket.seq, &path)?.ok_or(Error::NoSuchFolder)?;
             let (count, _) = store::bulk::measure_folder(tx, bucket.seq, &path)?;
             if count > FOLDER_AT_ONCE_MAX {
@@ -681,19 +708,26 @@ fn begin_folder_in(
     begin_in(tx, actor, deed, Which::Search(Box::new(search)), up_to, total).map(Begun::Job)
 }
 
-/// Gives a tag another name; if another tag has it, the two become one, or it is refused.
+/// Gives a tag another name on all media that the actor may change; if another tag has it, the two become one there, or it
+/// is refused. Where only its letters become other ones, no media may be left over: a tag is spelled alike everywhere.
 ///
 /// # Errors
-/// [`Error::NoSuchTag`], [`Error::BadTag`], [`Error::TagTaken`], [`Error::Db`].
+/// [`Error::NoSuchTag`] also where nothing that the actor may change has it; [`Error::TagShared`], [`Error::TagTaken`],
+/// [`Error::BadTag`], [`Error::Db`].
 pub async fn rename_tag(app: &App, actor: &Actor, from: &str, to: &str, merge: bool) -> Result<Begun> {
     let (from, to) = (TagName::parse(from)?, TagName::parse(to)?);
-    let (old, name) = (from.clone(), to.clone());
+    let (old, name, caller) = (from.clone(), to.clone(), actor.clone());
     app.db
         .write(move |tx| {
             let tag = store::tags::find(tx, old.folded())?.ok_or(Error::NoSuchTag)?;
+            let buckets = rights::where_in(tx, &caller, Permission::LibraryWrite)?;
+            let (here, elsewhere) = store::tags::is_used(tx, tag, &buckets)?;
+            if !here && (elsewhere || !rights::manages_all_in(tx, &caller)?) {
+                return Err(Error::NoSuchTag);
+            }
             // The same word in other letters: the media follow.
             if old.folded() == name.folded() {
-                return name.give_to(tx, tag);
+                return if elsewhere { Err(Error::TagShared) } else { name.give_to(tx, tag) };
             }
             if !merge && store::tags::find(tx, name.folded())?.is_some() {
                 return Err(Error::TagTaken { name: name.name().to_owned() });

@@ -16,7 +16,9 @@ use utoipa::ToSchema;
 
 use super::intake::describe_again;
 use super::model::{Media, MediaId, Seq, Slug};
-use super::{Error, Result, buckets, store};
+use super::rights::get_for_in;
+use super::{Error, Result, seen, store};
+use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
@@ -159,7 +161,7 @@ pub struct Group {
     pub(super) leader: Seq,
 }
 
-/// Groups of media that show the same, none of them in the trash, the newest first; at most `rows`, those after a group.
+/// Groups of media that show the same and that the viewer sees, none of them in the trash, the newest first; at most `rows`, those after a group.
 ///
 /// # Errors
 /// [`Error::NoSuchBucket`], [`Error::Db`].
@@ -173,17 +175,16 @@ pub async fn list_duplicates(
 ) -> Result<Vec<Group>> {
     app.db
         .read(move |conn| {
-            let bucket =
-                bucket.map(|slug| buckets::get_in(conn, &slug)).transpose()?.map(|bucket| bucket.seq);
+            let buckets = store::json(&seen(conn, viewer.into(), bucket.as_ref())?);
             let mut groups = Vec::new();
             let mut after = after.unwrap_or(Seq::MAX);
             while groups.len() < rows {
                 let leaders =
-                    store::duplicates::leaders(conn, bucket, kind == Some(Likeness::Exact), after, rows)?;
+                    store::duplicates::leaders(conn, &buckets, kind == Some(Likeness::Exact), after, rows)?;
                 let Some(last) = leaders.last() else { break };
                 after = *last;
                 for leader in leaders {
-                    groups.extend(group(conn, bucket, kind, viewer, leader)?);
+                    groups.extend(group(conn, &buckets, kind, viewer, leader)?);
                 }
             }
             groups.truncate(rows);
@@ -195,7 +196,7 @@ pub async fn list_duplicates(
 /// The group that a media leads: all that can be reached from it by pairs. None if an older one leads it.
 fn group(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &str,
     kind: Option<Likeness>,
     viewer: Option<UserId>,
     leader: Seq,
@@ -204,7 +205,7 @@ fn group(
     let mut open = vec![leader];
     let (mut distance, mut all_exact) = (0, true);
     while let Some(media) = open.pop() {
-        for pair in store::duplicates::pairs(conn, bucket, kind == Some(Likeness::Exact), media)? {
+        for pair in store::duplicates::pairs(conn, buckets, kind == Some(Likeness::Exact), media)? {
             distance = distance.max(pair.distance);
             all_exact &= pair.exact;
             if pair.other < leader {
@@ -230,7 +231,7 @@ fn group(
 /// were.
 ///
 /// # Errors
-/// [`Error::TooManyIds`], [`Error::Db`].
+/// [`Error::TooManyIds`], [`Error::Forbidden`], [`Error::Db`].
 pub async fn dismiss_duplicates(app: &App, actor: &Actor, ids: Vec<MediaId>) -> Result<u64> {
     if ids.len() > GROUP_MAX {
         return Err(Error::TooManyIds { most: GROUP_MAX });
@@ -238,9 +239,17 @@ pub async fn dismiss_duplicates(app: &App, actor: &Actor, ids: Vec<MediaId>) -> 
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let dismissed = store::duplicates::dismiss(tx, &ids)? as u64;
+            let mut known = Vec::new();
+            for id in &ids {
+                match get_for_in(tx, &actor, *id, Permission::LibraryWrite) {
+                    Ok(_) => known.push(*id),
+                    Err(Error::NoSuchMedia) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let dismissed = store::duplicates::dismiss(tx, &known)? as u64;
             if dismissed > 0 {
-                let details = serde_json::json!({ "ids": ids });
+                let details = serde_json::json!({ "ids": known });
                 audit::record(tx, &actor, "duplicates.dismiss", Target::nothing("media"), &details)?;
             }
             Ok(dismissed)

@@ -13,6 +13,26 @@ pub enum Error {
     /// There is no bucket at all yet.
     #[error("there is no bucket yet")]
     NoBucket,
+    /// The caller sees the bucket, and may not do this in it.
+    #[error("what you are in this bucket does not allow this")]
+    Forbidden,
+    /// Only those who manage all buckets say how much one may hold.
+    #[error("only those who manage all buckets may change how much this one may hold")]
+    QuotaIsNotYours,
+    /// Somebody is no member of the bucket.
+    #[error("there is no such member of this bucket")]
+    NoSuchMember,
+    /// The tag is also on what the caller may not change.
+    #[error(
+        "this tag is also on photographs or files that you may not change, so its letters stay as they are"
+    )]
+    TagShared,
+    /// What is no origin of a site.
+    #[error("{why}")]
+    BadOrigin {
+        /// What is wrong.
+        why: String,
+    },
     /// There is no such media.
     #[error("there is no such photograph or file")]
     NoSuchMedia,

@@ -10,8 +10,9 @@ use tokio_util::io::ReaderStream;
 use super::jobs::{Describe, WarmUp};
 use super::limits::{self, Allowance};
 use super::model::{Bucket, Media, OnConflict, Seq, Slug, VersionId};
+use super::rights;
 use super::store::{NewVersion, Place};
-use super::{Error, Result, What, buckets, emit, free_place, get_as_in, get_in, names, store};
+use super::{Error, Result, What, emit, free_place, get_as_in, get_in, names, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
@@ -26,7 +27,7 @@ const FILE_PIECE_BYTES: usize = 256 * 1024;
 /// Where an upload goes, as people typed it.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// The bucket; the oldest one where it is not said.
+    /// The bucket; the oldest one that may take it where it is not said.
     pub bucket: Option<Slug>,
     /// The folder; empty for the top.
     pub folder: String,
@@ -143,7 +144,7 @@ async fn place(app: &App, actor: &Actor, to: Destination, arrived: Arrived) -> R
 /// form in which they are stored, and what may come. `size_bytes` is its length, if somebody has said so.
 ///
 /// # Errors
-/// [`Error::BadName`], [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::NameTaken`] where a taken name is refused,
+/// [`Error::BadName`], [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::Forbidden`], [`Error::NameTaken`] where a taken name is refused,
 /// [`Error::QuotaExceeded`], [`Error::Storage`] with `TooLarge` or `Full`, [`Error::Db`].
 pub async fn admit(
     app: &App,
@@ -248,16 +249,16 @@ pub async fn receive_bytes(app: &App, name: &str, bytes: Bytes) -> Result<Arrive
     receive_within(app, None, name, stream::iter([Ok(bytes)])).await
 }
 
-/// Gives stored bytes a place in the library, in a transaction.
+/// Gives stored bytes a place in the library, in a transaction, if the actor may put them there.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::BadName`], [`Error::NameTaken`], [`Error::TypeNotAllowed`],
+/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::Forbidden`], [`Error::BadName`], [`Error::NameTaken`], [`Error::TypeNotAllowed`],
 /// [`Error::QuotaExceeded`], [`Error::Storage`] with `TooLarge`, [`Error::Db`].
 pub fn add_in(tx: &Tx<'_>, actor: &Actor, to: &Destination, arrived: &Arrived) -> Result<Media> {
     let name = names::file_name(&to.name)?;
     let folder = names::folder(&to.folder)?;
     let key = names::key(&folder, &name)?;
-    let bucket = buckets::get_or_first_in(tx, to.bucket.as_ref())?;
+    let bucket = rights::destination_for(tx, actor, to.bucket.as_ref())?;
     let version = arrived.version(actor);
     limits::check_in(&bucket, &version.content_type, version.size_bytes)?;
     store::blobs::pardon(tx, &arrived.kept)?;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::model::{Bucket, OnConflict, Seq};
-use super::{Destination, Error, Result, buckets, emit_many, names, store};
+use super::rights::{self, Caller};
+use super::{Destination, Error, Result, emit_many, names, store};
 use crate::accounts;
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
@@ -220,25 +221,20 @@ impl Allowance {
     }
 }
 
-/// Asks what may still come to a place.
+/// Asks what may still come to a place from somebody.
 ///
 /// # Errors
-/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::BadName`], [`Error::NameTaken`] where names that are taken are
+/// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::Forbidden`], [`Error::BadName`], [`Error::NameTaken`] where names that are taken are
 /// refused, [`Error::Db`].
 pub async fn allowance(app: &App, actor: &Actor, to: &Destination) -> Result<Allowance> {
-    let (to, user, most) = (to.clone(), actor.user_id(), app.config.limits.max_upload_bytes);
-    app.db.read(move |conn| allowance_in(conn, user, &to, most)).await
+    let (to, caller, most) = (to.clone(), Caller::from(actor), app.config.limits.max_upload_bytes);
+    app.db.read(move |conn| allowance_in(conn, caller, &to, most)).await
 }
 
-fn allowance_in(
-    conn: &Connection,
-    user: Option<UserId>,
-    to: &Destination,
-    most: Option<u64>,
-) -> Result<Allowance> {
+fn allowance_in(conn: &Connection, caller: Caller, to: &Destination, most: Option<u64>) -> Result<Allowance> {
     let name = names::file_name(&to.name)?;
     let key = names::key(&names::folder(&to.folder)?, &name)?;
-    let bucket = buckets::get_or_first_in(conn, to.bucket.as_ref())?;
+    let bucket = rights::destination_for(conn, caller, to.bucket.as_ref())?;
     let there = match to.on_conflict {
         OnConflict::Rename => None,
         OnConflict::Refuse if store::is_taken(conn, bucket.seq, &key)? => {
@@ -254,7 +250,7 @@ fn allowance_in(
     if let Some(quota) = bucket.limits.quota_bytes {
         rooms.push((room(quota, bucket.size_bytes), QuotaOf::Bucket, quota));
     }
-    if let Some(user) = user {
+    if let Some(user) = caller.user_id() {
         let storage = store::limits::user_storage(conn, user)?;
         if let Some(quota) = storage.quota_bytes {
             rooms.push((room(quota, storage.size_bytes), QuotaOf::Person, quota));

@@ -13,12 +13,14 @@ mod error;
 mod intake;
 mod jobs;
 mod limits;
+mod members;
 mod model;
 mod names;
 mod organise;
 mod presets;
 mod query;
 mod renditions;
+mod rights;
 mod routes;
 mod signed;
 mod store;
@@ -45,7 +47,7 @@ use crate::storage::{BlobId, BlobReader, Kept, Storage};
 pub use address::{Address, Addressed, Lookups, Right, find_by_address};
 pub use buckets::{
     BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, first_bucket, get_bucket,
-    list_buckets, list_folders, remove_bucket,
+    get_bucket_for, list_buckets, list_folders, remove_bucket,
 };
 pub use bulk::{
     AT_ONCE_MAX, Begun, Bulk, Deed, Failed, Outcome as BulkOutcome, Run, Which, bulk, cancel_run, get_run,
@@ -63,6 +65,7 @@ pub use limits::{
     Allowance, BucketLimits, Expire, LimitChange, QuotaOf, UserStorage, allowance, set_user_quota,
     user_storage,
 };
+pub use members::{Member, Person, list_members, list_people, put_member, remove_member};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Looked, Media, MediaId, Month, OnConflict, Position, Rendition,
     RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
@@ -72,8 +75,13 @@ pub use organise::{Change, CopyTo, DESCRIPTION_BYTES_MAX, change, copy, purge, t
 pub use presets::{DeliveryPreset, list_presets, put_preset, remove_preset, resolve};
 pub use query::Query;
 pub use renditions::{NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition};
-pub use routes::{router, storage_router};
+pub use rights::{
+    BucketAccess, BucketRole, Caller, audience_of, get_for_in, hears, may_somewhere, permissions_somewhere,
+    seen_buckets,
+};
+pub use routes::{Somewhere, router, storage_router};
 pub use signed::{Life, Signature, SignedUrl, sign_url};
+pub use store::MEDIA_IS_SEEN;
 pub use tags::{TAGS_MAX, list_tags};
 pub use wish::Wish;
 
@@ -83,35 +91,33 @@ use store::Place;
 /// What library functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Finds a media, in the trash or not.
+/// Finds a media, in the trash or not, for whoever may do this with it, and with that person's favourites.
+///
+/// # Errors
+/// As [`get_for_in`].
+pub async fn get_for(
+    app: &App,
+    caller: impl Into<Caller>,
+    id: MediaId,
+    permission: Permission,
+) -> Result<Media> {
+    let caller = caller.into();
+    app.db.read(move |conn| get_for_in(conn, caller, id, permission)).await
+}
+
+/// Finds a media, in the trash or not, whoever may see it: for work that somebody was allowed to begin.
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::Db`].
-pub async fn get(app: &App, id: MediaId) -> Result<Media> {
-    app.db.read(move |conn| get_in(conn, id)).await
-}
-
-/// Does the same on a connection or in a transaction.
-///
-/// # Errors
-/// As [`get`].
 pub fn get_in(conn: &Connection, id: MediaId) -> Result<Media> {
     get_as_in(conn, None, id)
-}
-
-/// Finds a media as somebody sees it: with that person's favourites.
-///
-/// # Errors
-/// As [`get`].
-pub async fn get_as(app: &App, viewer: UserId, id: MediaId) -> Result<Media> {
-    app.db.read(move |conn| get_as_in(conn, Some(viewer), id)).await
 }
 
 fn get_as_in(conn: &Connection, viewer: Option<UserId>, id: MediaId) -> Result<Media> {
     store::find_media(conn, viewer, id)?.ok_or(Error::NoSuchMedia)
 }
 
-/// Finds what has a key in a bucket and is not in the trash.
+/// Finds what has a key in a bucket and is not in the trash, for the machine.
 ///
 /// # Errors
 /// [`Error::NoSuchBucket`], [`Error::Db`].
@@ -136,25 +142,28 @@ pub struct KnownContent {
     pub here: bool,
 }
 
-/// Of some contents with their lengths, those that something in the library has now, and whether it lies in a folder.
-/// For somebody who may read all of it.
+/// Of some contents with their lengths, those that something which the caller may read has now, and whether it lies in a
+/// folder.
 ///
 /// # Errors
 /// [`Error::BadName`] for a folder that can't be one, [`Error::Db`].
 pub async fn known(
     app: &App,
+    caller: impl Into<Caller>,
     contents: Vec<(BlobId, u64)>,
     place: Option<(Slug, String)>,
 ) -> Result<Vec<KnownContent>> {
+    let caller = caller.into();
     let place =
         place.map(|(bucket, folder)| names::folder(&folder).map(|folder| (bucket, folder))).transpose()?;
     app.db
         .read(move |conn| {
+            let buckets = store::json(&rights::where_in(conn, caller, Permission::LibraryRead)?);
             let place = place.as_ref().map(|(bucket, folder)| (bucket.as_str(), folder.as_str()));
             let mut known = Vec::new();
             for (sha256, size_bytes) in contents {
-                if let Some((media_id, here)) = store::find_current_content(conn, sha256, size_bytes, place)?
-                {
+                let found = store::find_current_content(conn, &buckets, sha256, size_bytes, place)?;
+                if let Some((media_id, here)) = found {
                     known.push(KnownContent { sha256, media_id, here });
                 }
             }
@@ -199,8 +208,8 @@ pub async fn list(
 ) -> Result<Vec<Media>> {
     app.db
         .read(move |conn| {
-            let (bucket, filter) = narrow(conn, filter)?;
-            Ok(store::list::list(conn, bucket, &filter, sort, after.as_ref(), rows)?)
+            let (buckets, filter) = narrow(conn, filter)?;
+            Ok(store::list::list(conn, &buckets, &filter, sort, after.as_ref(), rows)?)
         })
         .await
 }
@@ -212,45 +221,75 @@ pub async fn list(
 pub async fn timeline(app: &App, filter: Filter) -> Result<Vec<Month>> {
     app.db
         .read(move |conn| {
-            let (bucket, filter) = narrow(conn, filter)?;
-            let months = store::list::months(conn, bucket, &filter)?;
+            let (buckets, filter) = narrow(conn, filter)?;
+            let months = store::list::months(conn, &buckets, &filter)?;
             Ok(months.into_iter().rev().map(|(month, count)| Month::new(month, count)).collect())
         })
         .await
 }
 
-/// Brings a filter into the form in which things are stored, and finds its bucket.
-fn narrow(conn: &Connection, mut filter: Filter) -> Result<(Option<Seq>, Filter)> {
+/// Brings a filter into the form in which things are stored, and finds its buckets: the one that it names, or all that its
+/// viewer sees.
+fn narrow(conn: &Connection, mut filter: Filter) -> Result<(Vec<Seq>, Filter)> {
     if let Some(folder) = &mut filter.folder {
         *folder = names::folder(folder)?;
     }
-    let bucket = match &filter.bucket {
-        Some(slug) => Some(buckets::get_in(conn, slug)?.seq),
-        None => None,
-    };
-    Ok((bucket, filter))
+    let buckets = seen(conn, filter.viewer.into(), filter.bucket.as_ref())?;
+    Ok((buckets, filter))
+}
+
+/// The bucket that is named, if the caller sees it, or else all that the caller sees.
+fn seen(conn: &Connection, caller: Caller, bucket: Option<&Slug>) -> Result<Vec<Seq>> {
+    Ok(match bucket {
+        Some(slug) => vec![rights::bucket_for(conn, caller, slug, Permission::LibraryRead)?.seq],
+        None => rights::where_in(conn, caller, Permission::LibraryRead)?,
+    })
 }
 
 /// The contents that a media has had, newest first, at most `rows`, those before a number.
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::Db`].
-pub async fn list_versions(app: &App, id: MediaId, before: Option<u32>, rows: usize) -> Result<Vec<Version>> {
-    app.db.read(move |conn| Ok(store::list_versions(conn, get_in(conn, id)?.seq, before, rows)?)).await
+pub async fn list_versions(
+    app: &App,
+    caller: impl Into<Caller>,
+    id: MediaId,
+    before: Option<u32>,
+    rows: usize,
+) -> Result<Vec<Version>> {
+    let caller = caller.into();
+    app.db
+        .read(move |conn| {
+            let media = get_for_in(conn, caller, id, Permission::LibraryRead)?;
+            Ok(store::list_versions(conn, media.seq, before, rows)?)
+        })
+        .await
 }
 
-/// Finds a media and one of its versions; the current one where none is named.
+/// Finds a media and one of its versions, for whoever may do this with it; the current one where none is named.
+///
+/// # Errors
+/// As [`get_for_in`]; [`Error::NoSuchVersion`].
+pub async fn get_version_for(
+    app: &App,
+    caller: impl Into<Caller>,
+    id: MediaId,
+    version: Option<VersionId>,
+    permission: Permission,
+) -> Result<(Media, Version)> {
+    let caller = caller.into();
+    app.db
+        .read(move |conn| {
+            get_for_in(conn, caller, id, permission)?;
+            get_version_in(conn, id, version)
+        })
+        .await
+}
+
+/// Finds a media and one of its versions, whoever may see them: for work that somebody was allowed to begin.
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::NoSuchVersion`], [`Error::Db`].
-pub async fn get_version(app: &App, id: MediaId, version: Option<VersionId>) -> Result<(Media, Version)> {
-    app.db.read(move |conn| get_version_in(conn, id, version)).await
-}
-
-/// Does the same on a connection or in a transaction.
-///
-/// # Errors
-/// As [`get_version`].
 pub fn get_version_in(
     conn: &Connection,
     id: MediaId,
@@ -292,8 +331,8 @@ pub struct Fact {
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::Storage`], [`Error::Db`]. A damaged file just says less.
-pub async fn list_facts(app: &App, id: MediaId) -> Result<Vec<Fact>> {
-    let media = get(app, id).await?;
+pub async fn list_facts(app: &App, caller: impl Into<Caller>, id: MediaId) -> Result<Vec<Fact>> {
+    let media = get_for(app, caller, id, Permission::LibraryRead).await?;
     let storage = app.storage.clone();
     let read = tokio::task::spawn_blocking(move || {
         let mut facts = vec![
@@ -357,15 +396,33 @@ struct News<'a> {
 }
 
 fn emit(tx: &Tx<'_>, media: &Media, change: What) -> db::Result<()> {
-    let audience = Audience::Permission(Permission::LibraryRead.as_str());
-    events::emit(tx, "media", &audience, &News { id: media.id, bucket: &media.bucket, change })
+    emit_as(tx, media.id, &media.bucket, change)
+}
+
+/// Tells those who see a bucket that a media was moved into another one: there it is gone.
+fn emit_left(tx: &Tx<'_>, before: &Media) -> db::Result<()> {
+    emit_as(tx, before.id, &before.bucket, What::Removed)
+}
+
+fn emit_as(tx: &Tx<'_>, id: MediaId, bucket: &Slug, change: What) -> db::Result<()> {
+    match audience(tx, bucket)? {
+        Some(audience) => events::emit(tx, "media", &audience, &News { id, bucket, change }),
+        None => Ok(()),
+    }
+}
+
+/// Who hears of what happens in a bucket; none if there is no such bucket.
+fn audience(conn: &Connection, bucket: &Slug) -> db::Result<Option<Audience>> {
+    Ok(store::buckets::id_of(conn, bucket)?.map(|id| Audience::Bucket(id.to_string())))
 }
 
 /// Tells of several at once: whoever looks at the bucket reads the list again.
 fn emit_many(tx: &Tx<'_>, bucket: &Slug, count: u64) -> db::Result<()> {
-    let audience = Audience::Permission(Permission::LibraryRead.as_str());
     let news = serde_json::json!({ "change": "many", "bucket": bucket, "count": count });
-    events::emit(tx, "media", &audience, &news)
+    match audience(tx, bucket)? {
+        Some(audience) => events::emit(tx, "media", &audience, &news),
+        None => Ok(()),
+    }
 }
 
 /// Tells one person of what concerns nobody else.

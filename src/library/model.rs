@@ -9,8 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::Error;
 use super::limits::BucketLimits;
 use super::query::Query;
+use super::rights::{BucketAccess, BucketRole};
 use crate::audit::UserId;
 use crate::clock::Timestamp;
+use crate::config::WebOrigins;
 use crate::storage::BlobId;
 
 crate::typed_id!(
@@ -128,8 +130,15 @@ pub struct Bucket {
     pub name: String,
     /// Who may see it without being asked.
     pub visibility: Visibility,
+    /// Who may use it.
+    pub access: BucketAccess,
+    /// What you are in it.
+    pub my_role: BucketRole,
     /// Whether pictures that leave by a public or signed address may say where they were taken.
     pub keep_location: bool,
+    /// Sites whose pages may read what `/storage` sends from it: origins such as `https://example.org`, or `*` for all.
+    #[schema(value_type = Vec<String>)]
+    pub cors_origins: WebOrigins,
     /// When it was made.
     pub created_at: Timestamp,
     /// Media in it, the trash not counted.
@@ -367,7 +376,7 @@ pub struct Filter {
     pub query: Query,
     /// Those in the trash instead of those that are not.
     pub trashed: bool,
-    /// Who asks: the one whose favourites are meant.
+    /// Who asks: the one whose favourites are meant and whose buckets are looked into; the machine if it is nobody.
     pub viewer: Option<UserId>,
     /// Those that were there when something began: up to this row number.
     pub up_to: Option<i64>,

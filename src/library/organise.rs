@@ -9,11 +9,13 @@ use unicode_normalization::UnicodeNormalization;
 use super::intake::{describe, drop_old_versions};
 use super::limits;
 use super::model::{Bucket, Media, MediaId, OnConflict, Slug, State};
+use super::rights::{self, Caller, get_for_in};
 use super::store::Place;
 use super::tags::TagName;
 use super::{
-    Error, Result, What, buckets, emit, emit_to, free_place, get_as_in, get_in, names, record, store,
+    Error, Result, What, emit, emit_left, emit_to, free_place, get_as_in, get_in, names, record, store,
 };
+use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::Tx;
@@ -63,33 +65,45 @@ impl Goal {
         Ok(Self { bucket, folder, name, on_conflict })
     }
 
-    fn bucket_in(&self, conn: &Connection, media: &Media) -> Result<Bucket> {
-        buckets::get_in(conn, self.bucket.as_ref().unwrap_or(&media.bucket))
+    /// The bucket, if the caller may put something there.
+    fn bucket_in(&self, conn: &Connection, caller: impl Into<Caller>, media: &Media) -> Result<Bucket> {
+        let slug = self.bucket.as_ref().unwrap_or(&media.bucket);
+        rights::bucket_for(conn, caller, slug, Permission::LibraryWrite)
+    }
+
+    /// Whether it says anything.
+    fn is_empty(&self) -> bool {
+        self.bucket.is_none() && self.folder.is_none() && self.name.is_none()
     }
 }
 
 /// Changes a media.
 ///
 /// # Errors
-/// [`Error::NoSuchMedia`], [`Error::NoSuchBucket`], [`Error::InTrash`], [`Error::BadName`], [`Error::NameTaken`],
-/// [`Error::BadTag`], [`Error::TooLong`], [`Error::Db`].
+/// [`Error::NoSuchMedia`], [`Error::NoSuchBucket`], [`Error::Forbidden`] (to like something takes no more than to see it),
+/// [`Error::InTrash`], [`Error::BadName`], [`Error::NameTaken`], [`Error::BadTag`], [`Error::TooLong`], [`Error::Db`].
 pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Result<Media> {
     let on_conflict = change.on_conflict.unwrap_or(OnConflict::Refuse);
     let goal = Goal::parse(change.bucket, change.folder.as_deref(), change.name.as_deref(), on_conflict)?;
     let description = change.description.as_deref().map(description).transpose()?;
     let tags = change.tags.as_deref().map(TagName::parse_all).transpose()?;
     let actor = actor.clone();
+    let changes = !goal.is_empty() || description.is_some() || tags.is_some();
+    let needed = if changes { Permission::LibraryWrite } else { Permission::LibraryRead };
     app.db
         .write(move |tx| {
-            let before = get_in(tx, id)?;
+            let before = get_for_in(tx, &actor, id, needed)?;
             if before.state == State::Trashed {
                 return Err(Error::InTrash);
             }
-            if move_in(tx, &actor, &before, &goal)? {
+            if changes && move_in(tx, &actor, &before, &goal)? {
                 let details = serde_json::json!({ "bucket": before.bucket, "from": before.key });
                 let now = get_in(tx, id)?;
                 let target = Target::new("media", id).named(&now.key);
                 audit::record(tx, &actor, "media.move", target, &details)?;
+                if now.bucket_seq != before.bucket_seq {
+                    emit_left(tx, &before)?;
+                }
             }
             let mut described = false;
             if let Some(description) = description.filter(|text| *text != before.description) {
@@ -114,9 +128,9 @@ pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Re
         .await
 }
 
-/// Moves a media; false when it lies there already.
+/// Moves a media that the actor may change; false when it lies there already.
 pub(super) fn move_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) -> Result<bool> {
-    let bucket = goal.bucket_in(tx, media)?;
+    let bucket = goal.bucket_in(tx, actor, media)?;
     let name = goal.name.as_ref().unwrap_or(&media.name);
     let folder = goal.folder.as_ref().unwrap_or(&media.folder);
     let key = names::key(folder, name)?;
@@ -173,7 +187,7 @@ pub async fn copy(app: &App, actor: &Actor, id: MediaId, to: CopyTo) -> Result<M
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let mut media = get_in(tx, id)?;
+            let mut media = get_for_in(tx, &actor, id, Permission::LibraryRead)?;
             if plain {
                 media.description.clear();
                 media.tags.clear();
@@ -188,11 +202,12 @@ pub async fn copy(app: &App, actor: &Actor, id: MediaId, to: CopyTo) -> Result<M
         .await
 }
 
+/// Copies a media that the actor may see.
 pub(super) fn copy_in(tx: &Tx<'_>, actor: &Actor, media: &Media, goal: &Goal) -> Result<MediaId> {
     if media.state == State::Trashed {
         return Err(Error::InTrash);
     }
-    let bucket = goal.bucket_in(tx, media)?;
+    let bucket = goal.bucket_in(tx, actor, media)?;
     let name = goal.name.as_ref().unwrap_or(&media.name);
     let folder = goal.folder.as_ref().unwrap_or(&media.folder);
     let key = names::key(folder, name)?;
@@ -244,12 +259,12 @@ fn favourite_in(tx: &Tx<'_>, user: UserId, media: &Media, favourite: bool) -> Re
 /// Moves a media to the trash; one that lies there already stays.
 ///
 /// # Errors
-/// [`Error::NoSuchMedia`], [`Error::Db`].
+/// [`Error::NoSuchMedia`], [`Error::Forbidden`], [`Error::Db`].
 pub async fn trash(app: &App, actor: &Actor, id: MediaId) -> Result<()> {
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let media = get_in(tx, id)?;
+            let media = get_for_in(tx, &actor, id, Permission::LibraryDelete)?;
             if media.state == State::Trashed { Ok(()) } else { trash_in(tx, &actor, &media) }
         })
         .await
@@ -269,7 +284,7 @@ pub async fn untrash(app: &App, actor: &Actor, id: MediaId) -> Result<Media> {
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let media = get_in(tx, id)?;
+            let media = get_for_in(tx, &actor, id, Permission::LibraryDelete)?;
             let is_back = take_back_in(tx, &media)?;
             let media = get_as_in(tx, actor.user_id(), id)?;
             if is_back {
@@ -303,14 +318,14 @@ pub(super) fn take_back_in(tx: &Tx<'_>, media: &Media) -> Result<bool> {
 /// unlinked a day later.
 ///
 /// # Errors
-/// [`Error::NoSuchMedia`], [`Error::NotInTrash`], [`Error::Db`].
+/// [`Error::NoSuchMedia`], [`Error::Forbidden`], [`Error::NotInTrash`], [`Error::Db`].
 pub async fn purge(app: &App, actor: &Actor, id: MediaId) -> Result<()> {
     let actor = actor.clone();
     app.db.write(move |tx| purge_in(tx, &actor, id)).await
 }
 
 pub(super) fn purge_in(tx: &Tx<'_>, actor: &Actor, id: MediaId) -> Result<()> {
-    let media = get_in(tx, id)?;
+    let media = get_for_in(tx, actor, id, Permission::LibraryDelete)?;
     delete_in(tx, &media)?;
     record(tx, actor, "media.purge", &media)?;
     Ok(emit(tx, &media, What::Removed)?)

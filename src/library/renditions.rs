@@ -2,8 +2,10 @@
 
 use super::intake::Arrived;
 use super::model::{Media, MediaId, Rendition, RenditionId, RestorationId, VersionId};
+use super::rights::{Caller, get_for_in};
 use super::store::NewRow;
 use super::{Error, Result, What, emit, get_in, names, store};
+use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::db::Tx;
@@ -62,14 +64,20 @@ pub fn add_rendition_in(tx: &Tx<'_>, actor: &Actor, new: &NewRendition<'_>) -> R
     store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)
 }
 
-/// Finds a media and one of its renditions.
+/// Finds a media and one of its renditions, for somebody who sees them.
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::NoSuchRendition`], [`Error::Db`].
-pub async fn get_rendition(app: &App, media: MediaId, id: RenditionId) -> Result<(Media, Rendition)> {
+pub async fn get_rendition(
+    app: &App,
+    caller: impl Into<Caller>,
+    media: MediaId,
+    id: RenditionId,
+) -> Result<(Media, Rendition)> {
+    let caller = caller.into();
     app.db
         .read(move |conn| {
-            let media = get_in(conn, media)?;
+            let media = get_for_in(conn, caller, media, Permission::LibraryRead)?;
             let rendition = store::find_rendition(conn, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
             Ok((media, rendition))
         })
@@ -82,22 +90,29 @@ pub async fn get_rendition(app: &App, media: MediaId, id: RenditionId) -> Result
 /// [`Error::NoSuchMedia`], [`Error::Db`].
 pub async fn list_renditions(
     app: &App,
+    caller: impl Into<Caller>,
     media: MediaId,
     before: Option<RenditionId>,
     rows: usize,
 ) -> Result<Vec<Rendition>> {
-    app.db.read(move |conn| Ok(store::list_renditions(conn, get_in(conn, media)?.seq, before, rows)?)).await
+    let caller = caller.into();
+    app.db
+        .read(move |conn| {
+            let media = get_for_in(conn, caller, media, Permission::LibraryRead)?;
+            Ok(store::list_renditions(conn, media.seq, before, rows)?)
+        })
+        .await
 }
 
 /// Removes a rendition for good.
 ///
 /// # Errors
-/// [`Error::NoSuchMedia`], [`Error::NoSuchRendition`], [`Error::Db`].
+/// [`Error::NoSuchMedia`], [`Error::Forbidden`], [`Error::NoSuchRendition`], [`Error::Db`].
 pub async fn remove_rendition(app: &App, actor: &Actor, media: MediaId, id: RenditionId) -> Result<()> {
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let media = get_in(tx, media)?;
+            let media = get_for_in(tx, &actor, media, Permission::LibraryDelete)?;
             let rendition = store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
             store::delete_rendition(tx, id)?;
             store::blobs::condemn_if_unused(tx, rendition.sha256)?;

@@ -10,8 +10,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::model::{Media, MediaId};
 use super::presets;
+use super::rights::get_for_in;
 use super::wish::Wish;
-use super::{Error, Result, get_in};
+use super::{Error, Result};
+use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
@@ -147,7 +149,8 @@ impl Life {
     }
 }
 
-/// Signs the address of a media's present content below `origin`, for a rendering of it or for its bytes.
+/// Signs the address of a media's present content below `origin`, for a rendering of it or for its bytes, if the actor sees
+/// it. The address then stands for itself: it goes on when its maker sees the media no more.
 ///
 /// # Errors
 /// [`Error::BadLife`], [`Error::NoSuchMedia`], [`Error::InTrash`], [`Error::BadTransform`] for a preset that does not
@@ -172,7 +175,7 @@ pub async fn sign_url(
     let (actor, origin) = (actor.clone(), origin.to_owned());
     app.db
         .write(move |tx| {
-            let media = get_in(tx, id)?;
+            let media = get_for_in(tx, &actor, id, Permission::LibraryRead)?;
             if media.state == super::State::Trashed {
                 return Err(Error::InTrash);
             }

@@ -6,6 +6,7 @@ pub(super) mod bulk;
 pub(super) mod duplicates;
 pub(super) mod limits;
 pub(super) mod list;
+pub(super) mod members;
 mod months;
 pub(super) mod presets;
 mod proposals;
@@ -113,6 +114,16 @@ fn signed(number: u64) -> i64 {
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
+
+/// Row numbers as what `json_each` reads.
+pub(super) fn json(seqs: &[Seq]) -> String {
+    serde_json::to_string(seqs).unwrap_or_else(|_| "[]".into())
+}
+
+/// A condition on the column `media_id` of another feature's table: the media lies in some buckets. `:buckets` is a JSON
+/// array of their row numbers.
+pub const MEDIA_IS_SEEN: &str = "EXISTS (SELECT 1 FROM media WHERE media.id = media_id
+    AND +media.bucket_seq IN (SELECT value FROM json_each(:buckets)))";
 
 /// A version before it has a row.
 #[derive(Debug, Clone)]
@@ -394,10 +405,11 @@ pub(super) fn version_blob(conn: &Connection, id: VersionId) -> Result<Option<Bl
     Ok(statement.query_row([id], |row| row.get(0)).optional()?)
 }
 
-/// Something that is not in the trash and has this content now, and whether it lies in a folder, given with the slug of its
-/// bucket; what does is found first.
+/// Something in some buckets, a JSON array, that is not in the trash and has this content now, and whether it lies in a
+/// folder, given with the slug of its bucket; what does is found first.
 pub(super) fn find_current_content(
     conn: &Connection,
+    buckets: &str,
     blob: BlobId,
     size_bytes: u64,
     place: Option<(&str, &str)>,
@@ -407,11 +419,12 @@ pub(super) fn find_current_content(
          FROM versions v JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
                          JOIN buckets b ON b.seq = m.bucket_seq
          WHERE v.sha256 = ?1 AND m.size_bytes = ?2 AND m.trashed_at IS NULL
+             AND +m.bucket_seq IN (SELECT value FROM json_each(?5))
          ORDER BY here DESC, m.seq LIMIT 1",
     )?;
     let (bucket, folder) = place.unzip();
     Ok(statement
-        .query_row(params![blob, signed(size_bytes), bucket, folder], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![blob, signed(size_bytes), bucket, folder, buckets], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?)
 }
 

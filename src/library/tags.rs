@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use unicode_normalization::UnicodeNormalization;
 
 use super::model::{Seq, Slug, Tag};
-use super::{Error, Result, buckets, names, store};
+use super::rights::Caller;
+use super::{Error, Result, names, seen, store};
 use crate::app::App;
 use crate::db::Tx;
 
@@ -130,24 +131,24 @@ impl TagNames {
     }
 }
 
-/// Tags by name with the media that have them, the trash not counted: those whose name contains a text, of a bucket if
-/// one is named, at most `rows`, those after a folded name.
+/// Tags by name with the media that have them and that the caller sees, the trash not counted: those whose name contains a
+/// text, of a bucket if one is named, at most `rows`, those after a folded name.
 ///
 /// # Errors
 /// [`Error::NoSuchBucket`], [`Error::Db`].
 pub async fn list_tags(
     app: &App,
+    caller: impl Into<Caller>,
     bucket: Option<Slug>,
     text: &str,
     after: Option<String>,
     rows: usize,
 ) -> Result<Vec<Tag>> {
-    let text = names::fold(text.trim());
+    let (caller, text) = (caller.into(), names::fold(text.trim()));
     app.db
         .read(move |conn| {
-            let bucket =
-                bucket.map(|slug| buckets::get_in(conn, &slug)).transpose()?.map(|bucket| bucket.seq);
-            Ok(store::tags::list(conn, bucket, &text, after.as_deref().unwrap_or(""), rows)?)
+            let buckets = seen(conn, caller, bucket.as_ref())?;
+            Ok(store::tags::list(conn, &buckets, &text, after.as_deref().unwrap_or(""), rows)?)
         })
         .await
 }

@@ -1,6 +1,6 @@
 //! `GET /events`: server-sent events (WHATWG HTML, section 9.2).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
+use rusqlite::Connection;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,6 +16,9 @@ use utoipa_axum::routes;
 use crate::accounts::{self, CurrentUser, Permission};
 use crate::api::{Problem, events};
 use crate::app::App;
+use crate::audit::UserId;
+use crate::db;
+use crate::library;
 
 /// How often something is sent while nothing happens, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -32,7 +36,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// What happens, as it happens
 ///
-/// Events: `media`, `restoration`, `job`, each with JSON data and an id with which `Last-Event-ID` goes on; `bye`
+/// Events: `media`, `buckets`, `restoration`, `job`, each with JSON data and an id with which `Last-Event-ID` goes on; `bye`
 /// before the server stops and `session-ended` when the login is over.
 #[utoipa::path(get, path = "/events", tag = "events",
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 401)))]
@@ -52,6 +56,28 @@ async fn live(
     let hello = stream::iter([Ok(Event::default().retry(Duration::from_secs(2)).comment("hello"))]);
     let stream = futures_util::StreamExt::chain(hello, stream::unfold(watcher, Watcher::next));
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+/// Events after one, oldest first, with whether somebody hears them as far as buckets go: who was taken out of one hears
+/// nothing more of it, not even of what was before.
+fn heard_after(conn: &Connection, user: UserId, last: i64) -> db::Result<Vec<(events::Event, bool)>> {
+    let mut known: HashMap<String, bool> = HashMap::new();
+    let mut heard = Vec::new();
+    for event in events::after(conn, last, BATCH)? {
+        let hears = match event.audience.strip_prefix("bucket:") {
+            None => true,
+            Some(bucket) => match known.get(bucket) {
+                Some(hears) => *hears,
+                None => {
+                    let hears = library::hears(conn, user, bucket)?;
+                    known.insert(bucket.to_owned(), hears);
+                    hears
+                }
+            },
+        };
+        heard.push((event, hears));
+    }
+    Ok(heard)
 }
 
 /// One caller's place in the stream.
@@ -102,11 +128,12 @@ impl Watcher {
     async fn fetch(&mut self) -> Result<(), crate::db::Error> {
         loop {
             let last = self.last;
-            let batch = self.app.db.read(move |conn| events::after(conn, last, BATCH)).await?;
+            let user = self.user.id();
+            let batch = self.app.db.read(move |conn| heard_after(conn, user, last)).await?;
             let more = batch.len() == BATCH;
-            for event in batch {
+            for (event, hears) in batch {
                 self.last = event.id;
-                if !self.may_see(&event.audience) {
+                if !hears || !self.may_see(&event.audience) {
                     continue;
                 }
                 if event.name == "session-ended" {
@@ -136,6 +163,7 @@ impl Watcher {
             Some(("permission", name)) => Permission::ALL
                 .iter()
                 .any(|permission| permission.as_str() == name && self.user.may(*permission)),
+            Some(("bucket", _)) => self.user.covers(Permission::LibraryRead),
             _ => false,
         }
     }

@@ -14,15 +14,16 @@ mod store;
 mod suggestion;
 
 use bytes::Bytes;
+use rusqlite::Connection;
 
 use crate::accounts::Permission;
-use crate::api::events::{self, Audience};
+use crate::api::events;
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::db::{self, Tx};
 use crate::engine::{Step, remote};
 use crate::jobs::JobState;
-use crate::library::{self, MediaId, State, VersionId};
+use crate::library::{self, Caller, MediaId, State, VersionId};
 use crate::storage::{self, BlobId};
 
 pub use jobs::{Output, RestoreJob, RestoreRemotely};
@@ -157,14 +158,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Asks for a picture to be restored. Everything that can be known to be wrong is told here and not by the job.
 ///
 /// # Errors
-/// What is wrong with the request; [`library::Error::NoSuchMedia`], [`library::Error::NoSuchVersion`] and
-/// [`library::Error::InTrash`] inside [`Error::Library`].
+/// What is wrong with the request; [`library::Error::NoSuchMedia`], [`library::Error::Forbidden`],
+/// [`library::Error::NoSuchVersion`] and [`library::Error::InTrash`] inside [`Error::Library`].
 pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request) -> Result<Restoration> {
     let models = registry::list(app).await?;
     let catalogue =
         model::Catalogue { engines: &app.engines, models: &models, unlisted: request.unlisted_models };
     let settled = model::settle(&catalogue, &request)?;
-    let (found, version) = library::get_version(app, media, request.version).await?;
+    let (found, version) =
+        library::get_version_for(app, actor, media, request.version, Permission::Restore).await?;
     if found.state == State::Trashed {
         return Err(library::Error::InTrash.into());
     }
@@ -181,6 +183,7 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
     let (restoration, _mask) = app
         .db
         .write(move |tx| {
+            library::get_for_in(tx, &actor, media, Permission::Restore)?;
             let (media, version) = library::get_version_in(tx, media, Some(version.id))?;
             if let Some(mask) = &mask {
                 library::attach_in(tx, media.id, mask)?;
@@ -238,37 +241,59 @@ async fn check_mask(app: &App, mask: Bytes, displayed: (u32, u32)) -> Result<()>
     checked.map_err(Error::BadMask)
 }
 
-/// Finds a restoration.
+/// Finds a restoration, for somebody who sees the picture.
 ///
 /// # Errors
 /// [`Error::NoSuchRestoration`], [`Error::Db`].
-pub async fn get(app: &App, id: RestorationId) -> Result<Restoration> {
-    app.db.read(move |conn| store::find(conn, id)?.ok_or(Error::NoSuchRestoration)).await
+pub async fn get(app: &App, caller: impl Into<Caller>, id: RestorationId) -> Result<Restoration> {
+    let caller = caller.into();
+    app.db.read(move |conn| get_for_in(conn, caller, id, Permission::LibraryRead)).await
 }
 
-/// Restorations that fit a filter, newest first, at most `rows`, those before an id.
+fn get_for_in(
+    conn: &Connection,
+    caller: impl Into<Caller>,
+    id: RestorationId,
+    permission: Permission,
+) -> Result<Restoration> {
+    let restoration = store::find(conn, id)?.ok_or(Error::NoSuchRestoration)?;
+    match library::get_for_in(conn, caller, restoration.media_id, permission) {
+        Err(library::Error::NoSuchMedia) => Err(Error::NoSuchRestoration),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(restoration),
+    }
+}
+
+/// Restorations of pictures that the caller sees and that fit a filter, newest first, at most `rows`, those before an id.
 ///
 /// # Errors
 /// [`Error::Db`].
 pub async fn list(
     app: &App,
+    caller: impl Into<Caller>,
     filter: Filter,
     before: Option<RestorationId>,
     rows: usize,
 ) -> Result<Vec<Restoration>> {
-    app.db.read(move |conn| Ok(store::list(conn, filter, before, rows)?)).await
+    let caller = caller.into();
+    app.db
+        .read(move |conn| {
+            let seen = library::seen_buckets(conn, caller)?;
+            Ok(store::list(conn, filter, seen.as_deref(), before, rows)?)
+        })
+        .await
 }
 
 /// Asks for a restoration to stop: one that waits has ended when this returns, one that runs ends soon. One that has
 /// ended stays as it is.
 ///
 /// # Errors
-/// [`Error::NoSuchRestoration`], [`Error::Db`].
+/// [`Error::NoSuchRestoration`], [`library::Error::Forbidden`] inside [`Error::Library`], [`Error::Db`].
 pub async fn cancel(app: &App, actor: &Actor, id: RestorationId) -> Result<Restoration> {
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let restoration = store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?;
+            let restoration = get_for_in(tx, &actor, id, Permission::Restore)?;
             if !stop_in(tx, id)? {
                 return Ok(restoration);
             }
@@ -328,10 +353,11 @@ pub async fn try_again(app: &App, actor: &Actor, id: RestorationId) -> Result<Re
         .await
 }
 
-/// Tells those who watch how a restoration stands.
+/// Tells those who see the picture how a restoration stands.
 fn emit(tx: &Tx<'_>, id: RestorationId) -> db::Result<()> {
-    if let Some(restoration) = store::find(tx, id)? {
-        let audience = Audience::Permission(Permission::LibraryRead.as_str());
+    if let Some(restoration) = store::find(tx, id)?
+        && let Some(audience) = library::audience_of(tx, restoration.media_id)?
+    {
         events::emit(tx, "restoration", &audience, &restoration)?;
     }
     Ok(())

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::engine::{Preset, StepRequest};
 use crate::imaging;
 use crate::jobs::JobState;
-use crate::library::{MediaId, VersionId};
+use crate::library::{MediaId, Somewhere, VersionId};
 
 /// The largest request: a mask of some 100 megapixels that somebody has really painted.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -64,7 +64,7 @@ struct RestorationRequest {
     ))]
 async fn post_restoration(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(media): Path<MediaId>,
     Json(wanted): Json<RestorationRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Restoration>), Problem> {
@@ -103,12 +103,12 @@ struct RestorationQuery {
     responses((status = 200, body = Page<Restoration>)))]
 async fn get_restorations(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Query(wanted): Query<RestorationQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Restoration>>, Problem> {
     let filter = Filter { media: wanted.media_id, state: wanted.state };
-    let rows = super::list(&app, filter, page.after()?, page.limit() + 1).await?;
+    let rows = super::list(&app, user.id(), filter, page.after()?, page.limit() + 1).await?;
     Ok(Json(Page::of(rows, page.limit(), |restoration| restoration.id)))
 }
 
@@ -117,10 +117,10 @@ async fn get_restorations(
     responses((status = 200, body = Restoration), (status = 404, body = ProblemBody)))]
 async fn get_restoration(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<RestorationId>,
 ) -> Result<Json<Restoration>, Problem> {
-    Ok(Json(super::get(&app, id).await?))
+    Ok(Json(super::get(&app, user.id(), id).await?))
 }
 
 /// Stops a restoration
@@ -128,7 +128,7 @@ async fn get_restoration(
     responses((status = 200, body = Restoration), (status = 404, body = ProblemBody)))]
 async fn cancel_restoration(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<RestorationId>,
 ) -> Result<Json<Restoration>, Problem> {
     Ok(Json(super::cancel(&app, &user.actor(), id).await?))

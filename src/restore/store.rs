@@ -12,7 +12,7 @@ use crate::audit::UserId;
 use crate::db::{Result, Tx};
 use crate::engine::{Outcome, Preset, Step, StepReport};
 use crate::jobs::{JobId, JobState};
-use crate::library::{MediaId, RenditionId, VersionId};
+use crate::library::{MEDIA_IS_SEEN, MediaId, RenditionId, VersionId};
 use crate::storage::BlobId;
 
 const COLUMNS: &str = "id, media_id, version_id, job_id, state, progress, step, engine, preset, steps, mask, outcome, \
@@ -57,10 +57,12 @@ pub(super) fn find(conn: &Connection, id: RestorationId) -> Result<Option<Restor
     Ok(statement.query_row([id], from_row).optional()?)
 }
 
-/// Restorations that fit a filter, newest first, at most `rows`, those before an id.
+/// Restorations that fit a filter, of media in the buckets that are seen (a JSON array; none for all), newest first, at most
+/// `rows`, those before an id.
 pub(super) fn list(
     conn: &Connection,
     filter: Filter,
+    seen: Option<&str>,
     before: Option<RestorationId>,
     rows: usize,
 ) -> Result<Vec<Restoration>> {
@@ -75,6 +77,11 @@ pub(super) fn list(
     if let Some(state) = &state {
         sql.push_str(" AND state = :state");
         values.push((":state", state));
+    }
+    if let Some(seen) = &seen {
+        sql.push_str(" AND ");
+        sql.push_str(MEDIA_IS_SEEN);
+        values.push((":buckets", seen));
     }
     if let Some(before) = &before {
         sql.push_str(" AND id < :before");

@@ -18,11 +18,11 @@ use super::headers::{self, Algorithm, BadHeader, Concat};
 use super::model::{Ended, Kind, NewUpload, Stage, Upload, UploadId};
 use super::turns::Turns;
 use super::{Chunk, Error};
-use crate::accounts::{Allowed, CurrentUser, may};
+use crate::accounts::{CurrentUser, Permission, may};
 use crate::api::{Json, Page, Path, Problem};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::library::{self, Destination, KnownContent, MediaId, OnConflict, Slug};
+use crate::library::{self, Destination, KnownContent, MediaId, OnConflict, Slug, Somewhere};
 use crate::storage::{self, BlobId};
 
 const VERSION: &str = "1.0.0";
@@ -98,7 +98,7 @@ async fn options(State(app): State<App>) -> (StatusCode, HeaderMap) {
 async fn create(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -139,7 +139,7 @@ async fn create(
 async fn head(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(id): Path<UploadId>,
 ) -> Result<Response, Problem> {
     answer_head(&app, &turns, &user, id).await
@@ -187,7 +187,7 @@ async fn answer_head(
 async fn patch(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(id): Path<UploadId>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -218,7 +218,7 @@ async fn answer_patch(
 async fn remove(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(id): Path<UploadId>,
 ) -> Result<StatusCode, Problem> {
     super::remove(&app, &turns, user.id(), id).await?;
@@ -231,7 +231,7 @@ async fn remove(
 async fn overridden(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(id): Path<UploadId>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -308,7 +308,7 @@ impl UploadInfo {
 async fn list(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
 ) -> Result<Json<Page<UploadInfo>>, Problem> {
     let uploads = super::list(&app, user.id()).await?;
     Ok(Json(Page::whole(uploads.into_iter().map(|upload| UploadInfo::of(upload, &turns)).collect())))
@@ -320,7 +320,7 @@ async fn list(
 async fn show(
     State(app): State<App>,
     Extension(turns): Extension<Arc<Turns>>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(id): Path<UploadId>,
 ) -> Result<Json<UploadInfo>, Problem> {
     Ok(Json(UploadInfo::of(super::get(&app, user.id(), id).await?, &turns)))
@@ -363,10 +363,10 @@ struct Known {
     responses((status = 200, body = Known), (status = 422)))]
 async fn known(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Json(asked): Json<Candidates>,
 ) -> Result<Json<Known>, Problem> {
-    user.require(crate::accounts::Permission::LibraryRead)?;
+    user.require(Permission::LibraryRead)?;
     if asked.items.len() > KNOWN_MAX {
         return Err(Problem::validation("At most 1,000 contents can be asked for at once.")
             .field("items", "At most 1,000."));
@@ -374,7 +374,8 @@ async fn known(
     let contents = asked.items.into_iter().map(|item| (item.sha256, item.size_bytes)).collect();
     let place =
         asked.bucket.as_deref().map(Slug::parse).transpose().map_err(|_| library::Error::NoSuchBucket)?;
-    let items = library::known(&app, contents, place.map(|bucket| (bucket, asked.folder))).await?;
+    let place = place.map(|bucket| (bucket, asked.folder));
+    let items = library::known(&app, user.id(), contents, place).await?;
     Ok(Json(Known { known: items.iter().map(|item| item.sha256).collect(), items }))
 }
 

@@ -330,7 +330,9 @@ async fn renditions_belong_to_a_version_and_go_with_it() {
     let server = TestServer::start().await;
     let owner = server.setup_owner().await;
     let media = owner.upload_ok("old.jpg", pictures::jpeg(50, 40)).await;
-    let (media, version) = library::get_version(&server.app, id(&media), None).await.unwrap();
+    let wanted = id(&media);
+    let found = server.app.db.read(move |conn| library::get_version_in(conn, wanted, None)).await;
+    let (media, version) = found.unwrap();
     let bytes = pictures::jpeg(48, 38);
     let arrived = library::receive_bytes(&server.app, "x.jpg", bytes.clone().into()).await.unwrap();
     let provenance = json!({ "engine": "builtin", "preset": "auto", "steps": [] });
@@ -384,7 +386,7 @@ async fn lists_are_stable_in_every_order_while_things_come_and_go() {
     library::add_bucket(
         &server.app,
         &Actor::cli(),
-        library::NewBucket { slug: "other".into(), name: None, visibility: None },
+        library::NewBucket { slug: "other".into(), name: None, visibility: None, access: None },
     )
     .await
     .unwrap();

@@ -115,7 +115,7 @@ async fn the_slowest_lists_of_a_million() {
         eprintln!("{best:>12.1?}  timeline of {q:?}");
     }
     let started = Instant::now();
-    library::list_tags(&server.app, None, "", None, 100).await.unwrap();
+    library::list_tags(&server.app, library::Caller::Machine, None, "", None, 100).await.unwrap();
     eprintln!("{:>12.1?}  tags", started.elapsed());
     for (worst, what) in slowest(&server, 3).await.into_iter().take(40) {
         eprintln!("{worst:>12.1?}  {what}");

@@ -427,7 +427,7 @@ async fn those_who_watch_see_how_far_it_is_and_a_running_restoration_can_be_canc
     let events = server.app.db.read(|conn| safelight::api::events::after(conn, 0, 100)).await.unwrap();
     let seen: Vec<Value> = events
         .iter()
-        .filter(|event| event.name == "restoration" && event.audience == "permission:library.read")
+        .filter(|event| event.name == "restoration" && event.audience.starts_with("bucket:"))
         .map(|event| serde_json::from_str(&event.data).unwrap())
         .collect();
     let states: Vec<&str> = seen.iter().map(|event| event["state"].as_str().unwrap()).collect();

@@ -15,7 +15,7 @@ export const routes: Route[] = [
   { path: '/account', load: () => import('./pages/Account.svelte') },
   { path: '/admin', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
   { path: '/admin/:section', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
-  { path: '/admin/:section/:name', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
+  { path: '/admin/:section/:name', load: () => import('./pages/Admin.svelte'), needs: ['buckets.manage'] },
 ];
 
 export const notFound = () => import('./pages/NotFound.svelte');

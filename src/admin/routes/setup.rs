@@ -15,7 +15,7 @@ use crate::library::{self, Destination, NewBucket, OnConflict};
 
 /// The bucket that a new appliance has: private, as all are.
 pub fn first_bucket() -> NewBucket {
-    NewBucket { slug: "photos".into(), name: Some("Photos".into()), visibility: None }
+    NewBucket { slug: "photos".into(), name: Some("Photos".into()), visibility: None, access: None }
 }
 
 /// The damaged «old photograph» that our own script has rendered.

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::existing;
+use super::{Somewhere, existing};
 use crate::accounts::{Allowed, may};
 use crate::api::{Json, Page, PageQuery, Problem, Query};
 use crate::app::App;
@@ -56,7 +56,7 @@ struct Dismissed {
 #[utoipa::path(post, path = "/duplicates/dismiss", tag = "library", responses((status = 200, body = Dismissed)))]
 async fn dismiss_duplicates(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Json(Dismissal { ids }): Json<Dismissal>,
 ) -> Result<Json<Dismissed>, Problem> {
     let dismissed = library::dismiss_duplicates(&app, &user.actor(), ids).await?;

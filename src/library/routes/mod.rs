@@ -4,9 +4,11 @@ mod byteranges;
 mod content;
 mod duplicates;
 mod limits;
+mod members;
 mod organise;
 mod presets;
 mod signed;
+mod somewhere;
 mod storage_door;
 mod upload;
 
@@ -28,6 +30,7 @@ use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::storage;
 use content::{ContentQuery, Pairs};
+pub use somewhere::Somewhere;
 pub use storage_door::storage_router;
 use upload::{UploadForm, Uploaded};
 
@@ -53,16 +56,17 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(organise::router())
         .merge(duplicates::router())
         .merge(limits::router())
+        .merge(members::router())
 }
 
 /// Lists the buckets.
 #[utoipa::path(get, path = "/buckets", tag = "library", params(PageQuery), responses((status = 200, body = Page<Bucket>)))]
 async fn list_buckets(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Bucket>>, Problem> {
-    let rows = super::list_buckets(&app, page.after()?, page.limit() + 1).await?;
+    let rows = super::list_buckets(&app, user.id(), page.after()?, page.limit() + 1).await?;
     Ok(Json(Page::of(rows, page.limit(), |bucket| bucket.slug.clone())))
 }
 
@@ -81,18 +85,20 @@ async fn add_bucket(
     responses((status = 200, body = Bucket)))]
 async fn get_bucket(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(slug): Path<String>,
 ) -> Result<Json<Bucket>, Problem> {
-    Ok(Json(super::get_bucket(&app, &existing(&slug)?).await?))
+    Ok(Json(super::get_bucket_for(&app, user.id(), &existing(&slug)?).await?))
 }
 
-/// Changes a bucket's name, visibility or limits.
+/// Changes a bucket's name, who may see and use it, or its limits
+///
+/// For those who manage it; how much it may hold is the say of those who manage all buckets.
 #[utoipa::path(patch, path = "/buckets/{slug}", tag = "library", params(("slug" = Slug, Path)),
-    responses((status = 200, body = Bucket)))]
+    responses((status = 200, body = Bucket), (status = 403), (status = 404), (status = 422)))]
 async fn change_bucket(
     State(app): State<App>,
-    user: Allowed<may::BucketsManage>,
+    user: Somewhere<may::BucketsManage>,
     Path(slug): Path<String>,
     Json(change): Json<BucketChange>,
 ) -> Result<Json<Bucket>, Problem> {
@@ -127,14 +133,15 @@ struct FolderQuery {
     responses((status = 200, body = Page<Folder>)))]
 async fn list_folders(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(slug): Path<String>,
     Query(query): Query<FolderQuery>,
 ) -> Result<Json<Page<Folder>>, Problem> {
     let FolderQuery { parent, limit, cursor } = query;
     let page = PageQuery { limit, cursor };
     let parent = parent.unwrap_or_default();
-    let rows = super::list_folders(&app, &existing(&slug)?, &parent, page.after()?, page.limit() + 1).await?;
+    let (slug, rows) = (existing(&slug)?, page.limit() + 1);
+    let rows = super::list_folders(&app, user.id(), &slug, &parent, page.after()?, rows).await?;
     Ok(Json(Page::of(rows, page.limit(), buckets::folder_position)))
 }
 
@@ -149,7 +156,7 @@ struct NewFolder {
     responses((status = 201, body = Folder)))]
 async fn add_folder(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(slug): Path<String>,
     Json(new): Json<NewFolder>,
 ) -> Result<(StatusCode, Json<Folder>), Problem> {
@@ -222,7 +229,7 @@ fn foreign_cursor() -> Problem {
         (status = 507)))]
 async fn upload_media(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     request: Request,
 ) -> Result<Response, Problem> {
     upload::upload(&app, &user.actor(), request, upload::IDLE).await
@@ -236,7 +243,7 @@ async fn get_media(
     user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
 ) -> Result<Json<Media>, Problem> {
-    Ok(Json(super::get_as(&app, user.id(), id).await?))
+    Ok(Json(super::get_for(&app, user.id(), id, Permission::LibraryRead).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -275,11 +282,11 @@ async fn change_media(
         && description.is_none()
         && tags.is_none();
     if !only_favourite {
-        user.require(Permission::LibraryWrite)?;
+        user.require_cover(Permission::LibraryWrite)?;
     }
     if on_conflict == Some(OnConflict::Replace) {
         // What is there goes to the trash.
-        user.require(Permission::LibraryDelete)?;
+        user.require_cover(Permission::LibraryDelete)?;
     }
     let bucket = bucket.as_deref().map(existing).transpose()?;
     let change = Change { name, bucket, folder, on_conflict, description, tags, favourite };
@@ -298,7 +305,7 @@ struct RemovalQuery {
     responses((status = 204), (status = 409)))]
 async fn remove_media(
     State(app): State<App>,
-    user: Allowed<may::LibraryDelete>,
+    user: Somewhere<may::LibraryDelete>,
     Path(id): Path<MediaId>,
     Query(query): Query<RemovalQuery>,
 ) -> Result<StatusCode, Problem> {
@@ -315,7 +322,7 @@ async fn remove_media(
     responses((status = 200, body = Media)))]
 async fn untrash(
     State(app): State<App>,
-    user: Allowed<may::LibraryDelete>,
+    user: Somewhere<may::LibraryDelete>,
     Path(id): Path<MediaId>,
 ) -> Result<Json<Media>, Problem> {
     Ok(Json(super::untrash(&app, &user.actor(), id).await?))
@@ -327,13 +334,13 @@ async fn untrash(
         (status = 400), (status = 416), (status = 422)))]
 async fn content(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
     Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let media = super::get(&app, id).await?;
+    let media = super::get_for(&app, user.id(), id, Permission::LibraryRead).await?;
     content::send(&app, &Content::current(&media), &pairs, &method, &headers).await
 }
 
@@ -342,10 +349,10 @@ async fn content(
     responses((status = 200, body = Page<Fact>)))]
 async fn metadata(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
 ) -> Result<Json<Page<Fact>>, Problem> {
-    Ok(Json(Page::whole(super::list_facts(&app, id).await?)))
+    Ok(Json(Page::whole(super::list_facts(&app, user.id(), id).await?)))
 }
 
 /// Lists the contents that a media has had.
@@ -353,11 +360,11 @@ async fn metadata(
     responses((status = 200, body = Page<Version>)))]
 async fn list_versions(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Version>>, Problem> {
-    let rows = super::list_versions(&app, id, page.after()?, page.limit() + 1).await?;
+    let rows = super::list_versions(&app, user.id(), id, page.after()?, page.limit() + 1).await?;
     Ok(Json(Page::of(rows, page.limit(), |version| version.number)))
 }
 
@@ -368,13 +375,14 @@ async fn list_versions(
         (status = 400), (status = 416), (status = 422)))]
 async fn version_content(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path((id, version)): Path<(MediaId, VersionId)>,
     Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (media, version) = super::get_version(&app, id, Some(version)).await?;
+    let read = Permission::LibraryRead;
+    let (media, version) = super::get_version_for(&app, user.id(), id, Some(version), read).await?;
     content::send(&app, &Content::version(&media, &version), &pairs, &method, &headers).await
 }
 
@@ -383,11 +391,11 @@ async fn version_content(
     responses((status = 200, body = Page<Rendition>)))]
 async fn list_renditions(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(id): Path<MediaId>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Rendition>>, Problem> {
-    let rows = super::list_renditions(&app, id, page.after()?, page.limit() + 1).await?;
+    let rows = super::list_renditions(&app, user.id(), id, page.after()?, page.limit() + 1).await?;
     Ok(Json(Page::of(rows, page.limit(), |rendition| rendition.id)))
 }
 
@@ -396,10 +404,10 @@ async fn list_renditions(
     params(("id" = MediaId, Path), ("rendition" = RenditionId, Path)), responses((status = 200, body = Rendition)))]
 async fn get_rendition(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path((id, rendition)): Path<(MediaId, RenditionId)>,
 ) -> Result<Json<Rendition>, Problem> {
-    Ok(Json(super::get_rendition(&app, id, rendition).await?.1))
+    Ok(Json(super::get_rendition(&app, user.id(), id, rendition).await?.1))
 }
 
 /// Removes a rendition for good.
@@ -407,7 +415,7 @@ async fn get_rendition(
     params(("id" = MediaId, Path), ("rendition" = RenditionId, Path)), responses((status = 204)))]
 async fn remove_rendition(
     State(app): State<App>,
-    user: Allowed<may::LibraryDelete>,
+    user: Somewhere<may::LibraryDelete>,
     Path((id, rendition)): Path<(MediaId, RenditionId)>,
 ) -> Result<StatusCode, Problem> {
     super::remove_rendition(&app, &user.actor(), id, rendition).await?;
@@ -421,13 +429,13 @@ async fn remove_rendition(
         (status = 400), (status = 416), (status = 422)))]
 async fn rendition_content(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path((id, rendition)): Path<(MediaId, RenditionId)>,
     Query(pairs): Query<Pairs>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (_, rendition) = super::get_rendition(&app, id, rendition).await?;
+    let (_, rendition) = super::get_rendition(&app, user.id(), id, rendition).await?;
     content::send(&app, &Content::rendition(&rendition), &pairs, &method, &headers).await
 }
 
@@ -441,6 +449,17 @@ impl From<Error> for Problem {
         let refuse = |status, code, detail: &dyn std::fmt::Display| Self::new(status, code, sentence(detail));
         match &error {
             Error::NoSuchBucket => Self::not_found("bucket"),
+            Error::NoSuchMember => Self::not_found("member"),
+            Error::Forbidden => Self::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "What you are in this bucket does not allow this. Those who manage the bucket can change that.",
+            ),
+            Error::QuotaIsNotYours => refuse(StatusCode::FORBIDDEN, "forbidden", &error),
+            Error::TagShared => refuse(StatusCode::CONFLICT, "tag-shared", &error),
+            Error::BadOrigin { .. } => {
+                Self::validation(sentence(&error)).field("cors_origins", sentence(&error))
+            }
             Error::NoSuchMedia => Self::not_found("photograph or file"),
             Error::NoSuchVersion => Self::not_found("version"),
             Error::NoSuchRendition => Self::not_found("rendition"),

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::existing;
+use super::{Somewhere, existing};
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
@@ -50,7 +50,7 @@ struct NewCopy {
     responses((status = 201, body = Media), (status = 409)))]
 async fn copy(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(id): Path<MediaId>,
     Json(NewCopy { bucket, folder, name, on_conflict, plain }): Json<NewCopy>,
 ) -> Result<(StatusCode, Json<Media>), Problem> {
@@ -149,7 +149,14 @@ async fn bulk(
     Json(request): Json<BulkRequest>,
 ) -> Result<Response, Problem> {
     let (deed, which) = request.read()?;
-    user.require(deed.permission())?;
+    let needed = deed.permission();
+    user.require_cover(needed)?;
+    if !user.may(needed) && !library::may_somewhere(&app, user.id(), needed).await? {
+        return Err(library::Error::Forbidden.into());
+    }
+    if deed.replaces() {
+        user.require_cover(Permission::LibraryDelete)?;
+    }
     Ok(answer(library::bulk(&app, &user.actor(), deed, which).await?))
 }
 
@@ -189,7 +196,7 @@ struct FolderMove {
     responses((status = 200, body = BulkOutcome), (status = 202, body = Accepted), (status = 404), (status = 409)))]
 async fn move_folder(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Path(slug): Path<String>,
     Json(FolderMove { from, to }): Json<FolderMove>,
 ) -> Result<Response, Problem> {
@@ -208,7 +215,7 @@ pub(super) struct FolderPath {
     responses((status = 200, body = BulkOutcome), (status = 202, body = Accepted), (status = 404)))]
 pub(super) async fn remove_folder(
     State(app): State<App>,
-    user: Allowed<may::LibraryDelete>,
+    user: Somewhere<may::LibraryDelete>,
     Path(slug): Path<String>,
     Query(FolderPath { path }): Query<FolderPath>,
 ) -> Result<Response, Problem> {
@@ -240,13 +247,14 @@ struct TagQuery {
     responses((status = 200, body = Page<Tag>)))]
 async fn list_tags(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Query(TagQuery { bucket, q }): Query<TagQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<Tag>>, Problem> {
     let bucket = bucket.as_deref().map(existing).transpose()?;
     let text = q.unwrap_or_default();
-    let rows = library::list_tags(&app, bucket, &text, page.after()?, page.limit() + 1).await?;
+    let (after, rows) = (page.after()?, page.limit() + 1);
+    let rows = library::list_tags(&app, user.id(), bucket, &text, after, rows).await?;
     Ok(Json(Page::of(rows, page.limit(), tags::tag_position)))
 }
 
@@ -270,7 +278,7 @@ const fn yes() -> bool {
     responses((status = 200, body = BulkOutcome), (status = 202, body = Accepted), (status = 404), (status = 409)))]
 async fn rename_tag(
     State(app): State<App>,
-    user: Allowed<may::LibraryWrite>,
+    user: Somewhere<may::LibraryWrite>,
     Json(TagRename { from, to, merge }): Json<TagRename>,
 ) -> Result<Response, Problem> {
     Ok(answer(library::rename_tag(&app, &user.actor(), &from, &to, merge).await?))

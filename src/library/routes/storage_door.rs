@@ -2,27 +2,36 @@
 
 use axum::Extension;
 use axum::extract::{OptionalFromRequestParts, Request, State};
-use axum::http::Method;
-use axum::response::Response;
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::content::{self, ContentQuery, Pairs};
 use crate::accounts::{CurrentUser, Permission};
-use crate::api::{Path, Problem, Query};
+use crate::api::{Path, Problem, Query, Sharing};
 use crate::app::App;
+use crate::library::address::may_read;
 use crate::library::{Address, Lookups, Right, Signature, find_by_address};
+
+/// What pages of the sites that a bucket names may send and read.
+const SHARING: Sharing = Sharing {
+    methods: "GET, HEAD",
+    headers: "accept, authorization, if-match, if-modified-since, if-none-match, if-range, range",
+    exposed: "accept-ranges, content-disposition, content-length, content-range, etag",
+};
 
 /// The door of delivery, at the top of all addresses.
 pub fn storage_router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(fetch)).layer(Extension(Lookups::default()))
+    OpenApiRouter::new().routes(routes!(fetch, preflight)).layer(Extension(Lookups::default()))
 }
 
 /// Sends a file by its name, or a rendering of it
 ///
-/// From a public bucket everybody may have the files themselves and their presets. Whoever may read the library may
-/// have everything; anybody may have what a signed address says, until it is over. Addresses of signed files come from
-/// `POST /media/{id}/signed-urls` and have the parameters `v`, `expires`, `kid` and `signature`.
+/// From a public bucket everybody may have the files themselves and their presets. Whoever sees the bucket may have
+/// everything; anybody may have what a signed address says, until it is over. Addresses of signed files come from
+/// `POST /media/{id}/signed-urls` and have the parameters `v`, `expires`, `kid` and `signature`. Pages of the sites that
+/// the bucket names in `cors_origins` may read the answer.
 #[utoipa::path(get, path = "/storage/{bucket}/{*key}", tag = "library",
     params(("bucket" = String, Path), ("key" = String, Path), ContentQuery),
     responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
@@ -35,6 +44,35 @@ async fn fetch(
     method: Method,
     request: Request,
 ) -> Result<Response, Problem> {
+    let origins = lookups.origins(&app, &bucket).await?;
+    let headers = request.headers().clone();
+    let answer = send(&app, &lookups, (bucket, key), &pairs, &method, request).await;
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+    SHARING.share(&mut response, &origins, &headers);
+    Ok(response)
+}
+
+/// Tells a browser whether pages of another site may ask for a file
+#[utoipa::path(options, path = "/storage/{bucket}/{*key}", tag = "library",
+    params(("bucket" = String, Path), ("key" = String, Path)), responses((status = 204)))]
+async fn preflight(
+    State(app): State<App>,
+    Extension(lookups): Extension<Lookups>,
+    Path((bucket, _key)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let origins = lookups.origins(&app, &bucket).await?;
+    Ok(SHARING.preflight(&origins, &headers))
+}
+
+async fn send(
+    app: &App,
+    lookups: &Lookups,
+    (bucket, key): (String, String),
+    pairs: &Pairs,
+    method: &Method,
+    request: Request,
+) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let address = Address {
         bucket,
@@ -43,24 +81,29 @@ async fn fetch(
         wish: pairs.wish()?,
         signature: Signature::read(pairs.iter())?,
     };
-    let found = find_by_address(&app, &lookups, address).await?;
+    let found = find_by_address(app, lookups, address).await?;
     let right = match found.right {
         Ok(right) => right,
         // Who asks is found out only where it matters: that takes a question to the database.
         Err(refusal) => {
             let user =
-                <CurrentUser as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, &app).await;
+                <CurrentUser as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, app).await;
             // A token that is refused must not tell what is there from what is not.
             let user = match user {
                 Err(problem) if problem.status().is_server_error() => return Err(problem),
                 user => user.unwrap_or(None),
             };
-            if !user.is_some_and(|user| user.may(Permission::LibraryRead)) {
-                return Err(refusal.into());
+            match user {
+                Some(user)
+                    if user.covers(Permission::LibraryRead)
+                        && may_read(app, user.id(), found.bucket).await? =>
+                {
+                    Right::Reader
+                }
+                _ => return Err(refusal.into()),
             }
-            Right::Reader
         }
     };
-    let wanted = pairs.wanted(found.rendering?, &method, &parts.headers);
-    content::send_by(&app, &found.content, &wanted, right).await
+    let wanted = pairs.wanted(found.rendering?, method, &parts.headers);
+    content::send_by(app, &found.content, &wanted, right).await
 }

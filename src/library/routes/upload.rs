@@ -168,6 +168,7 @@ fn ends_request(error: &Error) -> bool {
         | Error::Interrupted(_)
         | Error::NoSuchBucket
         | Error::NoBucket
+        | Error::Forbidden
         | Error::Storage(_)
         | Error::Db(_)
         | Error::Task(_) => true,

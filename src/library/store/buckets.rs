@@ -2,14 +2,16 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{limit, unsigned};
+use super::{json, limit, unsigned};
+use crate::config::WebOrigins;
 use crate::db::{Result, Tx};
 use crate::library::limits::BucketLimits;
 use crate::library::model::{Bucket, BucketId, Folder, Seq, Slug, Visibility};
 use crate::library::names;
+use crate::library::rights::{BucketAccess, BucketRole};
 
 const COLUMNS: &str = "seq, id, slug, name, visibility, created_at, media_count, size_bytes, expire_days, \
-                       allowed_types, max_upload_bytes, quota_bytes, keep_versions, keep_location";
+                       allowed_types, max_upload_bytes, quota_bytes, keep_versions, keep_location, access, cors_origins";
 
 fn bucket_from_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
     Ok(Bucket {
@@ -29,6 +31,10 @@ fn bucket_from_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
             keep_versions: row.get(12)?,
         },
         keep_location: row.get(13)?,
+        access: row.get(14)?,
+        // As the machine sees it; whoever asks for somebody says what that one is.
+        my_role: BucketRole::Manager,
+        cors_origins: WebOrigins::parse(row.get_ref(15)?.as_str()?.split_whitespace()).unwrap_or_default(),
     })
 }
 
@@ -42,11 +48,12 @@ pub(in crate::library) fn insert(
     slug: &Slug,
     name: &str,
     visibility: Visibility,
+    access: BucketAccess,
 ) -> Result<bool> {
     let inserted = tx.execute(
-        "INSERT INTO buckets (id, slug, name, visibility, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO buckets (id, slug, name, visibility, access, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (slug) DO NOTHING",
-        params![BucketId::new(), slug, name, visibility, tx.now()],
+        params![BucketId::new(), slug, name, visibility, access, tx.now()],
     )?;
     Ok(inserted == 1)
 }
@@ -56,18 +63,44 @@ pub(in crate::library) fn find(conn: &Connection, slug: &Slug) -> Result<Option<
     Ok(statement.query_row([slug], bucket_from_row).optional()?)
 }
 
-/// The oldest one.
-pub(in crate::library) fn first(conn: &Connection) -> Result<Option<Bucket>> {
-    let mut statement =
-        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM buckets ORDER BY seq LIMIT 1"))?;
-    Ok(statement.query_row([], bucket_from_row).optional()?)
+pub(in crate::library) fn find_by_seq(conn: &Connection, bucket: Seq) -> Result<Option<Bucket>> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM buckets WHERE seq = ?1"))?;
+    Ok(statement.query_row([bucket], bucket_from_row).optional()?)
 }
 
-/// In the order of their slugs.
-pub(in crate::library) fn list(conn: &Connection, after: Option<&str>, rows: usize) -> Result<Vec<Bucket>> {
-    let sql = format!("SELECT {COLUMNS} FROM buckets WHERE slug > ?1 ORDER BY slug LIMIT ?2");
+pub(in crate::library) fn id_of(conn: &Connection, slug: &Slug) -> Result<Option<BucketId>> {
+    let mut statement = conn.prepare_cached("SELECT id FROM buckets WHERE slug = ?1")?;
+    Ok(statement.query_row([slug], |row| row.get(0)).optional()?)
+}
+
+pub(in crate::library) fn seq_of(conn: &Connection, id: BucketId) -> Result<Option<Seq>> {
+    let mut statement = conn.prepare_cached("SELECT seq FROM buckets WHERE id = ?1")?;
+    Ok(statement.query_row([id], |row| row.get(0)).optional()?)
+}
+
+/// The sites whose pages may read what is in a bucket; none if there is no such bucket.
+pub(in crate::library) fn cors_origins(conn: &Connection, slug: &Slug) -> Result<Option<WebOrigins>> {
+    let mut statement = conn.prepare_cached("SELECT cors_origins FROM buckets WHERE slug = ?1")?;
+    let found = statement.query_row([slug], |row| {
+        Ok(WebOrigins::parse(row.get_ref(0)?.as_str()?.split_whitespace()).unwrap_or_default())
+    });
+    Ok(found.optional()?)
+}
+
+/// Those among some, in the order of their slugs.
+pub(in crate::library) fn list(
+    conn: &Connection,
+    among: &[Seq],
+    after: Option<&str>,
+    rows: usize,
+) -> Result<Vec<Bucket>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM buckets WHERE seq IN (SELECT value FROM json_each(?1)) AND slug > ?2
+         ORDER BY slug LIMIT ?3"
+    );
     let mut statement = conn.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![after.unwrap_or(""), limit(rows)], bucket_from_row)?;
+    let values = params![json(among), after.unwrap_or(""), limit(rows)];
+    let rows = statement.query_map(values, bucket_from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -82,11 +115,14 @@ pub(in crate::library) fn update(
     bucket: Seq,
     name: &str,
     visibility: Visibility,
+    access: BucketAccess,
     keep_location: bool,
+    cors_origins: &WebOrigins,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE buckets SET name = ?2, visibility = ?3, keep_location = ?4 WHERE seq = ?1",
-        params![bucket, name, visibility, keep_location],
+        "UPDATE buckets SET name = ?2, visibility = ?3, access = ?4, keep_location = ?5, cors_origins = ?6
+         WHERE seq = ?1",
+        params![bucket, name, visibility, access, keep_location, cors_origins.as_slice().join(" ")],
     )?;
     Ok(())
 }

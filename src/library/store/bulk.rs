@@ -77,20 +77,23 @@ pub(in crate::library) fn ids(conn: &Connection, positions: &[Position]) -> Resu
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Media that have a tag, in the trash or not, by row number, those after one.
+/// Media of some buckets that have a tag, in the trash or not, by row number, those after one.
 pub(in crate::library) fn tagged(
     conn: &Connection,
+    buckets: &[Seq],
     folded: &str,
     after: Seq,
     rows: usize,
 ) -> Result<Vec<Position>> {
     let mut statement = conn.prepare_cached(
-        "SELECT media_seq FROM media_tags WHERE tag_seq = (SELECT seq FROM tags WHERE name_folded = ?1)
-             AND media_seq > ?2 ORDER BY media_seq LIMIT ?3",
+        "SELECT media_seq FROM media_tags g JOIN media m ON m.seq = g.media_seq
+         WHERE tag_seq = (SELECT seq FROM tags WHERE name_folded = ?1) AND media_seq > ?2
+             AND +m.bucket_seq IN (SELECT value FROM json_each(?4))
+         ORDER BY media_seq LIMIT ?3",
     )?;
-    let rows = statement.query_map(params![folded, after, super::limit(rows)], |row| {
-        Ok(Position(crate::library::model::SortValue::Number(0), row.get(0)?))
-    })?;
+    let values = params![folded, after, super::limit(rows), super::json(buckets)];
+    let rows = statement
+        .query_map(values, |row| Ok(Position(crate::library::model::SortValue::Number(0), row.get(0)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -154,10 +154,10 @@ pub(in crate::library) fn add_pair(
     Ok(())
 }
 
-/// Media that are the older one of a pair and of none the newer, the newest first, those before one.
+/// Media in some buckets, a JSON array, that are the older one of a pair and of none the newer, the newest first, those before one.
 pub(in crate::library) fn leaders(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &str,
     exact: bool,
     before: Seq,
     rows: usize,
@@ -165,13 +165,14 @@ pub(in crate::library) fn leaders(
     let mut statement = conn.prepare_cached(
         "SELECT DISTINCT a.one_seq FROM alike a JOIN media m ON m.seq = a.one_seq JOIN media n ON n.seq = a.other_seq
          WHERE a.one_seq < ?1 AND a.dismissed = 0 AND a.exact >= ?2 AND m.trashed = 0 AND n.trashed = 0
-             AND (?3 IS NULL OR (m.bucket_seq = ?3 AND n.bucket_seq = ?3))
+             AND +m.bucket_seq IN (SELECT value FROM json_each(?3))
+             AND +n.bucket_seq IN (SELECT value FROM json_each(?3))
              AND NOT EXISTS (SELECT 1 FROM alike b JOIN media o ON o.seq = b.one_seq
                  WHERE b.other_seq = a.one_seq AND b.dismissed = 0 AND b.exact >= ?2 AND o.trashed = 0
-                     AND (?3 IS NULL OR o.bucket_seq = ?3))
+                     AND +o.bucket_seq IN (SELECT value FROM json_each(?3)))
          ORDER BY a.one_seq DESC LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![before, exact, bucket, limit(rows)], |row| row.get(0))?;
+    let rows = statement.query_map(params![before, exact, buckets, limit(rows)], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -182,10 +183,10 @@ pub(in crate::library) struct Pair {
     pub(in crate::library) exact: bool,
 }
 
-/// What is alike to a media and not in the trash.
+/// What in some buckets, a JSON array, is alike to a media and not in the trash.
 pub(in crate::library) fn pairs(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &str,
     exact: bool,
     media: Seq,
 ) -> Result<Vec<Pair>> {
@@ -194,9 +195,10 @@ pub(in crate::library) fn pairs(
              (SELECT other_seq AS seq, distance, exact, dismissed FROM alike WHERE one_seq = ?1
               UNION ALL SELECT one_seq, distance, exact, dismissed FROM alike WHERE other_seq = ?1) p
              JOIN media m ON m.seq = p.seq
-         WHERE p.dismissed = 0 AND p.exact >= ?2 AND m.trashed = 0 AND (?3 IS NULL OR m.bucket_seq = ?3)",
+         WHERE p.dismissed = 0 AND p.exact >= ?2 AND m.trashed = 0
+             AND +m.bucket_seq IN (SELECT value FROM json_each(?3))",
     )?;
-    let rows = statement.query_map(params![media, exact, bucket], |row| {
+    let rows = statement.query_map(params![media, exact, buckets], |row| {
         Ok(Pair { other: row.get(0)?, distance: row.get(1)?, exact: row.get(2)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows, ToSql, named_params, pa
 
 use super::months::{self, Months};
 use super::proposals::{PIECE, Proposals};
-use super::{MEDIA_COLUMNS, MEDIA_JOINS, buckets, limit, media_from_row};
+use super::{MEDIA_COLUMNS, MEDIA_JOINS, json, limit, media_from_row};
 use crate::audit::UserId;
 use crate::clock::Timestamp;
 use crate::db::Result;
@@ -44,15 +44,16 @@ const SORTED_MAX: usize = 50_000;
 /// for each row among the numbers.
 const NAMED: &str = "FROM json_each(:seqs) named CROSS JOIN media m ON m.seq = named.value WHERE true";
 
+/// Media of some buckets that fit, in order.
 pub(in crate::library) fn list(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     filter: &Filter,
     sort: Sort,
     after: Option<&Position>,
     rows: usize,
 ) -> Result<Vec<Media>> {
-    let found = positions(conn, bucket, filter, sort, after, rows)?;
+    let found = positions(conn, buckets, filter, sort, after, rows)?;
     let seqs: Vec<Seq> = found.iter().map(|position| position.1).collect();
     let mut media = fetch(conn, &seqs, filter.viewer)?;
     media.sort_by_cached_key(|media| media.position(sort));
@@ -65,19 +66,15 @@ pub(in crate::library) fn list(
 /// Where the media of a page stand, in order.
 pub(in crate::library) fn positions(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     filter: &Filter,
     sort: Sort,
     after: Option<&Position>,
     rows: usize,
 ) -> Result<Vec<Position>> {
-    let buckets = match bucket {
-        Some(bucket) => vec![bucket],
-        None => buckets::seqs(conn)?,
-    };
     let mut found = Vec::new();
     for bucket in buckets {
-        let scope = Scope::new(conn, bucket, filter, sort, after, rows)?;
+        let scope = Scope::new(conn, *bucket, filter, sort, after, rows)?;
         found.append(&mut scope.page()?);
     }
     found.sort_unstable();
@@ -103,20 +100,16 @@ pub(in crate::library) fn fetch(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Media that fit, by the month in which they were taken, as year * 100 + month. Those of the buckets are added up.
+/// Media of some buckets that fit, by the month in which they were taken, as year * 100 + month. Those of the buckets are added up.
 pub(in crate::library) fn months(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     filter: &Filter,
 ) -> Result<BTreeMap<i64, u64>> {
     let mut months = BTreeMap::new();
-    let buckets = match bucket {
-        Some(bucket) => vec![bucket],
-        None => buckets::seqs(conn)?,
-    };
     let sort = Sort { by: SortBy::Taken, descending: false };
     for bucket in buckets {
-        let scope = Scope::new(conn, bucket, filter, sort, None, usize::MAX)?;
+        let scope = Scope::new(conn, *bucket, filter, sort, None, usize::MAX)?;
         for (month, count) in scope.months()? {
             *months.entry(month).or_default() += count;
         }
@@ -589,10 +582,6 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
     Ok(row.get_ref(column)?.as_str()?)
 }
 
-fn json(seqs: &[Seq]) -> String {
-    serde_json::to_string(seqs).unwrap_or_else(|_| "[]".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::months::month;
@@ -705,7 +694,7 @@ mod tests {
         let (mut found, mut rows): (Vec<Position>, usize) = (Vec::new(), 53);
         loop {
             let after = found.last().cloned();
-            let page = positions(conn, Some(bucket), filter, sort, after.as_ref(), rows).unwrap();
+            let page = positions(conn, &[bucket], filter, sort, after.as_ref(), rows).unwrap();
             let is_last = page.len() < rows;
             found.extend(page);
             if is_last {
@@ -721,7 +710,7 @@ mod tests {
                 let SortValue::Number(taken) = taken else { continue };
                 *months_expected.entry(month(taken)).or_insert(0) += 1;
             }
-            assert_eq!(months(conn, Some(bucket), filter).unwrap(), months_expected, "{filter:?}");
+            assert_eq!(months(conn, &[bucket], filter).unwrap(), months_expected, "{filter:?}");
         }
     }
 

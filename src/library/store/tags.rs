@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{limit, unsigned};
+use super::{json, limit, unsigned};
 use crate::db::{Result, Tx};
 use crate::library::model::{Seq, Tag};
 
@@ -59,6 +59,16 @@ pub(in crate::library) fn rename(tx: &Tx<'_>, tag: Seq, name: &str, folded: &str
     Ok(())
 }
 
+/// Whether media in some buckets have a tag, in the trash or not, and whether others have it.
+pub(in crate::library) fn is_used(conn: &Connection, tag: Seq, buckets: &[Seq]) -> Result<(bool, bool)> {
+    let mut statement = conn.prepare_cached(
+        "SELECT coalesce(max(inside), 0), coalesce(max(NOT inside), 0) FROM
+             (SELECT m.bucket_seq IN (SELECT value FROM json_each(?2)) AS inside
+              FROM media_tags g JOIN media m ON m.seq = g.media_seq WHERE g.tag_seq = ?1)",
+    )?;
+    Ok(statement.query_row(params![tag, json(buckets)], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
 /// Forgets a tag if no media has it.
 pub(in crate::library) fn forget_if_unused(tx: &Tx<'_>, tag: Seq) -> Result<()> {
     tx.prepare_cached(
@@ -75,21 +85,21 @@ pub(in crate::library) fn forget_unused(tx: &Tx<'_>) -> Result<()> {
 }
 
 /// Tags by their folded names, those after one, with the media that have them and are not in the trash; only those whose
-/// folded name contains a text.
+/// folded name contains a text, and only what is in some buckets.
 pub(in crate::library) fn list(
     conn: &Connection,
-    bucket: Option<Seq>,
+    buckets: &[Seq],
     text: &str,
     after: &str,
     rows: usize,
 ) -> Result<Vec<Tag>> {
     let mut statement = conn.prepare_cached(
         "SELECT t.name, (SELECT coalesce(sum(media_count), 0) FROM tag_counts c
-             WHERE c.tag_seq = t.seq AND (?1 IS NULL OR c.bucket_seq = ?1)) AS count
+             WHERE c.tag_seq = t.seq AND c.bucket_seq IN (SELECT value FROM json_each(?1))) AS count
          FROM tags t WHERE t.name_folded > ?2 AND instr(t.name_folded, ?3) > 0 AND count > 0
          ORDER BY t.name_folded LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![bucket, after, text, limit(rows)], |row| {
+    let rows = statement.query_map(params![json(buckets), after, text, limit(rows)], |row| {
         Ok(Tag { name: row.get(0)?, count: unsigned(row, 1)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

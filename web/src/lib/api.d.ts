@@ -183,7 +183,10 @@ export interface paths {
         delete: operations["remove_bucket"];
         options?: never;
         head?: never;
-        /** Changes a bucket's name, visibility or limits. */
+        /**
+         * Changes a bucket's name, who may see and use it, or its limits
+         * @description For those who manage it; how much it may hold is the say of those who manage all buckets.
+         */
         patch: operations["change_bucket"];
         trace?: never;
     };
@@ -217,6 +220,70 @@ export interface paths {
         put?: never;
         /** Renames a folder or moves it below another, with all that lies in it. */
         post: operations["move_folder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/buckets/{slug}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the members of a bucket
+         * @description For those who manage it. Everybody else who sees it by the account's role is not named here.
+         */
+        get: operations["list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/buckets/{slug}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes somebody a member of a bucket, or gives a member another role
+         * @description For those who manage it. Membership gives more than the account's role and never less.
+         */
+        put: operations["put_member"];
+        post?: never;
+        /**
+         * Takes somebody out of a bucket
+         * @description For those who manage it; whoever is a member may also go.
+         */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/buckets/{slug}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists people who could become members of a bucket, by name, the first twenty
+         * @description For those who manage it.
+         */
+        get: operations["list_people"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -318,7 +385,7 @@ export interface paths {
         };
         /**
          * What happens, as it happens
-         * @description Events: `media`, `restoration`, `job`, each with JSON data and an id with which `Last-Event-ID` goes on; `bye`
+         * @description Events: `media`, `buckets`, `restoration`, `job`, each with JSON data and an id with which `Last-Event-ID` goes on; `bye`
          *     before the server stops and `session-ended` when the login is over.
          */
         get: operations["live"];
@@ -851,8 +918,8 @@ export interface paths {
         put?: never;
         /**
          * Makes a token with which a program can act for the user
-         * @description Programs send it as `Authorization: Bearer slt_…`. It may do what its scopes and its owner's role both allow. It
-         *     can't make tokens or change passwords.
+         * @description Programs send it as `Authorization: Bearer slt_…`. It may do what its scopes and its owner both may at that moment, in
+         *     each bucket. It can't make tokens or change passwords.
          */
         post: operations["add_token"];
         delete?: never;
@@ -1069,15 +1136,17 @@ export interface paths {
         };
         /**
          * Sends a file by its name, or a rendering of it
-         * @description From a public bucket everybody may have the files themselves and their presets. Whoever may read the library may
-         *     have everything; anybody may have what a signed address says, until it is over. Addresses of signed files come from
-         *     `POST /media/{id}/signed-urls` and have the parameters `v`, `expires`, `kid` and `signature`.
+         * @description From a public bucket everybody may have the files themselves and their presets. Whoever sees the bucket may have
+         *     everything; anybody may have what a signed address says, until it is over. Addresses of signed files come from
+         *     `POST /media/{id}/signed-urls` and have the parameters `v`, `expires`, `kid` and `signature`. Pages of the sites that
+         *     the bucket names in `cors_origins` may read the answer.
          */
         get: operations["fetch"];
         put?: never;
         post?: never;
         delete?: never;
-        options?: never;
+        /** Tells a browser whether pages of another site may ask for a file */
+        options: operations["preflight"];
         head?: never;
         patch?: never;
         trace?: never;
@@ -1155,6 +1224,10 @@ export interface components {
         BlobId: string;
         /** @description A set of media with a name and a visibility. */
         Bucket: components["schemas"]["BucketLimits"] & {
+            /** @description Who may use it. */
+            access: components["schemas"]["BucketAccess"];
+            /** @description Sites whose pages may read what `/storage` sends from it: origins such as `https://example.org`, or `*` for all. */
+            cors_origins: string[];
             /** @description When it was made. */
             created_at: components["schemas"]["Timestamp"];
             /** @description Its id. */
@@ -1166,6 +1239,8 @@ export interface components {
              * @description Media in it, the trash not counted.
              */
             media_count: number;
+            /** @description What you are in it. */
+            my_role: components["schemas"]["BucketRole"];
             /** @description Its name for people. */
             name: string;
             /**
@@ -1178,8 +1253,19 @@ export interface components {
             /** @description Who may see it without being asked. */
             visibility: components["schemas"]["Visibility"];
         };
+        /**
+         * @description Who may use a bucket.
+         * @enum {string}
+         */
+        BucketAccess: "everyone" | "members";
         /** @description What is to be changed about a bucket. */
         BucketChange: components["schemas"]["LimitChange"] & {
+            access?: components["schemas"]["BucketAccess"] | null;
+            /**
+             * @description Sites whose pages may read what `/storage` sends from it from now on: at most 50 origins such as
+             *     `https://example.org`, or `*` alone for all.
+             */
+            cors_origins?: string[] | null;
             /** @description Whether pictures that leave by a public or signed address may say where they were taken, from now on. */
             keep_location?: boolean | null;
             /** @description Its name for people from now on. */
@@ -1216,6 +1302,39 @@ export interface components {
              */
             quota_bytes?: number | null;
         };
+        /** @description Somebody who was given a role in a bucket. */
+        BucketMember: {
+            /** @description What the member's account may everywhere. */
+            account_role: components["schemas"]["Role"];
+            /** @description When the member was added. */
+            added_at: components["schemas"]["Timestamp"];
+            /** @description Whether the account is disabled: then membership gives nothing. */
+            disabled: boolean;
+            /** @description The address to log in with. */
+            email: string;
+            /** @description The name that others see. */
+            name: string;
+            /** @description What the member is in the bucket. */
+            role: components["schemas"]["BucketRole"];
+            /** @description The user's id. */
+            user_id: components["schemas"]["UserId"];
+        };
+        /** @description Somebody who can become a member of a bucket. */
+        BucketPerson: {
+            /** @description What the account may everywhere. */
+            account_role: components["schemas"]["Role"];
+            /** @description The address to log in with. */
+            email: string;
+            /** @description The name that others see. */
+            name: string;
+            /** @description The user's id. */
+            user_id: components["schemas"]["UserId"];
+        };
+        /**
+         * @description What somebody is in a bucket. The mightiest is the last, and includes those before it.
+         * @enum {string}
+         */
+        BucketRole: "reader" | "writer" | "manager";
         /**
          * @description What can be done to many.
          * @enum {string}
@@ -1646,6 +1765,10 @@ export interface components {
          * @description Names a photograph or file.
          */
         MediaId: string;
+        MemberRole: {
+            /** @description What the member is from now on. */
+            role: components["schemas"]["BucketRole"];
+        };
         /** @description Something that restores pictures. */
         Model: {
             /** @description The engine that runs it. */
@@ -1671,6 +1794,7 @@ export interface components {
         };
         /** @description A bucket to be made. */
         NewBucket: {
+            access?: components["schemas"]["BucketAccess"] | null;
             /** @description Its name for people; the slug where it is not said. */
             name?: string | null;
             /** @description Its name in addresses: 3 to 63 of `a-z`, `0-9` and `-`. */
@@ -1797,6 +1921,10 @@ export interface components {
         Page_Bucket: {
             /** @description The rows. */
             items: (components["schemas"]["BucketLimits"] & {
+                /** @description Who may use it. */
+                access: components["schemas"]["BucketAccess"];
+                /** @description Sites whose pages may read what `/storage` sends from it: origins such as `https://example.org`, or `*` for all. */
+                cors_origins: string[];
                 /** @description When it was made. */
                 created_at: components["schemas"]["Timestamp"];
                 /** @description Its id. */
@@ -1808,6 +1936,8 @@ export interface components {
                  * @description Media in it, the trash not counted.
                  */
                 media_count: number;
+                /** @description What you are in it. */
+                my_role: components["schemas"]["BucketRole"];
                 /** @description Its name for people. */
                 name: string;
                 /**
@@ -1820,6 +1950,44 @@ export interface components {
                 /** @description Who may see it without being asked. */
                 visibility: components["schemas"]["Visibility"];
             })[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_BucketMember: {
+            /** @description The rows. */
+            items: {
+                /** @description What the member's account may everywhere. */
+                account_role: components["schemas"]["Role"];
+                /** @description When the member was added. */
+                added_at: components["schemas"]["Timestamp"];
+                /** @description Whether the account is disabled: then membership gives nothing. */
+                disabled: boolean;
+                /** @description The address to log in with. */
+                email: string;
+                /** @description The name that others see. */
+                name: string;
+                /** @description What the member is in the bucket. */
+                role: components["schemas"]["BucketRole"];
+                /** @description The user's id. */
+                user_id: components["schemas"]["UserId"];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_BucketPerson: {
+            /** @description The rows. */
+            items: {
+                /** @description What the account may everywhere. */
+                account_role: components["schemas"]["Role"];
+                /** @description The address to log in with. */
+                email: string;
+                /** @description The name that others see. */
+                name: string;
+                /** @description The user's id. */
+                user_id: components["schemas"]["UserId"];
+            }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
         };
@@ -3185,6 +3353,24 @@ export interface operations {
                     "application/json": components["schemas"]["Bucket"];
                 };
             };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     list_folders: {
@@ -3316,6 +3502,156 @@ export interface operations {
                 content?: never;
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                slug: components["schemas"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BucketMember"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    put_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["schemas"]["Slug"];
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberRole"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BucketMember"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: components["schemas"]["Slug"];
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_people: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name or email contains this. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                slug: components["schemas"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BucketPerson"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5606,6 +5942,26 @@ export interface operations {
                 content?: never;
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    preflight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                bucket: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,6 @@
 import { send } from './send';
-import type { Bucket, Page } from './types';
+import { can } from './session.svelte';
+import type { Bucket, BucketRole, Page, Permission } from './types';
 
 const key = 'safelight.bucket';
 
@@ -42,5 +43,19 @@ export function rememberBucket(slug: string) {
     // Only a convenience.
   }
 }
+
+/** What each role in a bucket gives there; the server goes by the same list. */
+const reads: Permission[] = ['library.read'];
+const writes: Permission[] = [...reads, 'library.write', 'library.delete', 'restore'];
+const gives: Record<BucketRole, Permission[]> = { reader: reads, writer: writes, manager: [...writes, 'buckets.manage'] };
+
+/** Whether one may do something in a bucket; of one that is not known yet, what the account may. */
+export function canIn(permission: Permission, slug: string | null | undefined): boolean {
+  const bucket = buckets.items.find((b) => b.slug === slug);
+  return bucket ? gives[bucket.my_role].includes(permission) : can(permission);
+}
+
+/** Whether one may do something everywhere, or in one bucket at least. */
+export const canSomewhere = (permission: Permission) => can(permission) || buckets.items.some((b) => gives[b.my_role].includes(permission));
 
 export const bucketName = (slug: string) => buckets.items.find((b) => b.slug === slug)?.name ?? slug;

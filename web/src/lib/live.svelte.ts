@@ -4,6 +4,8 @@ import type { Batch, JobState, Restoration } from './types';
 
 export type Events = {
   media: { id: string; bucket: string; change: 'created' | 'updated' | 'trashed' | 'removed' | 'many' };
+  /** One sees other buckets now, or may do other things in them. */
+  buckets: Record<string, never>;
   restoration: Restoration;
   batch: Batch;
   job: { id: string; kind: string; state: JobState; progress: number };
@@ -67,7 +69,7 @@ export function connect() {
     disconnect();
     sessionEnded();
   });
-  for (const kind of ['media', 'restoration', 'batch', 'job']) {
+  for (const kind of ['media', 'buckets', 'restoration', 'batch', 'job']) {
     stream.addEventListener(kind, (event) => {
       const data = JSON.parse((event as MessageEvent<string>).data) as never;
       for (const handler of handlers.get(kind) ?? []) handler(data);

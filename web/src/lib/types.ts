@@ -23,6 +23,10 @@ export type Session = Whole<Schemas['Session']>;
 /** What a bucket takes and keeps; null where there is no limit. */
 export type BucketRules = Whole<Schemas['BucketLimits']>;
 export type Bucket = Whole<Schemas['Bucket']>;
+export type BucketRole = Schemas['BucketRole'];
+export type BucketMember = Whole<Schemas['BucketMember']>;
+/** Somebody who could become a member. */
+export type BucketPerson = Whole<Schemas['BucketPerson']>;
 export type Folder = Whole<Schemas['Folder']>;
 /** What can be done with a folder. */
 export type FolderDeed = 'rename' | 'move' | 'delete' | 'new';
