@@ -336,7 +336,7 @@ pub async fn try_again(app: &App, actor: &Actor, id: RestorationId) -> Result<Re
     let actor = actor.clone();
     app.db
         .write(move |tx| {
-            let restoration = store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?;
+            let restoration = get_for_in(tx, &actor, id, Permission::Restore)?;
             let job = jobs::enqueue(tx, id, &actor, &restoration.steps, jobs::PRIORITY)?;
             if !store::try_again(tx, id, job)? {
                 return Err(Error::NotEnded);

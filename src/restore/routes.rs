@@ -141,7 +141,7 @@ async fn cancel_restoration(
     responses((status = 200, body = Restoration), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn retry_restoration(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<RestorationId>,
 ) -> Result<Json<Restoration>, Problem> {
     Ok(Json(super::try_again(&app, &user.actor(), id).await?))

@@ -8,9 +8,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Error, Result, pipeline};
-use crate::accounts::{Allowed, may};
+use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Path, Problem, ProblemBody, Query};
 use crate::app::App;
+use crate::audit::UserId;
 use crate::engine::StepRequest;
 use crate::engine::builtin::{Analysis, Finding};
 use crate::imaging::Limits;
@@ -53,18 +54,24 @@ struct Suggestion {
     ))]
 async fn get_suggestion(
     State(app): State<App>,
-    _: Allowed<may::LibraryRead>,
+    user: Allowed<may::LibraryRead>,
     Path(media): Path<MediaId>,
     Query(wanted): Query<SuggestionQuery>,
 ) -> Result<Json<Suggestion>, Problem> {
-    let (version_id, analysis) = suggest(&app, media, wanted.version_id).await?;
+    let (version_id, analysis) = suggest(&app, user.id(), media, wanted.version_id).await?;
     let (summary, steps) = (summary(&analysis), analysis.steps());
     Ok(Json(Suggestion { version_id, summary, findings: analysis.findings, steps }))
 }
 
 /// Looks at a version of a picture. Whoever stops waiting for the answer ends the work.
-async fn suggest(app: &App, media: MediaId, version: Option<VersionId>) -> Result<(VersionId, Analysis)> {
-    let (found, version) = library::get_version(app, media, version).await?;
+async fn suggest(
+    app: &App,
+    user: UserId,
+    media: MediaId,
+    version: Option<VersionId>,
+) -> Result<(VersionId, Analysis)> {
+    let (found, version) =
+        library::get_version_for(app, user, media, version, Permission::LibraryRead).await?;
     if found.state == MediaState::Trashed {
         return Err(library::Error::InTrash.into());
     }

@@ -28,6 +28,7 @@ use super::{BucketChange, Change, Content, Error, Fact, NewBucket, buckets};
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
+use crate::audit::UserId;
 use crate::storage;
 use content::{ContentQuery, Pairs};
 pub use somewhere::Somewhere;
@@ -190,7 +191,7 @@ async fn list_media(
 ) -> Result<Json<Page<Media>>, Problem> {
     let sort = order.sort.as_deref().map(Sort::parse).transpose()?.unwrap_or_default();
     let filter = search.filter(Some(user.id()))?;
-    let (after, back) = start(&app, &order, sort, page.after()?).await?;
+    let (after, back) = start(&app, user.id(), &order, sort, page.after()?).await?;
     let walked = if back { sort.reversed() } else { sort };
     let rows = super::list(&app, filter, walked, after, page.limit() + 1).await?;
     let mut page = Page::of(rows, page.limit(), |media| (sort, media.position(sort), back));
@@ -203,6 +204,7 @@ async fn list_media(
 /// Where a page of a list begins, and whether it goes back from there.
 async fn start(
     app: &App,
+    user: UserId,
     order: &OrderQuery,
     sort: Sort,
     cursor: Option<Cursor>,
@@ -210,9 +212,10 @@ async fn start(
     match (cursor, order.before, order.from) {
         (Some((order, ..)), ..) if order != sort => Err(foreign_cursor()),
         (Some((_, position, back)), ..) => Ok((Some(position), back)),
-        (None, Some(id), _) => Ok((Some(super::get(app, id).await?.position(sort)), true)),
+        (None, Some(id), _) => Ok((Some(super::get_for(app, user, id, Permission::LibraryRead).await?.position(sort)), true)),
         (None, None, Some(id)) => {
-            Ok((Some(super::get(app, id).await?.position(sort).including(sort)), false))
+            let from = super::get_for(app, user, id, Permission::LibraryRead).await?;
+            Ok((Some(from.position(sort).including(sort)), false))
         }
         (None, None, None) => Ok((None, false)),
     }

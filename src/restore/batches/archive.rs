@@ -13,7 +13,9 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::model::{Batch, BatchId, BatchItem, ItemState};
 use super::{Result, Viewer, named, seen_in, store};
+use crate::accounts::Permission;
 use crate::app::App;
+use crate::audit::UserId;
 use crate::engine::Outcome;
 use crate::library::{self, MediaId, RenditionId};
 use crate::storage::{self, BlobId, BlobReader};
@@ -57,7 +59,7 @@ pub async fn archive(app: &App, viewer: Viewer, id: BatchId) -> Result<Archive> 
     let (sender, receiver) = tokio::io::duplex(PIPE_BYTES);
     let app = app.clone();
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || match write(&app, &runtime, &batch, sender) {
+    tokio::task::spawn_blocking(move || match write(&app, &runtime, viewer, &batch, sender) {
         Ok(()) => {}
         // Somebody has stopped downloading.
         Err(Error::Send(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -67,7 +69,13 @@ pub async fn archive(app: &App, viewer: Viewer, id: BatchId) -> Result<Archive> 
 }
 
 /// Writes all of it. Blocks as long as the reader takes.
-fn write(app: &App, runtime: &Handle, batch: &Batch, sender: DuplexStream) -> Result<(), Error> {
+fn write(
+    app: &App,
+    runtime: &Handle,
+    viewer: Viewer,
+    batch: &Batch,
+    sender: DuplexStream,
+) -> Result<(), Error> {
     let mut zip = ZipWriter::new_stream(SyncIoBridge::new_with_handle(sender, runtime.clone()));
     let options: SimpleFileOptions = FileOptions::default()
         .compression_method(CompressionMethod::Stored)
@@ -78,12 +86,12 @@ fn write(app: &App, runtime: &Handle, batch: &Batch, sender: DuplexStream) -> Re
     let mut report = format!("{}\n\n", batch.name);
     let (id, mut after) = (batch.id, None);
     loop {
-        let page = app.db.read(move |conn| named(conn, store::items(conn, id, None, after, PAGE)?));
+        let page = app.db.read(move |conn| named(conn, viewer, store::items(conn, id, None, after, PAGE)?));
         let page = runtime.block_on(page).map_err(Error::Batch)?;
         let Some(last) = page.last() else { break };
         after = Some(last.position);
         for item in page {
-            let line = match runtime.block_on(result(app, &item)).map_err(Error::Batch)? {
+            let line = match runtime.block_on(result(app, viewer.user, &item)).map_err(Error::Batch)? {
                 Ok((name, blob)) => {
                     let name = free_name(&mut names, &name);
                     zip.start_file(&*name, options)?;
@@ -115,10 +123,14 @@ fn copy(mut blob: BlobReader, zip: &mut impl Write) -> io::Result<()> {
 }
 
 /// What came of a picture, or a sentence that says why there is nothing.
-async fn result(app: &App, item: &BatchItem) -> Result<Result<(String, BlobReader), String>> {
+async fn result(
+    app: &App,
+    user: UserId,
+    item: &BatchItem,
+) -> Result<Result<(String, BlobReader), String>> {
     let found = match (item.state, item.outcome, item.rendition_id) {
-        (ItemState::Succeeded, Some(Outcome::Unchanged), _) => original(app, item.media_id).await?,
-        (ItemState::Succeeded, _, Some(rendition)) => restored(app, item.media_id, rendition).await?,
+        (ItemState::Succeeded, Some(Outcome::Unchanged), _) => original(app, user, item.media_id).await?,
+        (ItemState::Succeeded, _, Some(rendition)) => restored(app, user, item.media_id, rendition).await?,
         (ItemState::Succeeded, _, None) => None,
         (ItemState::Failed, ..) => {
             let detail = item.error.as_ref().map_or("it could not be restored.", |error| &error.detail);
@@ -134,16 +146,21 @@ async fn result(app: &App, item: &BatchItem) -> Result<Result<(String, BlobReade
     }
 }
 
-async fn original(app: &App, media: MediaId) -> Result<Option<(String, BlobId)>> {
-    match library::get(app, media).await {
+async fn original(app: &App, user: UserId, media: MediaId) -> Result<Option<(String, BlobId)>> {
+    match library::get_for(app, user, media, Permission::LibraryRead).await {
         Ok(media) => Ok(Some((media.name, media.sha256))),
         Err(library::Error::NoSuchMedia) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn restored(app: &App, media: MediaId, rendition: RenditionId) -> Result<Option<(String, BlobId)>> {
-    match library::get_rendition(app, media, rendition).await {
+async fn restored(
+    app: &App,
+    user: UserId,
+    media: MediaId,
+    rendition: RenditionId,
+) -> Result<Option<(String, BlobId)>> {
+    match library::get_rendition(app, user, media, rendition).await {
         Ok((_, rendition)) => Ok(Some((rendition.name, rendition.sha256))),
         Err(library::Error::NoSuchMedia | library::Error::NoSuchRendition) => Ok(None),
         Err(error) => Err(error.into()),

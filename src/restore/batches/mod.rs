@@ -14,13 +14,14 @@ use rusqlite::Connection;
 use super::model::{self as asked, Catalogue, Complaint, Request, RestorationId, Settled};
 use super::registry::{self, Entry};
 use super::{AskedStep, Error, Result, enqueue_in, stop_in};
+use crate::accounts::Permission;
 use crate::api::Problem;
 use crate::api::events::{self, Audience};
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
 use crate::engine::Preset;
-use crate::library::{self, MediaId, Which};
+use crate::library::{self, Caller, MediaId, Which};
 
 pub use archive::{Archive, archive};
 pub use model::{Batch, BatchId, BatchItem, BatchState, Counts, Estimate, ItemState, NewBatch, PICTURES_MAX};
@@ -137,13 +138,15 @@ struct Chosen {
 async fn choose(app: &App, actor: &Actor, which: Which) -> Result<Chosen> {
     let is_search = matches!(which, Which::Search(_));
     let ids = library::select(app, actor, which, PICTURES_MAX + 1).await?;
+    let caller = Caller::from(actor);
     if ids.len() > PICTURES_MAX {
         return Err(Error::LargeBatch { most: PICTURES_MAX });
     }
     let chosen = app.db.read(move |conn| {
         let mut chosen = Chosen { pictures: Vec::new(), pixels: 0, skipped: 0 };
         for id in ids {
-            let found = library::get_version_in(conn, id, None);
+            let found = library::get_for_in(conn, caller, id, Permission::Restore)
+                .and_then(|media| library::get_version_in(conn, media.id, None));
             let is_picture = matches!(&found, Ok((_, version)) if version.content_type.starts_with("image/"));
             if is_search && !is_picture {
                 chosen.skipped += 1;
@@ -201,14 +204,19 @@ pub async fn list_items(
     app.db
         .read(move |conn| {
             seen_in(conn, viewer, id)?;
-            named(conn, store::items(conn, id, state, after, rows)?)
+            named(conn, viewer, store::items(conn, id, state, after, rows)?)
         })
         .await
 }
 
-fn named(conn: &Connection, mut items: Vec<BatchItem>) -> Result<Vec<BatchItem>> {
+/// Gives pictures their names, unless they have moved to where the viewer does not see them.
+fn named(conn: &Connection, viewer: Viewer, mut items: Vec<BatchItem>) -> Result<Vec<BatchItem>> {
     for item in &mut items {
-        item.name = library::get_in(conn, item.media_id)?.name;
+        item.name = match library::get_for_in(conn, viewer.user, item.media_id, Permission::LibraryRead) {
+            Ok(media) => media.name,
+            Err(library::Error::NoSuchMedia | library::Error::Forbidden) => "A picture of others".to_owned(),
+            Err(error) => return Err(error.into()),
+        };
     }
     Ok(items)
 }
@@ -334,6 +342,7 @@ fn advance_in(tx: &Tx<'_>, actor: &Actor, id: BatchId) -> Result<()> {
 }
 
 fn begin_in(tx: &Tx<'_>, actor: &Actor, media: MediaId, settled: &Settled) -> Result<RestorationId> {
+    library::get_for_in(tx, actor, media, Permission::Restore)?;
     let (media, version) = library::get_version_in(tx, media, None)?;
     if media.state == library::State::Trashed {
         return Err(library::Error::InTrash.into());

@@ -11,11 +11,11 @@ use utoipa_axum::routes;
 
 use super::super::AskedStep;
 use super::{Batch, BatchId, BatchItem, Deed, Estimate, ItemState, NewBatch, Viewer};
-use crate::accounts::{Allowed, Permission, may};
+use crate::accounts::{Allowed, CurrentUser, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query, content_disposition};
 use crate::app::App;
 use crate::engine::Preset;
-use crate::library::{MediaId, Search, Which};
+use crate::library::{MediaId, Search, Somewhere, Which};
 
 /// The routes of batches, below `/api/v1`.
 pub(in crate::restore) fn router() -> OpenApiRouter<App> {
@@ -61,7 +61,7 @@ impl BatchRequest {
     }
 }
 
-fn viewer<P>(user: &Allowed<P>) -> Viewer {
+fn viewer(user: &CurrentUser) -> Viewer {
     Viewer { user: user.id(), sees_all: user.may(Permission::JobsManage) }
 }
 
@@ -73,7 +73,7 @@ fn viewer<P>(user: &Allowed<P>) -> Viewer {
     (status = 202, body = Batch, headers(("Location" = String))), (status = 422, body = ProblemBody)))]
 async fn post_batch(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Json(wanted): Json<BatchRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Batch>), Problem> {
     let (which, new) = wanted.read(user.may(Permission::SettingsManage))?;
@@ -87,7 +87,7 @@ async fn post_batch(
     responses((status = 200, body = Estimate), (status = 422, body = ProblemBody)))]
 async fn post_estimate(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Json(wanted): Json<BatchRequest>,
 ) -> Result<Json<Estimate>, Problem> {
     let (which, new) = wanted.read(user.may(Permission::SettingsManage))?;
@@ -146,7 +146,7 @@ async fn get_items(
     responses((status = 200, body = Batch), (status = 404, body = ProblemBody)))]
 async fn pause_batch(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<BatchId>,
 ) -> Result<Json<Batch>, Problem> {
     Ok(Json(super::change(&app, &user.actor(), viewer(&user), id, Deed::Pause).await?))
@@ -157,7 +157,7 @@ async fn pause_batch(
     responses((status = 200, body = Batch), (status = 404, body = ProblemBody)))]
 async fn resume_batch(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<BatchId>,
 ) -> Result<Json<Batch>, Problem> {
     Ok(Json(super::change(&app, &user.actor(), viewer(&user), id, Deed::Resume).await?))
@@ -168,7 +168,7 @@ async fn resume_batch(
     responses((status = 200, body = Batch), (status = 404, body = ProblemBody)))]
 async fn cancel_batch(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<BatchId>,
 ) -> Result<Json<Batch>, Problem> {
     Ok(Json(super::change(&app, &user.actor(), viewer(&user), id, Deed::Cancel).await?))
@@ -179,7 +179,7 @@ async fn cancel_batch(
     responses((status = 200, body = Batch), (status = 404, body = ProblemBody)))]
 async fn retry_batch(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<BatchId>,
 ) -> Result<Json<Batch>, Problem> {
     Ok(Json(super::change(&app, &user.actor(), viewer(&user), id, Deed::Retry).await?))
@@ -190,7 +190,7 @@ async fn retry_batch(
     responses((status = 204), (status = 404, body = ProblemBody)))]
 async fn delete_batch(
     State(app): State<App>,
-    user: Allowed<may::Restore>,
+    user: Somewhere<may::Restore>,
     Path(id): Path<BatchId>,
 ) -> Result<StatusCode, Problem> {
     super::change(&app, &user.actor(), viewer(&user), id, Deed::Remove).await?;
