@@ -352,9 +352,7 @@ pub async fn select(app: &App, actor: &Actor, which: Which, most: usize) -> Resu
         return Ok(ids);
     }
     let viewer = actor.user_id();
-    app.db
-        .read(move |conn| Ok(store::bulk::ids(conn, &which.some(conn, viewer, None, None, most)?)?))
-        .await
+    app.db.read(move |conn| Ok(store::bulk::ids(conn, &which.some(conn, viewer, None, None, most)?)?)).await
 }
 
 /// Does it while the caller waits; the entry of the audit comes with the first chunk.

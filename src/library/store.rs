@@ -424,7 +424,9 @@ pub(super) fn find_current_content(
     )?;
     let (bucket, folder) = place.unzip();
     Ok(statement
-        .query_row(params![blob, signed(size_bytes), bucket, folder, buckets], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![blob, signed(size_bytes), bucket, folder, buckets], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?)
 }
 

@@ -12,10 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AskedStep, Error, Filter, Request, Restoration, RestorationId, pipeline};
+use super::{AskedStep, Error, Filter, Request, Restoration, RestorationId, pipeline, suggestion};
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
+use crate::engine::builtin::Finding;
 use crate::engine::{Preset, StepRequest};
 use crate::imaging;
 use crate::jobs::JobState;
@@ -36,7 +37,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_presets))
         .merge(models::router())
         .merge(super::batches::router())
-        .merge(super::suggestion::router())
+        .routes(routes!(get_suggestion))
 }
 
 /// What to restore, and how.
@@ -171,6 +172,47 @@ async fn get_presets(_: Allowed<may::LibraryRead>) -> Json<Page<PresetView>> {
         steps: preset.steps(),
     };
     Json(Page::whole(Preset::ALL.map(view).into()))
+}
+
+/// Which version is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SuggestionQuery {
+    /// The current one where it is not said.
+    version_id: Option<VersionId>,
+}
+
+/// What a picture seems to need.
+#[derive(Debug, Serialize, ToSchema)]
+struct Suggestion {
+    /// The version that was looked at.
+    version_id: VersionId,
+    /// It all in one sentence.
+    summary: String,
+    /// What was seen, in the order in which it would be repaired; nothing if the picture is in order.
+    findings: Vec<Finding>,
+    /// The steps to ask for.
+    steps: Vec<StepRequest>,
+}
+
+/// What a picture seems to need
+///
+/// Nothing is changed. The steps can be handed to a restoration as they are.
+#[utoipa::path(get, path = "/media/{id}/suggestion", tag = "restorations",
+    params(("id" = MediaId, Path), SuggestionQuery), responses(
+        (status = 200, body = Suggestion),
+        (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody)
+    ))]
+async fn get_suggestion(
+    State(app): State<App>,
+    user: Allowed<may::LibraryRead>,
+    Path(media): Path<MediaId>,
+    Query(wanted): Query<SuggestionQuery>,
+) -> Result<Json<Suggestion>, Problem> {
+    let (version_id, analysis) = suggestion::suggest(&app, user.id(), media, wanted.version_id).await?;
+    let (summary, steps) = (suggestion::summary(&analysis), analysis.steps());
+    Ok(Json(Suggestion { version_id, summary, findings: analysis.findings, steps }))
 }
 
 fn bad_mask(detail: impl Into<String>) -> Problem {

@@ -1,70 +1,18 @@
-//! What a picture seems to need: the built-in engine looks at it and says so, in words and as steps to ask for.
+//! What a picture seems to need: the built-in engine looks at it and says so, in words and as
+//! steps to ask for. Knows no HTTP.
 
-use axum::extract::State;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::{Error, Result, pipeline};
-use crate::accounts::{Allowed, Permission, may};
-use crate::api::{Json, Path, Problem, ProblemBody, Query};
+use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::UserId;
-use crate::engine::StepRequest;
-use crate::engine::builtin::{Analysis, Finding};
+use crate::engine::builtin::Analysis;
 use crate::imaging::Limits;
-use crate::library::{self, MediaId, State as MediaState, VersionId};
-
-/// The route of this file, below `/api/v1`.
-pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get_suggestion))
-}
-
-/// Which version is meant.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct SuggestionQuery {
-    /// The current one where it is not said.
-    version_id: Option<VersionId>,
-}
-
-/// What a picture seems to need.
-#[derive(Debug, Serialize, ToSchema)]
-struct Suggestion {
-    /// The version that was looked at.
-    version_id: VersionId,
-    /// It all in one sentence.
-    summary: String,
-    /// What was seen, in the order in which it would be repaired; nothing if the picture is in order.
-    findings: Vec<Finding>,
-    /// The steps to ask for.
-    steps: Vec<StepRequest>,
-}
-
-/// What a picture seems to need
-///
-/// Nothing is changed. The steps can be handed to a restoration as they are.
-#[utoipa::path(get, path = "/media/{id}/suggestion", tag = "restorations",
-    params(("id" = MediaId, Path), SuggestionQuery), responses(
-        (status = 200, body = Suggestion),
-        (status = 404, body = ProblemBody),
-        (status = 422, body = ProblemBody)
-    ))]
-async fn get_suggestion(
-    State(app): State<App>,
-    user: Allowed<may::LibraryRead>,
-    Path(media): Path<MediaId>,
-    Query(wanted): Query<SuggestionQuery>,
-) -> Result<Json<Suggestion>, Problem> {
-    let (version_id, analysis) = suggest(&app, user.id(), media, wanted.version_id).await?;
-    let (summary, steps) = (summary(&analysis), analysis.steps());
-    Ok(Json(Suggestion { version_id, summary, findings: analysis.findings, steps }))
-}
+use crate::library::{self, MediaId, State, VersionId};
 
 /// Looks at a version of a picture. Whoever stops waiting for the answer ends the work.
-async fn suggest(
+pub(super) async fn suggest(
     app: &App,
     user: UserId,
     media: MediaId,
@@ -72,7 +20,7 @@ async fn suggest(
 ) -> Result<(VersionId, Analysis)> {
     let (found, version) =
         library::get_version_for(app, user, media, version, Permission::LibraryRead).await?;
-    if found.state == MediaState::Trashed {
+    if found.state == State::Trashed {
         return Err(library::Error::InTrash.into());
     }
     if version.width.is_none() {
@@ -90,7 +38,8 @@ async fn suggest(
     Ok((id, analysis))
 }
 
-fn summary(analysis: &Analysis) -> String {
+/// It all in one sentence.
+pub(super) fn summary(analysis: &Analysis) -> String {
     match analysis.findings.len() {
         0 => "Nothing is wrong with this picture that could be measured; it is best left as it is.".into(),
         1 => "One thing could be repaired.".into(),

@@ -106,7 +106,10 @@ async fn a_batch_restores_what_it_can_and_names_what_it_cannot() {
     assert_eq!(files.len(), 3, "{:?}", files.keys());
     assert!(imaging::probe_bytes(&files["roll-000 (restored).jpg"]).is_ok());
     let report = String::from_utf8(files["About these pictures.txt"].clone()).unwrap();
-    assert!(report.contains("broken.jpg: not restored. ") && report.contains("notes.txt: not restored. "), "{report}");
+    assert!(
+        report.contains("broken.jpg: not restored. ") && report.contains("notes.txt: not restored. "),
+        "{report}"
+    );
 
     // What failed is tried again, and fails again; what was done is not done twice.
     let again = tell(&owner, &batch, "retry").await;
@@ -137,7 +140,11 @@ async fn a_batch_of_a_folder_takes_its_pictures_only() {
 
     let empty = json!({ "search": { "bucket": "photos", "q": "nothing-like-it" } });
     problem(owner.post("/api/v1/batches").json(&empty).send().await.unwrap(), 422, "empty-batch").await;
-    for wrong in [json!({}), json!({ "ids": [], "search": {} }), json!({ "ids": [batch["id"]], "name": "x".repeat(121) })] {
+    for wrong in [
+        json!({}),
+        json!({ "ids": [], "search": {} }),
+        json!({ "ids": [batch["id"]], "name": "x".repeat(121) }),
+    ] {
         problem(owner.post("/api/v1/batches").json(&wrong).send().await.unwrap(), 422, "validation").await;
     }
     let unknown = json!({ "ids": [batch["id"]] });
@@ -150,7 +157,8 @@ async fn a_batch_of_a_folder_takes_its_pictures_only() {
     assert_eq!(editor.json("/api/v1/batches").await["items"].as_array().unwrap().len(), 1);
     assert_eq!(owner.json("/api/v1/batches").await["items"].as_array().unwrap().len(), 2);
     let viewer = server.add_user(&owner, "viewer").await;
-    let refused = viewer.post("/api/v1/batches").json(&json!({ "ids": [theirs["id"]] })).send().await.unwrap();
+    let refused =
+        viewer.post("/api/v1/batches").json(&json!({ "ids": [theirs["id"]] })).send().await.unwrap();
     assert_eq!(refused.status(), 403);
     assert_eq!(editor.delete(&path(&theirs)).send().await.unwrap().status(), 204);
     assert!(editor.json("/api/v1/batches").await["items"].as_array().unwrap().is_empty());
@@ -171,9 +179,17 @@ async fn a_batch_is_paused_stopped_and_resumed() {
     assert_eq!(owner.json(&path(&batch)).await["counts"], paused["counts"]);
 
     let resumed = tell(&owner, &batch, "resume").await;
-    assert_eq!((&resumed["state"], &resumed["counts"]["running"]), (&json!("running"), &json!(2)), "{resumed}");
+    assert_eq!(
+        (&resumed["state"], &resumed["counts"]["running"]),
+        (&json!("running"), &json!(2)),
+        "{resumed}"
+    );
     let stopped = tell(&owner, &batch, "cancel").await;
-    assert_eq!((&stopped["state"], &stopped["counts"]["cancelled"]), (&json!("cancelled"), &json!(5)), "{stopped}");
+    assert_eq!(
+        (&stopped["state"], &stopped["counts"]["cancelled"]),
+        (&json!("cancelled"), &json!(5)),
+        "{stopped}"
+    );
     server.run_jobs().await;
     assert_eq!(owner.json(&path(&batch)).await["counts"], stopped["counts"]);
 
@@ -182,7 +198,15 @@ async fn a_batch_is_paused_stopped_and_resumed() {
         let media = format!("/api/v1/media/{id}");
         assert!(owner.delete(&media).send().await.unwrap().status().is_success());
     }
-    assert!(owner.delete(&format!("/api/v1/media/{}?purge=true", ids[0])).send().await.unwrap().status().is_success());
+    assert!(
+        owner
+            .delete(&format!("/api/v1/media/{}?purge=true", ids[0]))
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
     tell(&owner, &batch, "resume").await;
     server.run_jobs().await;
     let done = owner.json(&path(&batch)).await;
@@ -223,10 +247,18 @@ async fn two_hundred_pictures_survive_a_stop_and_a_kill() {
     owner = owner.moved_to(appliance.url());
     until("all are done", async || owner.json(&path(&batch)).await["state"] == "finished").await;
     let last = counts(&owner).await;
-    assert_eq!((&last["restored"], &last["failed"], &last["total"]), (&json!(195), &json!(5), &json!(200)), "{last}");
+    assert_eq!(
+        (&last["restored"], &last["failed"], &last["total"]),
+        (&json!(195), &json!(5), &json!(200)),
+        "{last}"
+    );
     let failed = owner.json(&format!("{}/items?state=failed", path(&batch))).await;
-    let names: Vec<_> =
-        failed["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<_> = failed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["name"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(names, ["roll-007.jpg", "roll-047.jpg", "roll-087.jpg", "roll-127.jpg", "roll-167.jpg"]);
     // Each was restored once, whatever happened in between.
     let renditions: Vec<_> = items(&owner, &batch).await;

@@ -237,7 +237,8 @@ fn steps_change_the_preset_or_are_all() {
     assert_eq!(steps(&["--step", "fade=0"]), [""; 0]);
     let changed =
         steps(&["--preset", "strong", "--step", "fade=0.5", "--step", "chroma=0", "--step", "deblur=0.25"]);
-    assert_eq!(changed, ["deblock=1.0", "inpaint=1.0", "denoise=1.0", "fade=0.5", "deblur=0.25"]);
+    let wanted = ["deblock=1.0", "descreen=1.0", "inpaint=1.0", "denoise=1.0", "fade=0.5", "deblur=0.25"];
+    assert_eq!(changed, wanted);
     assert!(steps(&[]).iter().any(|step| step.starts_with("denoise=")));
 }
 

@@ -126,7 +126,8 @@ pub(super) fn detect<T: Sample>(canvas: &Canvas<'_, T>) -> Found {
     Found {
         pieces: taken.len(),
         sure,
-        confidence: total / taken.len().max(1) as f32,
+        // An empty sum is minus zero.
+        confidence: (total + 0.0) / taken.len().max(1) as f32,
         damaged,
         mask: view.mask(taken.into_iter()),
     }

@@ -212,7 +212,9 @@ async fn start(
     match (cursor, order.before, order.from) {
         (Some((order, ..)), ..) if order != sort => Err(foreign_cursor()),
         (Some((_, position, back)), ..) => Ok((Some(position), back)),
-        (None, Some(id), _) => Ok((Some(super::get_for(app, user, id, Permission::LibraryRead).await?.position(sort)), true)),
+        (None, Some(id), _) => {
+            Ok((Some(super::get_for(app, user, id, Permission::LibraryRead).await?.position(sort)), true))
+        }
         (None, None, Some(id)) => {
             let from = super::get_for(app, user, id, Permission::LibraryRead).await?;
             Ok((Some(from.position(sort).including(sort)), false))

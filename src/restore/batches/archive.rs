@@ -97,7 +97,9 @@ fn write(
                     zip.start_file(&*name, options)?;
                     copy(blob, &mut zip)?;
                     match item.outcome {
-                        Some(Outcome::Unchanged) => format!("{name}: nothing needed doing; this is the original."),
+                        Some(Outcome::Unchanged) => {
+                            format!("{name}: nothing needed doing; this is the original.")
+                        }
                         _ => format!("{name}: restored from {}.", item.name),
                     }
                 }
@@ -123,11 +125,7 @@ fn copy(mut blob: BlobReader, zip: &mut impl Write) -> io::Result<()> {
 }
 
 /// What came of a picture, or a sentence that says why there is nothing.
-async fn result(
-    app: &App,
-    user: UserId,
-    item: &BatchItem,
-) -> Result<Result<(String, BlobReader), String>> {
+async fn result(app: &App, user: UserId, item: &BatchItem) -> Result<Result<(String, BlobReader), String>> {
     let found = match (item.state, item.outcome, item.rendition_id) {
         (ItemState::Succeeded, Some(Outcome::Unchanged), _) => original(app, user, item.media_id).await?,
         (ItemState::Succeeded, _, Some(rendition)) => restored(app, user, item.media_id, rendition).await?,

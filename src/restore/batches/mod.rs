@@ -88,7 +88,8 @@ pub async fn estimate(app: &App, actor: &Actor, which: Which, new: NewBatch) -> 
                 pictures: chosen.pictures.len() as u64,
                 skipped: chosen.skipped,
                 megapixels,
-                seconds: ms_per_megapixel(conn)?.map(|each| store::whole((each * megapixels / 1000.0).ceil())),
+                seconds: ms_per_megapixel(conn)?
+                    .map(|each| store::whole((each * megapixels / 1000.0).ceil())),
                 cost_usd,
             })
         })
