@@ -146,3 +146,25 @@ test('marked damage is repaired where it was marked', async ({ page, context }) 
   const result = await saved(page, () => page.getByRole('link', { name: 'Download' }).or(page.getByRole('button', { name: 'Download' })).click());
   expect(result.bytes.subarray(1, 4).toString()).toBe('PNG');
 });
+
+test('what a picture needs is suggested, taken and restored', async ({ page, context }) => {
+  const media = await app.upload(context, 'grainy.png', grain(400, 300), 'image/png');
+  await page.goto(`${app.url}/studio/${media.id}`);
+  const suggestion = page.getByRole('region', { name: 'Suggestion' });
+  await tabTo(page, suggestion.getByRole('button', { name: 'What does it need?' }));
+  await page.keyboard.press('Enter');
+  await expect(suggestion.getByRole('listitem').first()).toBeVisible();
+  await expectAccessible(page);
+  await suggestion.getByRole('button', { name: 'Take the suggestion' }).click();
+  await expect(page.getByRole('switch', { name: /Noise|Grain/i }).first()).toBeChecked();
+  await restore(page).click();
+  await expect(slider(page)).toBeVisible({ timeout: 120_000 });
+
+  await page.getByRole('combobox', { name: 'For special pictures' }).selectOption('Enlarge x4');
+  await restore(page).click();
+  const pick = page.getByRole('combobox', { name: 'Result to compare' });
+  await expect(pick.getByRole('option')).toHaveCount(2, { timeout: 120_000 });
+  const { items } = await app.get<{ items: { width: number; height: number }[] }>(context, `/media/${media.id}/renditions`);
+  expect(items.map(({ width, height }) => `${width} x ${height}`)).toContain('1600 x 1200');
+  await expectAccessible(page);
+});

@@ -52,6 +52,8 @@ export type StepReport = Omit<Whole<Schemas['StepReport']>, 'evidence'> & Pick<S
 export type Provenance = { engine: string; preset: string | null; steps: StepReport[] };
 export type Rendition = Omit<Whole<Schemas['Rendition']>, 'provenance'> & { provenance: Provenance };
 export type StepChoice = Whole<Schemas['StepRequest']>;
+/** What a picture seems to need. */
+export type Suggestion = Whole<Schemas['Suggestion']>;
 export type Restoration = Omit<Whole<Schemas['Restoration']>, 'report'> & { report: StepReport[] };
 
 export type Batch = Whole<Schemas['Batch']>;
