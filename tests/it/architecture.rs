@@ -91,6 +91,39 @@ fn dependencies(manifest: &str) -> Vec<&str> {
 
 // The checker is tested on made-up rooms, so that it can't go blind unnoticed.
 
+/// Two types of one name would be one schema in the API's document, and nobody says which.
+#[test]
+fn every_schema_of_the_api_has_a_name_of_its_own() {
+    let mut faults = Vec::new();
+    let mut homes = std::collections::HashMap::new();
+    for (file, text) in sources() {
+        let (mut is_schema, mut name) = (false, None);
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            is_schema |= line.starts_with("#[derive(") && line.contains("ToSchema");
+            if let Some((_, given)) = line.split_once("schema(as = ") {
+                name = given.split([')', ',']).next().map(str::to_owned);
+            }
+            let words = line.trim_start_matches("pub(super) ").trim_start_matches("pub ");
+            let Some(own) = words.strip_prefix("struct ").or_else(|| words.strip_prefix("enum ")) else {
+                continue;
+            };
+            let own = own.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+            let name = name.take().unwrap_or(own);
+            if std::mem::take(&mut is_schema)
+                && let Some(other) = homes.insert(name.clone(), file.clone())
+            {
+                faults.push(fault(
+                    &file,
+                    number + 1,
+                    &format!("the schema {name} is also in {}", other.display()),
+                ));
+            }
+        }
+    }
+    assert_clean(&faults);
+}
+
 #[test]
 fn a_climbing_path_is_found_in_every_spelling() {
     for (spelling, text) in [

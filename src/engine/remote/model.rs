@@ -8,6 +8,7 @@ use crate::engine::Step;
 
 /// A model that an engine can run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ModelSettings)]
 pub struct Model {
     /// The name to ask for.
     pub id: String,

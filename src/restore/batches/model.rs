@@ -66,6 +66,7 @@ pub enum BatchState {
 
 /// Pictures of a batch by where they stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = BatchCounts)]
 pub struct Counts {
     /// All of them.
     pub total: u64,
@@ -173,6 +174,7 @@ pub struct NewBatch {
 
 /// What a batch would take.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = BatchEstimate)]
 pub struct Estimate {
     /// How many pictures would be restored.
     pub pictures: u64,

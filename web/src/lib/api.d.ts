@@ -150,6 +150,168 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your batches, newest first; those of everybody for whoever manages jobs */
+        get: operations["get_batches"];
+        put?: never;
+        /**
+         * Restores many pictures in the same way
+         * @description They are restored one after the other; a single picture that somebody waits for goes before. `batch` events tell how
+         *     it stands.
+         */
+        post: operations["post_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a batch would take, without making it */
+        post: operations["post_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One batch */
+        get: operations["get_batch"];
+        put?: never;
+        post?: never;
+        /** Forgets a batch, and stops it before; what it has restored stays */
+        delete: operations["delete_batch"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All results of a batch as a ZIP archive
+         * @description The restored pictures, and the originals where nothing needed doing; a text file says what is missing, and why.
+         */
+        get: operations["get_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stops a batch; what is restored stays restored */
+        post: operations["cancel_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pictures of a batch in their order */
+        get: operations["get_items"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins no more pictures for now; the one that is being restored comes to its end */
+        post: operations["pause_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on with a batch that was paused or stopped */
+        post: operations["resume_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries the pictures again that failed */
+        post: operations["retry_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/buckets": {
         parameters: {
             query?: never;
@@ -697,6 +859,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/media/{id}/suggestion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a picture seems to need
+         * @description Nothing is changed. The steps can be handed to a restoration as they are.
+         */
+        get: operations["get_suggestion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/media/{id}/untrash": {
         parameters: {
             query?: never;
@@ -758,7 +940,66 @@ export interface paths {
         /** What can restore, and what each step does */
         get: operations["get_models"];
         put?: never;
+        /** Adds a model */
+        post: operations["post_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
         post?: never;
+        /** Removes a model that an admin has added */
+        delete: operations["delete_model"];
+        options?: never;
+        head?: never;
+        /** Changes a model, or switches it on or off */
+        patch: operations["patch_model"];
+        trace?: never;
+    };
+    "/api/v1/models/{id}/form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a model wants to know
+         * @description Asked at its provider, which costs nothing.
+         */
+        get: operations["get_form"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tests whether a model can be reached
+         * @description Asks its provider about it with the configured key. Nothing is sent to the model, and nothing costs anything.
+         */
+        post: operations["test_model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -827,6 +1068,26 @@ export interface paths {
         put?: never;
         /** Stops a restoration */
         post: operations["cancel_restoration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restorations/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries a restoration again
+         * @description For one that has failed or was cancelled. If it is not known whether a model was called, it is called once more.
+         */
+        post: operations["retry_restoration"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1184,9 +1445,12 @@ export interface components {
         };
         /** @description A step as somebody has asked for it. */
         AskedStep: {
-            /** @description The engine that does it; the built-in one where it is not said. All steps of a request have the same. */
+            /** @description The engine that does it; that of the model where one is named, else the built-in one. */
             engine?: string | null;
-            /** @description The model, by its id in the list of models; for the built-in engine that is its name. */
+            /**
+             * @description The model, by its id in the list of models; for the built-in engine that is its name. An admin may also name an
+             *     engine and any model that its provider has.
+             */
             model?: string | null;
             /** @description What the model wants to know besides; the built-in engine has no such parameters. */
             parameters?: Record<string, never>;
@@ -1220,6 +1484,154 @@ export interface components {
             /** @description The name that it had then. */
             target_name?: string | null;
         };
+        /** @description Many pictures that are restored in the same way. */
+        Batch: {
+            /**
+             * Format: double
+             * @description What models on other machines have cost so far in US dollars, as far as their providers say.
+             */
+            cost_usd: number;
+            /** @description How many of its pictures stand where. */
+            counts: components["schemas"]["BatchCounts"];
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"];
+            created_by?: components["schemas"]["UserId"] | null;
+            /** @description Its id. */
+            id: components["schemas"]["BatchId"];
+            /** @description What its maker calls it. */
+            name: string;
+            preset?: components["schemas"]["Preset"] | null;
+            /**
+             * Format: double
+             * @description How far all of it has come, 0 to 1.
+             */
+            progress: number;
+            /**
+             * Format: int64
+             * @description Seconds until it is through, going by the pictures that are; null until there is one.
+             */
+            remaining_s?: number | null;
+            /**
+             * Format: int64
+             * @description Files that the search had found and that are no pictures.
+             */
+            skipped: number;
+            /** @description Where it stands. */
+            state: components["schemas"]["BatchState"];
+            /** @description The steps to run, those of the preset included. */
+            steps: components["schemas"]["PlannedStep"][];
+        };
+        /** @description Pictures of a batch by where they stand. */
+        BatchCounts: {
+            /**
+             * Format: int64
+             * @description They were stopped.
+             */
+            cancelled: number;
+            /**
+             * Format: int64
+             * @description They could not be restored.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description There is a restored picture.
+             */
+            restored: number;
+            /**
+             * Format: int64
+             * @description They are being restored, or are the next.
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @description All of them.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description Nothing needed doing.
+             */
+            unchanged: number;
+            /**
+             * Format: int64
+             * @description They have not been begun.
+             */
+            waiting: number;
+        };
+        /** @description What a batch would take. */
+        BatchEstimate: {
+            /**
+             * Format: double
+             * @description What the models' providers would ask for in US dollars; null where a price is not known. The server's own
+             *     processor costs nothing.
+             */
+            cost_usd?: number | null;
+            /**
+             * Format: double
+             * @description All pictures together, in millions of pixels.
+             */
+            megapixels: number;
+            /**
+             * Format: int64
+             * @description How many pictures would be restored.
+             */
+            pictures: number;
+            /**
+             * Format: int64
+             * @description How long it would take in seconds, going by the pictures that were restored last; null where none was yet.
+             */
+            seconds?: number | null;
+            /**
+             * Format: int64
+             * @description Files among those found that are no pictures.
+             */
+            skipped: number;
+        };
+        /**
+         * Format: uuid
+         * @description Names a batch.
+         */
+        BatchId: string;
+        /** @description A picture of a batch. */
+        BatchItem: {
+            error?: components["schemas"]["Complaint"] | null;
+            /** @description The photograph. */
+            media_id: components["schemas"]["MediaId"];
+            /** @description Its name. */
+            name: string;
+            outcome?: components["schemas"]["Outcome"] | null;
+            /**
+             * Format: int64
+             * @description Its place in the batch, from 0.
+             */
+            position: number;
+            /**
+             * Format: double
+             * @description How far it has come, 0 to 1.
+             */
+            progress: number;
+            rendition_id?: components["schemas"]["RenditionId"] | null;
+            restoration_id?: components["schemas"]["RestorationId"] | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["ItemState"];
+        };
+        /** @description Which pictures to restore, and how. */
+        BatchRequest: {
+            /** @description The pictures, at most 10,000; or else `search`. */
+            ids?: components["schemas"]["MediaId"][] | null;
+            /** @description What to call it; the number of its pictures where it is not said. */
+            name?: string | null;
+            preset?: components["schemas"]["Preset"] | null;
+            search?: components["schemas"]["Search"] | null;
+            /** @description Steps that change the preset, or that are all. */
+            steps?: components["schemas"]["AskedStep"][];
+        };
+        /**
+         * @description Where a batch stands.
+         * @enum {string}
+         */
+        BatchState: "running" | "paused" | "cancelled" | "finished";
         /** @description SHA-256 in hexadecimal */
         BlobId: string;
         /** @description A set of media with a name and a visibility. */
@@ -1528,12 +1940,60 @@ export interface components {
             /** @description Why. */
             problem: components["schemas"]["Problem"];
         };
+        /** @description One parameter of a model. */
+        Field: {
+            /** @description What can be chosen from. */
+            choices?: Record<string, never>[];
+            /** @description What holds when it is not given. */
+            default?: Record<string, never>;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description What it takes. */
+            kind: components["schemas"]["FieldKind"];
+            /**
+             * Format: double
+             * @description The largest number.
+             */
+            maximum?: number | null;
+            /**
+             * Format: double
+             * @description The smallest number.
+             */
+            minimum?: number | null;
+            /** @description Its name in `parameters`. */
+            name: string;
+            /** @description Whether it must be given. */
+            required: boolean;
+            /** @description What a person calls it. */
+            title: string;
+        };
         /** @description One field of a request that is wrong, and why. */
         FieldError: {
             /** @description A sentence for the person who filled it in. */
             detail: string;
             /** @description The name of the field as in the request. */
             field: string;
+        };
+        /**
+         * @description What a parameter takes.
+         * @enum {string}
+         */
+        FieldKind: "text" | "integer" | "number" | "boolean" | "choice" | "file" | "other";
+        /** @description One thing that is wrong with a picture, and what would be done about it. */
+        Finding: {
+            /** @description The measurements that this rests on, by name. */
+            evidence: {
+                [key: string]: number;
+            };
+            /** @description The step that would repair it. */
+            step: components["schemas"]["Step"];
+            /**
+             * Format: float
+             * @description How much of it, 0..=1.
+             */
+            strength: number;
+            /** @description What was seen and what would be done, for a person. */
+            words: string;
         };
         /** @description A folder of a bucket. */
         Folder: {
@@ -1553,6 +2013,13 @@ export interface components {
             /** @description Its path from now on; nothing may be there yet. */
             to: string;
         };
+        /** @description What a model wants to know, in one shape for all providers. */
+        Form: {
+            /** @description The other ones, in the order to show them. */
+            fields: components["schemas"]["Field"][];
+            /** @description The parameter that takes the picture. */
+            image_input?: string | null;
+        };
         /** @description Media that show the same. */
         Group: {
             /**
@@ -1567,6 +2034,11 @@ export interface components {
             /** @description Whether all of them are the same bytes. */
             kind: components["schemas"]["Likeness"];
         };
+        /**
+         * @description Where a picture of a batch stands.
+         * @enum {string}
+         */
+        ItemState: "waiting" | "queued" | "running" | "succeeded" | "failed" | "cancelled";
         /** @description A job as stored, without its payload. */
         Job: {
             /**
@@ -1769,18 +2241,99 @@ export interface components {
             /** @description What the member is from now on. */
             role: components["schemas"]["BucketRole"];
         };
-        /** @description Something that restores pictures. */
+        /** @description Something that restores pictures: the built-in engine, or a model of an engine on another machine. */
         Model: {
+            /** @description Whether it can be asked for now. */
+            available: boolean;
+            /** @description Whether an admin permits it. */
+            enabled: boolean;
             /** @description The engine that runs it. */
             engine: string;
+            /** @description What a person calls the engine. */
+            engine_name: string;
             /** @description The name to ask for. */
             id: string;
             /** @description What a person calls it. */
             name: string;
-            /** @description Whether its results may show what the photograph never did. */
+            /** @description Whether it draws pictures anew: its results may show what the photograph never did. */
             recreates: boolean;
-            /** @description What it can do, in the order in which it does it. */
+            /** @description Whether pictures leave this machine. */
+            remote: boolean;
+            retired_at?: components["schemas"]["Timestamp"] | null;
+            settings?: components["schemas"]["ModelSettings"] | null;
+            /** @description Whether it came with Safelight, so that it can't be changed. */
+            shipped: boolean;
+            /** @description What it can do; for the built-in engine in the order in which it does it. */
             steps: components["schemas"]["StepInfo"][];
+            /** @description Why it can't, in a sentence. */
+            unavailable_reason?: string | null;
+        };
+        /** @description What is to change of a model: any of its members but its id. */
+        ModelChange: Record<string, never> & {
+            /** @description Whether it may be used. Switching one on also forgets that it was retired. */
+            enabled?: boolean | null;
+        };
+        /** @description A model that an engine can run. */
+        ModelSettings: {
+            /** @description The function of a Gradio app; its first one that takes a picture where it is not said. */
+            api_name?: string | null;
+            /**
+             * Format: int32
+             * @description How many minutes are waited for a result.
+             */
+            deadline_minutes?: number;
+            /** @description What it does, in a sentence. */
+            description?: string;
+            /** @description The engine that runs it. */
+            engine: string;
+            /** @description The name to ask for. */
+            id: string;
+            /** @description The name of the parameter that takes the picture, where the model does not say it itself. */
+            image_input?: string | null;
+            /**
+             * Format: int32
+             * @description The longest side of a picture that is sent, in pixels.
+             */
+            max_side?: number;
+            /** @description What a person calls it. */
+            name: string;
+            /** @description What it is told each time, unless a request says otherwise. */
+            parameters?: Record<string, never>;
+            /**
+             * Format: double
+             * @description What one picture costs in US dollars, roughly.
+             */
+            price_usd?: number | null;
+            /**
+             * @description Who runs it on Hugging Face: `fal-ai`, `replicate`, `wavespeed` or `together`; whoever offers it where it is not
+             *     said.
+             */
+            provider?: string | null;
+            /** @description Whether it draws the picture anew, and may show what the photograph never did. */
+            recreates: boolean;
+            /** @description The steps that it can be used for. */
+            steps: components["schemas"]["Step"][];
+            /** @description Words to find it by. */
+            tags?: string[];
+            /**
+             * @description The provider's name of it: `owner/name`, `owner/name:version`, `deployments/owner/name`, or the address of an
+             *     endpoint or a Gradio app that the configuration names.
+             */
+            target: string;
+        };
+        /** @description What a test of a model has shown. */
+        ModelTest: {
+            /** @description A word that programs may depend on; null if all is well. */
+            code?: string | null;
+            /** @description A sentence for a person. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description How long its provider took to answer, in milliseconds.
+             */
+            duration_ms: number;
+            /** @description Whether it can be used, as far as that is known without calling it. */
+            ok: boolean;
         };
         /** @description A month and the media that were taken in it. */
         Month: {
@@ -1913,6 +2466,76 @@ export interface components {
                 target_kind: string;
                 /** @description The name that it had then. */
                 target_name?: string | null;
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Batch: {
+            /** @description The rows. */
+            items: {
+                /**
+                 * Format: double
+                 * @description What models on other machines have cost so far in US dollars, as far as their providers say.
+                 */
+                cost_usd: number;
+                /** @description How many of its pictures stand where. */
+                counts: components["schemas"]["BatchCounts"];
+                /** @description When it was made. */
+                created_at: components["schemas"]["Timestamp"];
+                created_by?: components["schemas"]["UserId"] | null;
+                /** @description Its id. */
+                id: components["schemas"]["BatchId"];
+                /** @description What its maker calls it. */
+                name: string;
+                preset?: components["schemas"]["Preset"] | null;
+                /**
+                 * Format: double
+                 * @description How far all of it has come, 0 to 1.
+                 */
+                progress: number;
+                /**
+                 * Format: int64
+                 * @description Seconds until it is through, going by the pictures that are; null until there is one.
+                 */
+                remaining_s?: number | null;
+                /**
+                 * Format: int64
+                 * @description Files that the search had found and that are no pictures.
+                 */
+                skipped: number;
+                /** @description Where it stands. */
+                state: components["schemas"]["BatchState"];
+                /** @description The steps to run, those of the preset included. */
+                steps: components["schemas"]["PlannedStep"][];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_BatchItem: {
+            /** @description The rows. */
+            items: {
+                error?: components["schemas"]["Complaint"] | null;
+                /** @description The photograph. */
+                media_id: components["schemas"]["MediaId"];
+                /** @description Its name. */
+                name: string;
+                outcome?: components["schemas"]["Outcome"] | null;
+                /**
+                 * Format: int64
+                 * @description Its place in the batch, from 0.
+                 */
+                position: number;
+                /**
+                 * Format: double
+                 * @description How far it has come, 0 to 1.
+                 */
+                progress: number;
+                rendition_id?: components["schemas"]["RenditionId"] | null;
+                restoration_id?: components["schemas"]["RestorationId"] | null;
+                /** @description Where it stands. */
+                state: components["schemas"]["ItemState"];
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -2165,16 +2788,30 @@ export interface components {
         Page_Model: {
             /** @description The rows. */
             items: {
+                /** @description Whether it can be asked for now. */
+                available: boolean;
+                /** @description Whether an admin permits it. */
+                enabled: boolean;
                 /** @description The engine that runs it. */
                 engine: string;
+                /** @description What a person calls the engine. */
+                engine_name: string;
                 /** @description The name to ask for. */
                 id: string;
                 /** @description What a person calls it. */
                 name: string;
-                /** @description Whether its results may show what the photograph never did. */
+                /** @description Whether it draws pictures anew: its results may show what the photograph never did. */
                 recreates: boolean;
-                /** @description What it can do, in the order in which it does it. */
+                /** @description Whether pictures leave this machine. */
+                remote: boolean;
+                retired_at?: components["schemas"]["Timestamp"] | null;
+                settings?: components["schemas"]["ModelSettings"] | null;
+                /** @description Whether it came with Safelight, so that it can't be changed. */
+                shipped: boolean;
+                /** @description What it can do; for the built-in engine in the order in which it does it. */
                 steps: components["schemas"]["StepInfo"][];
+                /** @description Why it can't, in a sentence. */
+                unavailable_reason?: string | null;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -2289,7 +2926,7 @@ export interface components {
                 state: components["schemas"]["JobState"];
                 step?: components["schemas"]["Step"] | null;
                 /** @description The steps to run, those of the preset included. */
-                steps: components["schemas"]["StepRequest"][];
+                steps: components["schemas"]["PlannedStep"][];
                 /** @description Which of its versions. */
                 version_id: components["schemas"]["VersionId"];
             }[];
@@ -2463,11 +3100,27 @@ export interface components {
          * @enum {string}
          */
         Permission: "library.read" | "library.write" | "library.delete" | "restore" | "buckets.manage" | "users.manage" | "jobs.manage" | "audit.read" | "settings.manage";
+        /** @description A step that is going to be run. */
+        PlannedStep: {
+            /** @description The engine, where it is not the built-in one. */
+            engine?: string | null;
+            /** @description The model, where the engine works with models. */
+            model?: string | null;
+            /** @description What the model is told besides. */
+            parameters?: Record<string, never>;
+            /** @description What to do. */
+            step: components["schemas"]["Step"];
+            /**
+             * Format: float
+             * @description How much of it, above 0 and up to 1.
+             */
+            strength: number;
+        };
         /**
          * @description A named list of steps with their strengths.
          * @enum {string}
          */
-        Preset: "auto" | "gentle" | "strong";
+        Preset: "auto" | "gentle" | "strong" | "quick" | "careful" | "black_and_white" | "colour_print_1970s" | "newspaper_clipping" | "enlarge_2x" | "enlarge_4x";
         PresetForm: {
             /** @description What the preset is to be. */
             transform: components["schemas"]["TransformText"];
@@ -2575,7 +3228,7 @@ export interface components {
             state: components["schemas"]["JobState"];
             step?: components["schemas"]["Step"] | null;
             /** @description The steps to run, those of the preset included. */
-            steps: components["schemas"]["StepRequest"][];
+            steps: components["schemas"]["PlannedStep"][];
             /** @description Which of its versions. */
             version_id: components["schemas"]["VersionId"];
         };
@@ -2783,6 +3436,8 @@ export interface components {
             evidence: {
                 [key: string]: number;
             };
+            /** @description The model that the engine used, by its id in the list of models. */
+            model?: string | null;
             /** @description Why, in words a person understands. */
             reason: string;
             /** @description The step. */
@@ -2802,6 +3457,17 @@ export interface components {
              * @description How much of it, from 0 (nothing) to 1 (everything the evidence allows).
              */
             strength: number;
+        };
+        /** @description What a picture seems to need. */
+        Suggestion: {
+            /** @description What was seen, in the order in which it would be repaired; nothing if the picture is in order. */
+            findings: components["schemas"]["Finding"][];
+            /** @description The steps to ask for. */
+            steps: components["schemas"]["StepRequest"][];
+            /** @description It all in one sentence. */
+            summary: string;
+            /** @description The version that was looked at. */
+            version_id: components["schemas"]["VersionId"];
         };
         /** @description A word by which people find media again. */
         Tag: {
@@ -3234,6 +3900,330 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_batches: {
+        parameters: {
+            query?: {
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Batch"];
+                };
+            };
+        };
+    };
+    post_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchEstimate"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_items: {
+        parameters: {
+            query?: {
+                /** @description Those in this state. */
+                state?: components["schemas"]["ItemState"];
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BatchItem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
         };
     };
@@ -4651,6 +5641,46 @@ export interface operations {
             };
         };
     };
+    get_suggestion: {
+        parameters: {
+            query?: {
+                /** @description The current one where it is not said. */
+                version_id?: components["schemas"]["VersionId"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Suggestion"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     untrash: {
         parameters: {
             query?: never;
@@ -4800,6 +5830,195 @@ export interface operations {
             };
         };
     };
+    post_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelSettings"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_form: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Form"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelTest"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_presets: {
         parameters: {
             query?: never;
@@ -4896,6 +6115,43 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_restoration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["RestorationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restoration"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

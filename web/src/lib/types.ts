@@ -58,7 +58,7 @@ export type Restoration = Omit<Whole<Schemas['Restoration']>, 'report'> & { repo
 
 export type Batch = Whole<Schemas['Batch']>;
 export type BatchItem = Whole<Schemas['BatchItem']>;
-export type BatchEstimate = Whole<Schemas['Estimate']>;
+export type BatchEstimate = Whole<Schemas['BatchEstimate']>;
 
 export type Preset = Whole<Schemas['PresetInfo']>;
 export type ModelStep = Whole<Schemas['StepInfo']>;
