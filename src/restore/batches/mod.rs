@@ -213,9 +213,12 @@ pub async fn list_items(
 /// Gives pictures their names, unless they have moved to where the viewer does not see them.
 fn named(conn: &Connection, viewer: Viewer, mut items: Vec<BatchItem>) -> Result<Vec<BatchItem>> {
     for item in &mut items {
-        item.name = match library::get_for_in(conn, viewer.user, item.media_id, Permission::LibraryRead) {
-            Ok(media) => media.name,
-            Err(library::Error::NoSuchMedia | library::Error::Forbidden) => "A picture of others".to_owned(),
+        let found = library::get_for_in(conn, viewer.user, item.media_id, Permission::LibraryRead);
+        (item.name, item.is_picture) = match found {
+            Ok(media) => (media.name, media.width.is_some()),
+            Err(library::Error::NoSuchMedia | library::Error::Forbidden) => {
+                ("A picture of others".to_owned(), false)
+            }
             Err(error) => return Err(error.into()),
         };
     }

@@ -145,6 +145,8 @@ pub struct BatchItem {
     pub media_id: MediaId,
     /// Its name.
     pub name: String,
+    /// Whether the server could read it as a picture, so that there is something to show.
+    pub is_picture: bool,
     /// Where it stands.
     pub state: ItemState,
     /// How far it has come, 0 to 1.

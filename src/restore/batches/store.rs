@@ -193,6 +193,7 @@ pub(super) fn items(
                 position: row.get::<_, i64>("position")?.unsigned_abs(),
                 media_id: row.get("media_id")?,
                 name: String::new(),
+                is_picture: false,
                 state: row.get("stands")?,
                 progress: row.get("progress")?,
                 outcome: outcome(row)?,

@@ -1599,6 +1599,7 @@ export interface components {
             /** @description The photograph. */
             media_id: components["schemas"]["MediaId"];
             /** @description Its name. */
+            is_picture: boolean;
             name: string;
             outcome?: components["schemas"]["Outcome"] | null;
             /**
