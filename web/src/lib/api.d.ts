@@ -1596,10 +1596,11 @@ export interface components {
         /** @description A picture of a batch. */
         BatchItem: {
             error?: components["schemas"]["Complaint"] | null;
+            /** @description Whether the server could read it as a picture, so that there is something to show. */
+            is_picture: boolean;
             /** @description The photograph. */
             media_id: components["schemas"]["MediaId"];
             /** @description Its name. */
-            is_picture: boolean;
             name: string;
             outcome?: components["schemas"]["Outcome"] | null;
             /**
@@ -2518,6 +2519,8 @@ export interface components {
             /** @description The rows. */
             items: {
                 error?: components["schemas"]["Complaint"] | null;
+                /** @description Whether the server could read it as a picture, so that there is something to show. */
+                is_picture: boolean;
                 /** @description The photograph. */
                 media_id: components["schemas"]["MediaId"];
                 /** @description Its name. */
