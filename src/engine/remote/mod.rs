@@ -2,7 +2,7 @@
 //!
 //! The intent is written down before a job is created at the other side, and the job's id before it is first asked
 //! for. Whoever finds an intent without an id does not know whether there is a job, and leaves that to a person. How
-//! things are written down is the caller's business ([`Ledger`]); how one provider is spoken to is a [`Protocol`]'s.
+//! things are written down is the caller's business ([`Ledger`]); how one provider is spoken to is a `Protocol`'s.
 
 mod answers;
 mod model;

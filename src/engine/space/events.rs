@@ -40,7 +40,7 @@ impl Events {
     /// Takes the next piece and gives the events that are complete with it.
     ///
     /// # Errors
-    /// [`TooLong`].
+    /// `TooLong`.
     pub fn push(&mut self, piece: &[u8]) -> Result<Vec<Event>, TooLong> {
         self.left = self.left.checked_sub(piece.len()).ok_or(TooLong)?;
         let mut events = Vec::new();
