@@ -327,7 +327,8 @@ pub struct Fact {
     pub value: String,
 }
 
-/// Everything that the file says about its current content: format, size, and what the camera wrote.
+/// Everything that the file says about its current content: format, size, what the camera wrote and what programs wrote
+/// for people.
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::Storage`], [`Error::Db`]. A damaged file just says less.
@@ -355,8 +356,14 @@ pub async fn list_facts(app: &App, caller: impl Into<Caller>, id: MediaId) -> Re
                 if probe.frames > 1 {
                     facts.push(fact("Picture", "Frames", probe.frames));
                 }
-                let block = probe.exif.unwrap_or_default();
-                facts.extend(imaging::metadata_entries(&block).into_iter().filter_map(camera_fact));
+                let block = probe.exif.as_deref().unwrap_or_default();
+                facts.extend(imaging::metadata_entries(block).into_iter().filter_map(camera_fact));
+                let written = imaging::written_entries(&mut reader, &probe).into_iter();
+                facts.extend(written.map(|entry| Fact {
+                    group: entry.group,
+                    name: entry.name,
+                    value: entry.value,
+                }));
             }
         }
         Ok(facts)

@@ -94,13 +94,14 @@ pub(in crate::library) fn hash_of(conn: &Connection, media: Seq) -> Result<Optio
     Ok(hash.flatten().map(i64::cast_unsigned))
 }
 
+/// The media is named by its number too: by the version alone SQLite goes through all of them, as they are in order.
+const SAME_BYTES: &str = "SELECT m.seq FROM media n JOIN versions w ON w.id = n.version_id
+         JOIN versions v ON v.sha256 = w.sha256 JOIN media m ON m.seq = v.media_seq AND m.version_id = v.id
+     WHERE n.seq = ?1 AND m.seq <> n.seq ORDER BY m.seq LIMIT ?2";
+
 /// Other media whose current bytes are the same.
 pub(in crate::library) fn same_bytes(conn: &Connection, media: Seq, rows: usize) -> Result<Vec<Seq>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT m.seq FROM media n JOIN versions w ON w.id = n.version_id JOIN versions v ON v.sha256 = w.sha256
-             JOIN media m ON m.version_id = v.id
-         WHERE n.seq = ?1 AND m.seq <> n.seq ORDER BY m.seq LIMIT ?2",
-    )?;
+    let mut statement = conn.prepare_cached(SAME_BYTES)?;
     let rows = statement.query_map(params![media, limit(rows)], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -218,4 +219,26 @@ pub(in crate::library) fn dismiss(tx: &Tx<'_>, ids: &[MediaId]) -> Result<usize>
                  AND one_seq IN (SELECT value FROM json_each(?1)) AND other_seq IN (SELECT value FROM json_each(?1))",
         )?
         .execute([seqs])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::db::{Db, Error, Role};
+
+    #[tokio::test]
+    async fn same_bytes_are_found_without_going_through_the_library() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("safelight.db"), Role::Server, Clock::system()).unwrap();
+        let plan: Vec<String> = db
+            .read(|conn| {
+                let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {SAME_BYTES}"))?;
+                let steps = statement.query_map(params![1, 50], |row| row.get(3))?;
+                Ok::<_, Error>(steps.collect::<rusqlite::Result<_>>()?)
+            })
+            .await
+            .unwrap();
+        assert!(!plan.is_empty() && plan.iter().all(|step| !step.starts_with("SCAN")), "{plan:?}");
+    }
 }
