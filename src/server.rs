@@ -146,6 +146,7 @@ pub fn runner(app: &App) -> Runner<App> {
         .every(HOUR / 6, library::FindAlike {})
         .every(24 * HOUR, library::FindOrphans {})
         .every(HOUR, uploads::Tidy {})
+        .every(HOUR, restore::Tidy {})
         .every(HOUR, admin::Prune {})
         .observe(notify::job_changed)
 }

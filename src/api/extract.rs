@@ -6,13 +6,17 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
 
-/// How long a JSON body may take to arrive.
+/// How long a body of JSON or text may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// What is said when it took longer.
+const STALLED: &str = "The request's body took too long to arrive.";
 
 /// A JSON body, in and out.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +30,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         match tokio::time::timeout(BODY_TIME, read).await {
             Ok(Ok(axum::Json(value))) => Ok(Self(value)),
             Ok(Err(rejection)) => Err(rejection.into()),
-            Err(_) => Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "request-stalled",
-                "The request's body took too long to arrive.",
-            )),
+            Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request-stalled", STALLED)),
         }
     }
 }
@@ -38,6 +38,31 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+/// A body of plain text in UTF-8, of whatever media type; its length is limited by the route.
+#[derive(Debug, Clone)]
+pub struct Text(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = Bytes::from_request(request, state);
+        let stalled = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "request-stalled", STALLED);
+        let bytes = tokio::time::timeout(BODY_TIME, read).await.map_err(stalled)?.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request's body is too large.")
+            } else {
+                Problem::new(StatusCode::BAD_REQUEST, "bad-text", "The request's body could not be read.")
+            }
+        })?;
+        let text = String::from_utf8(bytes.into());
+        let text = text.map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad-text", "The request's body is not text in UTF-8.")
+        })?;
+        Ok(Self(text))
     }
 }
 

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::put;
 use crate::engine::{Decision, Engines, Outcome, Preset, Progress, Step, StepReport, StepRequest};
 use crate::imaging::{Budget, Format, Limits, SNIFF_BYTES};
-use crate::restore::pipeline::{self, Made, Order, Workshop, sentence};
+use crate::restore::pipeline::{self, Made, Plan as Pipeline, Stage, Workshop, sentence};
+use crate::restore::presets::file as presets;
 
 /// `safelight restore INPUT... -o OUT`
 #[derive(Debug, Clone, clap::Args)]
@@ -38,9 +39,10 @@ pub struct RestoreArgs {
     /// Where the results go: a folder if it is one, ends in / or there are several inputs, else a file
     #[arg(short, long, value_name = "OUT", value_hint = clap::ValueHint::AnyPath)]
     pub output: PathBuf,
-    /// How much to restore [default: auto, or nothing but the given steps]
-    #[arg(long, value_name = "PRESET", value_parser = presets())]
-    pub preset: Option<Preset>,
+    /// How much to restore, or a file of presets such as attic.toml, whose first one runs exactly in its order [default:
+    /// auto, or nothing but the given steps]
+    #[arg(long, value_name = "PRESET", value_parser = PresetParser)]
+    pub preset: Option<PresetChoice>,
     /// A step and its strength from 0 (off) to 1, such as denoise=0.5; changes the preset where there is one
     #[arg(long = "step", value_name = "NAME=STRENGTH", value_parser = parse_step)]
     pub steps: Vec<StepRequest>,
@@ -58,8 +60,41 @@ pub struct RestoreArgs {
     pub json: bool,
 }
 
-fn presets() -> impl TypedValueParser<Value = Preset> {
-    PossibleValuesParser::new(Preset::ALL.map(Preset::as_str)).try_map(|name| name.parse::<Preset>())
+/// What `--preset` names.
+#[derive(Debug, Clone)]
+pub enum PresetChoice {
+    /// A preset that comes with the program.
+    Shipped(Preset),
+    /// A file with presets.
+    File(PathBuf),
+}
+
+/// Reads the name of a preset or of a file with presets; help and completions list the names.
+#[derive(Debug, Clone)]
+struct PresetParser;
+
+impl TypedValueParser for PresetParser {
+    type Value = PresetChoice;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<PresetChoice, clap::Error> {
+        let path = Path::new(value);
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+            return Ok(PresetChoice::File(path.to_owned()));
+        }
+        PossibleValuesParser::new(Preset::ALL.map(Preset::as_str))
+            .try_map(|name| name.parse::<Preset>())
+            .parse_ref(command, arg, value)
+            .map(PresetChoice::Shipped)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Preset::ALL.into_iter().map(|preset| PossibleValue::new(preset.as_str()))))
+    }
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
@@ -116,7 +151,10 @@ struct Wrong(String);
 struct Checked {
     tasks: Vec<Task>,
     steps: Vec<StepRequest>,
-    preset: Option<Preset>,
+    /// The name of the preset.
+    preset: Option<String>,
+    /// Whether the steps run exactly in their order.
+    in_order: bool,
     mask: Option<Vec<u8>>,
     threads: Option<NonZeroUsize>,
     json: bool,
@@ -139,7 +177,6 @@ struct Plan {
 }
 
 fn prepare(args: &RestoreArgs, engines: &Engines) -> Result<Checked, Wrong> {
-    let preset = args.preset.or(args.steps.is_empty().then_some(Preset::Auto));
     let engine = engines.get(None).map_err(|error| Wrong(error.to_string()))?;
     if let Some(unknown) =
         args.steps.iter().find(|asked| engine.steps().iter().all(|info| info.step != asked.step))
@@ -166,8 +203,42 @@ fn prepare(args: &RestoreArgs, engines: &Engines) -> Result<Checked, Wrong> {
         !single || args.output.is_dir() || args.output.as_os_str().as_encoded_bytes().ends_with(b"/");
     let tasks = if is_folder { into_folder(args)? } else { vec![into_file(args)?] };
     refuse_overwriting(&tasks, args.mask.as_deref())?;
-    let steps = pipeline::plan(preset, &args.steps, mask.is_some());
-    Ok(Checked { tasks, steps, preset, mask, threads: args.threads, json: args.json })
+    let (preset, steps, in_order) = choose_steps(args, mask.is_some())?;
+    Ok(Checked { tasks, steps, preset, in_order, mask, threads: args.threads, json: args.json })
+}
+
+/// The name of the preset, the steps to run, and whether exactly in their order.
+fn choose_steps(args: &RestoreArgs, masked: bool) -> Result<(Option<String>, Vec<StepRequest>, bool), Wrong> {
+    let shipped = match &args.preset {
+        Some(PresetChoice::File(path)) => {
+            let (name, mut steps) = read_preset(path)?;
+            for by_hand in &args.steps {
+                match steps.iter_mut().find(|known| known.step == by_hand.step) {
+                    Some(known) => *known = *by_hand,
+                    None => steps.push(*by_hand),
+                }
+            }
+            if masked && steps.iter().all(|request| request.step != Step::Inpaint) {
+                steps.insert(0, StepRequest { step: Step::Inpaint, strength: 1.0 });
+            }
+            steps.retain(|request| request.strength > 0.0);
+            return Ok((Some(name), steps, true));
+        }
+        Some(PresetChoice::Shipped(preset)) => Some(*preset),
+        None => args.steps.is_empty().then_some(Preset::Auto),
+    };
+    let steps = pipeline::plan(shipped, &args.steps, masked);
+    Ok((shipped.map(|preset| preset.to_string()), steps, false))
+}
+
+/// Reads the first preset of a file.
+fn read_preset(path: &Path) -> Result<(String, Vec<StepRequest>), Wrong> {
+    let unreadable = |error: io::Error| Wrong(format!("the preset {} can't be read: {error}", shown(path)));
+    let mut text = String::new();
+    // One byte more than is read tells that it is too long.
+    let most = presets::FILE_BYTES_MAX as u64 + 1;
+    fs::File::open(path).and_then(|file| file.take(most).read_to_string(&mut text)).map_err(unreadable)?;
+    presets::builtin_steps(&text).map_err(|error| Wrong(format!("{}: {error}", shown(path))))
 }
 
 /// One input into a named file, whose extension may name the format.
@@ -364,7 +435,7 @@ struct Line<'a> {
     format: Option<Format>,
     width: Option<u32>,
     height: Option<u32>,
-    preset: Option<Preset>,
+    preset: Option<&'a str>,
     steps: &'a [StepRequest],
     report: Vec<StepReport>,
     error: Option<Failed>,
@@ -415,7 +486,7 @@ async fn work(job: &Checked, engines: &Engines) -> anyhow::Result<ExitCode> {
             format: None,
             width: None,
             height: None,
-            preset: job.preset,
+            preset: job.preset.as_deref(),
             steps: &job.steps,
             report: Vec::new(),
             error: None,
@@ -467,13 +538,17 @@ async fn restore_one<'a>(
     let plan = task.plan.as_ref().map_err(|why| Failed { code: "not-read", detail: why.clone() })?;
     let source = fs::File::open(&task.input)
         .map_err(|error| Failed { code: "not-read", detail: unreadable(&error) })?;
-    let order = Order {
-        engine: None,
-        steps: job.steps.clone(),
-        mask: job.mask.clone(),
-        format: plan.format,
-        threads: job.threads,
+    let stages = if job.in_order {
+        let mut stages = Vec::new();
+        for (place, step) in (0..).zip(&job.steps) {
+            Stage::push(&mut stages, *step, place, None);
+        }
+        stages
+    } else {
+        vec![Stage::Local { engine: None, steps: job.steps.clone(), place: 0, mask: None }]
     };
+    let (mask, format, threads) = (job.mask.clone(), plan.format, job.threads);
+    let steps = Pipeline { stages, mask, format, threads, ..Pipeline::default() };
     let progress = Progress::new({
         let bar = bar.clone();
         move |fraction, step| {
@@ -482,7 +557,7 @@ async fn restore_one<'a>(
             bar.set_position((fraction * 1000.0) as u64);
         }
     });
-    let made = pipeline::restore(source, order, workshop, progress, cancel)
+    let made = pipeline::restore_in_stages(source, steps, workshop, None, progress, cancel)
         .await
         .map_err(|error| Failed { code: error.code(), detail: sentence(&error) })?;
     let (output, written) = match &made.file {

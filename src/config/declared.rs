@@ -57,6 +57,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("import", "A folder of this machine whose files come into the library by themselves."),
     ("accounts", "People and their sessions."),
     ("jobs", "Work in the background."),
+    ("restore", "Restored pictures and what leads to them."),
     ("delivery", "Pictures and files on their way out."),
     ("cors", "Pages of other sites that may use the API."),
     ("outbound", "What may leave the machine."),
@@ -237,6 +238,15 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Absent("auto"),
         example: "2",
         doc: "How many jobs run at the same time; `auto` is one per core.",
+        flag: None,
+    },
+    Setting {
+        key: "restore.keep_steps_days",
+        kind: Kind::Integer { min: 1, max: 3650 },
+        default: Default::Value("30"),
+        example: "7",
+        doc: "For how many days the pictures after the single steps of a restoration are kept, where somebody asked for \
+              them as the studio does. They count against nobody's quota.",
         flag: None,
     },
     Setting {

@@ -46,6 +46,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// Work in the background.
     pub jobs: Jobs,
+    /// Restored pictures.
+    pub restore: Restore,
     /// What goes out.
     pub delivery: Delivery,
     /// Pages of other sites that may use the API.
@@ -102,6 +104,13 @@ pub struct LoginLimits {
     pub attempts_per_address: u32,
     /// The longest wait.
     pub longest_wait: Duration,
+}
+
+/// Restored pictures and what leads to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// For how many days the pictures after single steps are kept.
+    pub keep_steps_days: u32,
 }
 
 /// Files that arrive in several goes.
@@ -445,6 +454,7 @@ impl Values {
                     .and_then(|workers| NonZeroUsize::new(usize::try_from(workers).ok()?))
                     .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             },
+            restore: Restore { keep_steps_days: self.count("restore.keep_steps_days") },
             delivery: Delivery {
                 cache_bytes: self.required("delivery.cache_bytes").integer(),
                 public_base_url: self.find("delivery.public_base_url").map(Value::url),

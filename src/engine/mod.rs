@@ -179,6 +179,29 @@ impl fmt::Debug for Progress {
     }
 }
 
+/// A closure that sees the picture after each step, with what was decided. It is called by the thread that works, which
+/// goes on when it returns.
+#[derive(Clone)]
+pub struct AfterStep(Arc<dyn Fn(&Image, &StepReport) + Send + Sync>);
+
+impl AfterStep {
+    /// Wraps a closure.
+    pub fn new(look: impl Fn(&Image, &StepReport) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+
+    /// Shows it a picture.
+    pub fn show(&self, image: &Image, report: &StepReport) {
+        (self.0)(image, report);
+    }
+}
+
+impl fmt::Debug for AfterStep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AfterStep")
+    }
+}
+
 /// How an engine reports back while it works.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -188,11 +211,13 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Threads to compute with; `None` takes the process-wide pool with one thread per core.
     pub threads: Option<NonZeroUsize>,
+    /// Sees the picture after each step.
+    pub after_step: Option<AfterStep>,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { progress: Progress::silent(), cancel: CancellationToken::new(), threads: None }
+        Self { progress: Progress::silent(), cancel: CancellationToken::new(), threads: None, after_step: None }
     }
 }
 

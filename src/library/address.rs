@@ -215,10 +215,21 @@ fn look_up(conn: &Connection, question: &Question) -> Result<Answer> {
     let mut content = match question.version {
         // A signed address means the content of the time when it was signed, also when there is a newer one.
         Some(name) => {
-            let version = store::find_version_by_name(conn, media.seq, name)?.ok_or(Error::NoSuchMedia)?;
-            Content::version(&media, &version)
+            match store::find_version_by_name(conn, media.seq, name)? {
+                Some(version) => Content::version(&media, &version),
+                None => {
+                    let rendition = store::find_rendition_by_name(conn, media.seq, name)?;
+                    Content::rendition(&rendition.ok_or(Error::NoSuchMedia)?)
+                }
+            }
         }
-        None => Content::current(&media),
+        None => match media.shared_rendition_id {
+            Some(id) => {
+                let rendition = store::find_rendition(conn, media.seq, id)?;
+                rendition.map_or_else(|| Content::current(&media), |rendition| Content::shared(&rendition))
+            }
+            None => Content::current(&media),
+        },
     };
     if (is_public || question.version.is_some()) && !bucket.keep_location {
         content = content.without_place();

@@ -68,6 +68,16 @@ impl Content {
         }
     }
 
+    /// The rendition that a media is shared as, which may be another one tomorrow.
+    pub fn shared(rendition: &Rendition) -> Self {
+        Self { is_fixed: false, ..Self::rendition(rendition) }
+    }
+
+    /// A picture that another feature has attached to a media.
+    pub fn attached(blob: BlobId, content_type: String, name: String) -> Self {
+        Self { blob, content_type, name, is_picture: true, is_fixed: false, tells_place: true }
+    }
+
     /// The same for people who may not learn where a picture was taken.
     #[must_use]
     pub fn without_place(self) -> Self {

@@ -73,7 +73,7 @@ pub struct LimitChange {
 
 /// Tells what was said to be null from what was not said.
 #[expect(clippy::option_option, reason = "the two mean different things")]
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)

@@ -79,8 +79,8 @@ pub use rights::{
     BucketAccess, BucketRole, Caller, audience_of, get_for_in, hears, may_somewhere, permissions_somewhere,
     seen_buckets,
 };
-pub use routes::{Somewhere, router, storage_router};
-pub use signed::{Life, Signature, SignedUrl, sign_url};
+pub use routes::{ContentQuery, Pairs, Somewhere, router, send, storage_router};
+pub use signed::{Life, Signature, Signed, SignedUrl, sign_url};
 pub use store::MEDIA_IS_SEEN;
 pub use tags::{TAGS_MAX, list_tags};
 pub use wish::Wish;
@@ -314,6 +314,14 @@ pub fn open_version(storage: &Storage, version: &Version) -> Result<BlobReader> 
 /// [`Error::NoSuchMedia`], [`Error::Db`].
 pub fn attach_in(tx: &Tx<'_>, media: MediaId, kept: &Kept) -> Result<()> {
     Ok(store::blobs::attach(tx, get_in(tx, media)?.seq, kept)?)
+}
+
+/// Lets go of a blob that was attached to a media. Whoever attached it knows that it is not needed any more.
+///
+/// # Errors
+/// [`Error::NoSuchMedia`], [`Error::Db`].
+pub fn detach_in(tx: &Tx<'_>, media: MediaId, blob: BlobId) -> Result<()> {
+    Ok(store::blobs::detach(tx, get_in(tx, media)?.seq, blob)?)
 }
 
 /// One line of what is known about a media, for people.

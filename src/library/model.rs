@@ -241,6 +241,9 @@ pub struct Media {
     pub versions: u32,
     /// Pictures made from it.
     pub renditions: u32,
+    /// The one of them that public and newly signed addresses stand for; null for the original itself. A new content takes
+    /// it back.
+    pub shared_rendition_id: Option<RenditionId>,
     /// What somebody wrote about it; empty where nobody did.
     pub description: String,
     /// Whether whoever asks likes it best.

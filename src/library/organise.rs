@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::intake::{describe, drop_old_versions};
 use super::limits;
-use super::model::{Bucket, Media, MediaId, OnConflict, Slug, State};
+use super::model::{Bucket, Media, MediaId, OnConflict, RenditionId, Slug, State};
 use super::rights::{self, Caller, get_for_in};
 use super::store::Place;
 use super::tags::TagName;
@@ -41,6 +41,8 @@ pub struct Change {
     pub tags: Option<Vec<String>>,
     /// Whether whoever asks likes it best.
     pub favourite: Option<bool>,
+    /// The rendition that it is shared as from now on; none for the original.
+    pub shared_rendition: Option<Option<RenditionId>>,
 }
 
 /// Where something is to lie; what is not said stays as it is.
@@ -81,14 +83,16 @@ impl Goal {
 ///
 /// # Errors
 /// [`Error::NoSuchMedia`], [`Error::NoSuchBucket`], [`Error::Forbidden`] (to like something takes no more than to see it),
-/// [`Error::InTrash`], [`Error::BadName`], [`Error::NameTaken`], [`Error::BadTag`], [`Error::TooLong`], [`Error::Db`].
+/// [`Error::InTrash`], [`Error::BadName`], [`Error::NameTaken`], [`Error::BadTag`], [`Error::TooLong`],
+/// [`Error::NoSuchRendition`], [`Error::Db`].
 pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Result<Media> {
     let on_conflict = change.on_conflict.unwrap_or(OnConflict::Refuse);
     let goal = Goal::parse(change.bucket, change.folder.as_deref(), change.name.as_deref(), on_conflict)?;
     let description = change.description.as_deref().map(description).transpose()?;
     let tags = change.tags.as_deref().map(TagName::parse_all).transpose()?;
     let actor = actor.clone();
-    let changes = !goal.is_empty() || description.is_some() || tags.is_some();
+    let shared = change.shared_rendition;
+    let changes = !goal.is_empty() || description.is_some() || tags.is_some() || shared.is_some();
     let needed = if changes { Permission::LibraryWrite } else { Permission::LibraryRead };
     app.db
         .write(move |tx| {
@@ -116,6 +120,10 @@ pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Re
             if described {
                 record(tx, &actor, "media.describe", &before)?;
             }
+            if let Some(shared) = shared.filter(|shared| *shared != before.shared_rendition_id) {
+                share_in(tx, &actor, &before, shared)?;
+                described = true;
+            }
             if let (Some(favourite), Some(user)) = (change.favourite, actor.user_id()) {
                 favourite_in(tx, user, &before, favourite)?;
             }
@@ -126,6 +134,17 @@ pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Re
             Ok(after)
         })
         .await
+}
+
+/// Says which of its renditions a media is shared as.
+fn share_in(tx: &Tx<'_>, actor: &Actor, media: &Media, rendition: Option<RenditionId>) -> Result<()> {
+    if let Some(id) = rendition {
+        store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
+    }
+    store::share_rendition(tx, media.seq, rendition)?;
+    let details = serde_json::json!({ "bucket": media.bucket, "rendition": rendition });
+    let target = Target::new("media", media.id).named(&media.key);
+    Ok(audit::record(tx, actor, "media.share_rendition", target, &details)?)
 }
 
 /// Moves a media that the actor may change; false when it lies there already.

@@ -8,11 +8,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use super::model::{Media, MediaId};
-use super::presets;
+use super::model::{Media, MediaId, RenditionId};
 use super::rights::get_for_in;
 use super::wish::Wish;
-use super::{Error, Result};
+use super::{Error, Result, presets, store};
 use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
@@ -149,17 +148,29 @@ impl Life {
     }
 }
 
-/// Signs the address of a media's present content below `origin`, for a rendering of it or for its bytes, if the actor sees
+/// What of a media an address is to stand for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signed {
+    /// The rendition that the media is shared as, or else the original.
+    #[default]
+    Shared,
+    /// The present content, whatever is shared.
+    Original,
+    /// One of its renditions.
+    Rendition(RenditionId),
+}
+
+/// Signs the address of what a media has now below `origin`, for a rendering of it or for its bytes, if the actor sees
 /// it. The address then stands for itself: it goes on when its maker sees the media no more.
 ///
 /// # Errors
-/// [`Error::BadLife`], [`Error::NoSuchMedia`], [`Error::InTrash`], [`Error::BadTransform`] for a preset that does not
+/// [`Error::BadLife`], [`Error::NoSuchMedia`], [`Error::NoSuchRendition`], [`Error::InTrash`], [`Error::BadTransform`] for a preset that does not
 /// exist, [`Error::Keys`], [`Error::Db`].
 pub async fn sign_url(
     app: &App,
     actor: &Actor,
     id: MediaId,
-    wish: Wish,
+    (what, wish): (Signed, Wish),
     life: Life,
     origin: &str,
 ) -> Result<SignedUrl> {
@@ -181,17 +192,27 @@ pub async fn sign_url(
             }
             presets::resolve_in(tx, &wish)?;
             let rendering = wish.canonical();
+            let rendition = match what {
+                Signed::Shared => media.shared_rendition_id,
+                Signed::Original => None,
+                Signed::Rendition(id) => Some(id),
+            };
+            let content = match rendition {
+                Some(id) => store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?.sha256,
+                None => media.sha256,
+            };
             let details = serde_json::json!({
-                "bucket": media.bucket, "expires_at": expires_at, "rendering": rendering,
+                "bucket": media.bucket, "expires_at": expires_at, "rendering": rendering, "rendition": rendition,
             });
             audit::record(tx, &actor, "media.sign", Target::new("media", id).named(&media.key), &details)?;
-            Ok(SignedUrl { url: origin + &signed_path(&media, &rendering, &key, expires_s), expires_at })
+            let path = signed_path(&media, content, &rendering, &key, expires_s);
+            Ok(SignedUrl { url: origin + &path, expires_at })
         })
         .await
 }
 
-fn signed_path(media: &Media, rendering: &str, key: &Key, expires_s: i64) -> String {
-    let version = version_name(media.sha256);
+fn signed_path(media: &Media, content: BlobId, rendering: &str, key: &Key, expires_s: i64) -> String {
+    let version = version_name(content);
     let asked = Asked { bucket: media.bucket.as_str(), key: &media.key, version: &version, rendering };
     let signature = asked.sign(key, expires_s);
     let separator = if rendering.is_empty() { "" } else { "&" };

@@ -28,7 +28,7 @@ const MEDIA_COLUMNS: &str = "m.seq, m.id, b.slug, m.key, m.folder, m.name, m.con
      (SELECT count(*) FROM versions WHERE media_seq = m.seq), \
      (SELECT count(*) FROM renditions WHERE media_seq = m.seq), \
      m.version_id, m.bucket_seq, m.taken_or_created_at, m.description, m.tags, m.camera, \
-     EXISTS (SELECT 1 FROM favourites WHERE user_id = :viewer AND media_seq = m.seq)";
+     EXISTS (SELECT 1 FROM favourites WHERE user_id = :viewer AND media_seq = m.seq), m.shared_rendition_id";
 
 const MEDIA_JOINS: &str =
     "CROSS JOIN buckets b ON b.seq = m.bucket_seq CROSS JOIN versions v ON v.id = m.version_id";
@@ -66,6 +66,7 @@ fn media_from_row(row: &Row<'_>) -> rusqlite::Result<Media> {
         tags: row.get_ref(22)?.as_str()?.lines().map(str::to_owned).collect(),
         camera: row.get(23)?,
         favourite: row.get(24)?,
+        shared_rendition_id: row.get(25)?,
     })
 }
 
@@ -189,7 +190,7 @@ pub(super) fn add_version(tx: &Tx<'_>, media: Seq, version: &NewVersion) -> Resu
     tx.prepare_cached(
         "UPDATE media SET version_id = :version_id, content_type = :content_type, size_bytes = :size_bytes,
                 taken_or_created_at = coalesce(:taken_at, :modified_at, created_at), camera = :camera,
-                added_by = :added_by, updated_at = :now
+                added_by = :added_by, shared_rendition_id = NULL, updated_at = :now
          WHERE seq = :seq",
     )?
     .execute(named_params! {
@@ -292,6 +293,13 @@ pub(super) fn move_media(tx: &Tx<'_>, media: Seq, bucket: Seq, place: Place<'_>)
 pub(super) fn set_description(tx: &Tx<'_>, media: Seq, description: &str) -> Result<()> {
     tx.prepare_cached("UPDATE media SET description = ?2, updated_at = ?3 WHERE seq = ?1")?
         .execute(params![media, description, tx.now()])?;
+    Ok(())
+}
+
+/// Says which rendition public and newly signed addresses of a media stand for.
+pub(super) fn share_rendition(tx: &Tx<'_>, media: Seq, rendition: Option<RenditionId>) -> Result<()> {
+    tx.prepare_cached("UPDATE media SET shared_rendition_id = ?2, updated_at = ?3 WHERE seq = ?1")?
+        .execute(params![media, rendition, tx.now()])?;
     Ok(())
 }
 
@@ -477,6 +485,19 @@ pub(super) fn find_rendition(conn: &Connection, media: Seq, id: RenditionId) -> 
          WHERE r.id = ?1 AND r.media_seq = ?2"
     );
     Ok(conn.prepare_cached(&sql)?.query_row(params![id, media], rendition_from_row).optional()?)
+}
+
+/// The newest rendition of a media whose SHA-256 begins so.
+pub(super) fn find_rendition_by_name(
+    conn: &Connection,
+    media: Seq,
+    name: [u8; 8],
+) -> Result<Option<Rendition>> {
+    let sql = format!(
+        "SELECT {RENDITION_COLUMNS} FROM renditions r JOIN media m ON m.seq = r.media_seq JOIN blobs USING (sha256)
+         WHERE r.media_seq = ?1 AND substr(r.sha256, 1, 8) = ?2 ORDER BY r.id DESC LIMIT 1"
+    );
+    Ok(conn.prepare_cached(&sql)?.query_row(params![media, name], rendition_from_row).optional()?)
 }
 
 /// Newest first.

@@ -1,13 +1,15 @@
 //! The job that carries a restoration out.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::calls::Books;
+use super::kept::{self, Pictures, Put};
 use super::model::{Complaint, PlannedStep, Restoration, RestorationId, rendition_name};
-use super::pipeline::{self, Call, Plan, Stage, Workshop, sentence};
+use super::pipeline::{self, Call, File, Plan, Stage, Workshop, sentence};
 use super::registry::{self, Entry};
 use super::{batches, emit, store};
 use crate::app::App;
@@ -18,7 +20,7 @@ use crate::engine::{self, Outcome, Progress, Step, StepReport, StepRequest};
 use crate::imaging::{Format, Limits};
 use crate::jobs::{Ending, Failure, Job, JobId, Options, Running};
 use crate::library::{self, Arrived, Media, NewRendition, Version};
-use crate::storage::{self, BlobId, Storage};
+use crate::storage::{self, BlobId, BlobReader, Storage};
 
 /// How far a restoration is when the picture has been read.
 const READ: f32 = 0.03;
@@ -74,9 +76,15 @@ enum Kind {
     /// The media has been removed meanwhile, or an earlier run has done everything.
     Nothing,
     /// No step had anything to do.
-    Unchanged { report: Vec<StepReport> },
+    Unchanged { report: Vec<StepReport>, pictures: Vec<(u32, Put)> },
     /// There is a restored picture.
-    Restored { report: Vec<StepReport>, arrived: Arrived, format: Format, recreated: bool },
+    Restored {
+        report: Vec<StepReport>,
+        pictures: Vec<(u32, Put)>,
+        arrived: Arrived,
+        format: Format,
+        recreated: bool,
+    },
 }
 
 impl Job for RestoreJob {
@@ -114,11 +122,13 @@ impl Job for RestoreJob {
         let returns = matches!(ending, Ending::Retrying(_) | Ending::Returned);
         let changed = match ending {
             Ending::Succeeded(Output(Kind::Nothing)) => false,
-            Ending::Succeeded(Output(Kind::Unchanged { report })) => {
+            Ending::Succeeded(Output(Kind::Unchanged { report, pictures })) => {
+                self.keep_steps(tx, &pictures)?;
                 store::succeed(tx, id, Outcome::Unchanged, None, &report)?
                     && self.record(tx, "restoration.finish")?
             }
-            Ending::Succeeded(Output(Kind::Restored { report, arrived, format, recreated })) => {
+            Ending::Succeeded(Output(Kind::Restored { report, pictures, arrived, format, recreated })) => {
+                self.keep_steps(tx, &pictures)?;
                 self.keep(tx, &report, &arrived, format, recreated)?
             }
             Ending::Retrying(_) | Ending::Returned => store::requeue(tx, id)?,
@@ -166,6 +176,14 @@ impl Job for RestoreRemotely {
 }
 
 impl RestoreJob {
+    /// Writes down the pictures after the steps, unless an earlier run has done so.
+    fn keep_steps(&self, tx: &Tx<'_>, pictures: &[(u32, Put)]) -> db::Result<()> {
+        match store::find(tx, self.restoration)? {
+            Some(restoration) if restoration.outcome.is_none() => kept::put_in(tx, &restoration, pictures),
+            _ => Ok(()),
+        }
+    }
+
     /// Adds the picture to its media. False if there is nothing to add it to any more, or if it was added before.
     fn keep(
         &self,
@@ -204,12 +222,9 @@ impl RestoreJob {
     ) -> library::Result<library::RenditionId> {
         let media = library::get_in(tx, restoration.media_id)?;
         let number = store::count_restored(tx, media.id)? + 1;
-        let provenance = serde_json::json!({
-            "engine": restoration.engine,
-            "preset": restoration.preset,
-            "steps": report,
-            "program": concat!("Safelight ", env!("CARGO_PKG_VERSION")),
-        });
+        let earlier = restoration.beginning.iter().flat_map(|beginning| &beginning.report);
+        let done: Vec<StepReport> = earlier.chain(report).cloned().collect();
+        let provenance = provenance(restoration, &done);
         let rendition = NewRendition {
             media: media.id,
             version: restoration.version_id,
@@ -235,6 +250,16 @@ impl RestoreJob {
         }
         Ok(true)
     }
+}
+
+/// What a rendition tells about how it was made.
+pub(super) fn provenance(restoration: &Restoration, steps: &[StepReport]) -> serde_json::Value {
+    serde_json::json!({
+        "engine": restoration.engine,
+        "preset": restoration.preset,
+        "steps": steps,
+        "program": concat!("Safelight ", env!("CARGO_PKG_VERSION")),
+    })
 }
 
 fn begin(tx: &Tx<'_>, id: RestorationId) -> db::Result<Option<(Restoration, Media, Version)>> {
@@ -311,22 +336,17 @@ async fn restore(
     version: Version,
 ) -> Result<Output, Trouble> {
     let cancelled = running.cancelled();
-    let storage = app.storage.clone();
-    let mask = restoration.mask;
-    let opening = tokio::task::spawn_blocking(move || {
-        let mask = mask.map(|mask| read(&storage, mask)).transpose()?;
-        Ok((library::open_version(&storage, &version)?, mask))
-    });
-    let (source, mask) = match opening.await {
-        Ok(opened) => opened.map_err(|error: library::Error| match error {
-            library::Error::Storage(error) => Trouble::Read(error),
-            other => Trouble::Keep(other),
-        })?,
-        Err(stopped) => return Err(Trouble::Picture(pipeline::Error::Panicked(stopped.to_string()))),
-    };
+    let (source, masks) = open(app, restoration, version).await?;
     let models = registry::list(app).await.map_err(|error| Trouble::Picture(from_registry(error)))?;
-    let stages = stages(&restoration.steps, &models);
-    let plan = Plan { stages, mask, format: None, threads: None };
+    let pictures = restoration.keep_steps.then(|| Arc::new(Pictures::new(app.storage.clone())));
+    let recreated = restoration.beginning.as_ref().is_some_and(|beginning| beginning.recreated);
+    let plan = Plan {
+        stages: stages(&restoration.steps, &models, masks.steps),
+        mask: masks.whole,
+        shelf: pictures.clone().map(|pictures| pictures as _),
+        recreated,
+        ..Plan::default()
+    };
     let books = Books { app: app.clone(), restoration: restoration.id, media: media.id, job: running.id() };
     let workshop = Workshop {
         engines: &app.engines,
@@ -343,29 +363,78 @@ async fn restore(
         |error| if error.is_cancelled() { Trouble::Cancelled } else { Trouble::Picture(error) },
     )?;
     running.progress(ENGINE_DONE, "");
-    let Some(file) = made.file else { return Ok(Output(Kind::Unchanged { report: made.report })) };
+    let pictures = pictures.map(|pictures| pictures.take()).unwrap_or_default();
+    let report = made.report;
+    let (file, recreated) = match made.file {
+        Some(file) => (file, made.recreated),
+        // What was done before is done, also where nothing was added to it.
+        None => match begun_with(app, restoration, made.source).await? {
+            Some(file) => (file, recreated),
+            None => return Ok(Output(Kind::Unchanged { report, pictures })),
+        },
+    };
     let arrived = tokio::select! {
         arrived = library::receive_bytes(app, &media.name, Bytes::from(file.bytes)) => arrived.map_err(Trouble::Keep)?,
         () = cancelled.cancelled() => return Err(Trouble::Cancelled),
     };
-    Ok(Output(Kind::Restored {
-        report: made.report,
-        arrived,
-        format: file.format,
-        recreated: made.recreated,
-    }))
+    Ok(Output(Kind::Restored { report, pictures, arrived, format: file.format, recreated }))
 }
 
-/// The steps as work for one engine after the other: neighbours of an engine of this machine are done in one go.
-fn stages(steps: &[PlannedStep], models: &[Entry]) -> Vec<Stage> {
+/// The masks of a restoration as files.
+struct Masks {
+    whole: Option<Vec<u8>>,
+    /// One for each step.
+    steps: Vec<Option<Vec<u8>>>,
+}
+
+/// Opens the picture that a restoration begins with, and reads its masks.
+async fn open(app: &App, restoration: &Restoration, version: Version) -> Result<(BlobReader, Masks), Trouble> {
+    let storage = app.storage.clone();
+    let picture = restoration.beginning.as_ref().and_then(|beginning| beginning.picture);
+    let (whole, steps) = (restoration.mask, restoration.steps.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        let mask = |blob: Option<BlobId>| blob.map(|blob| read(&storage, blob)).transpose();
+        let masks = Masks {
+            whole: mask(whole)?,
+            steps: steps.iter().map(|step| mask(step.mask)).collect::<Result<_, _>>()?,
+        };
+        let source = match picture {
+            Some(picture) => storage.reader(picture)?,
+            None => library::open_version(&storage, &version)?,
+        };
+        Ok((source, masks))
+    });
+    match opening.await {
+        Ok(opened) => opened.map_err(|error: library::Error| match error {
+            library::Error::Storage(error) => Trouble::Read(error),
+            other => Trouble::Keep(other),
+        }),
+        Err(stopped) => Err(Trouble::Picture(pipeline::Error::Panicked(stopped.to_string()))),
+    }
+}
+
+/// The picture that a restoration began with, if that is another than the version.
+async fn begun_with(app: &App, restoration: &Restoration, format: Format) -> Result<Option<File>, Trouble> {
+    let Some(beginning) = restoration.beginning.as_ref().filter(|beginning| beginning.is_changed()) else {
+        return Ok(None);
+    };
+    let Some(picture) = beginning.picture else { return Ok(None) };
+    let storage = app.storage.clone();
+    match tokio::task::spawn_blocking(move || read(&storage, picture)).await {
+        Ok(bytes) => Ok(Some(File { format, bytes: bytes.map_err(Trouble::Read)? })),
+        Err(stopped) => Err(Trouble::Picture(pipeline::Error::Panicked(stopped.to_string()))),
+    }
+}
+
+/// The steps as work for one engine after the other: neighbours of an engine of this machine are done in one go where
+/// they stand in its order.
+fn stages(steps: &[PlannedStep], models: &[Entry], mut masks: Vec<Option<Vec<u8>>>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
-    for (place, planned) in steps.iter().enumerate() {
+    for ((place, planned), mask) in (0..).zip(steps).zip(&mut masks) {
+        let mask = mask.take();
         let Some(id) = &planned.model else {
             let request = StepRequest { step: planned.step, strength: planned.strength };
-            match stages.last_mut() {
-                Some(Stage::Local { steps, .. }) => steps.push(request),
-                _ => stages.push(Stage::Local { engine: None, steps: vec![request] }),
-            }
+            Stage::push(&mut stages, request, place, mask);
             continue;
         };
         let model = match models.iter().find(|entry| entry.model.id == *id) {
@@ -373,12 +442,11 @@ fn stages(steps: &[PlannedStep], models: &[Entry]) -> Vec<Stage> {
             Some(entry) => entry.model.clone(),
             None => Model::unlisted(planned.engine(), id),
         };
-        let place = u32::try_from(place).unwrap_or(u32::MAX);
         let PlannedStep { step, strength, parameters, .. } = planned.clone();
-        stages.push(Stage::Remote(Box::new(Call { step, strength, model, parameters, place })));
+        stages.push(Stage::Remote(Box::new(Call { step, strength, model, parameters, place, mask })));
     }
     if stages.is_empty() {
-        stages.push(Stage::Local { engine: None, steps: Vec::new() });
+        stages.push(Stage::Local { engine: None, steps: Vec::new(), place: 0, mask: None });
     }
     stages
 }
@@ -387,11 +455,12 @@ fn from_registry(error: super::Error) -> pipeline::Error {
     pipeline::Error::Engine(engine::Error::Remote(remote::Error::Ledger(Box::new(error))))
 }
 
-fn read(storage: &Storage, blob: BlobId) -> Result<Vec<u8>, storage::Error> {
+/// Reads a blob that belongs to a restoration. Blocks.
+pub(super) fn read(storage: &Storage, blob: BlobId) -> Result<Vec<u8>, storage::Error> {
     let mut bytes = Vec::new();
     storage.reader(blob)?.read_to_end(&mut bytes).map_err(|source| storage::Error::Io {
         action: "read",
-        path: "a mask".into(),
+        path: "a picture of a restoration".into(),
         source,
     })?;
     Ok(bytes)

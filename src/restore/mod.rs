@@ -6,8 +6,10 @@
 pub mod batches;
 mod calls;
 mod jobs;
+mod kept;
 mod model;
 pub mod pipeline;
+pub mod presets;
 pub mod registry;
 mod routes;
 mod store;
@@ -24,10 +26,13 @@ use crate::db::{self, Tx};
 use crate::engine::{Step, remote};
 use crate::jobs::JobState;
 use crate::library::{self, Caller, MediaId, State, VersionId};
-use crate::storage::{self, BlobId};
+use crate::storage::{self, BlobId, Kept};
 
 pub use jobs::{Output, RestoreJob, RestoreRemotely};
-pub use model::{AskedStep, Complaint, Filter, PlannedStep, Request, Restoration, RestorationId};
+pub use kept::{Tidy, keep_step, list_steps};
+pub use model::{
+    AskedStep, Complaint, Filter, Origin, PlannedStep, Request, Restoration, RestorationId, StepView,
+};
 pub use routes::router;
 
 /// Why a restoration could not be asked for.
@@ -80,11 +85,73 @@ pub enum Error {
         step: Step,
     },
     /// A request has too many steps.
-    #[error("a restoration has {most} steps at most")]
+    #[error("a restoration or a preset comes to {most} steps at most")]
     TooManySteps {
         /// How many it may have.
         most: usize,
     },
+    /// No preset has this name.
+    #[error("there is no preset named {name:?}")]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+    },
+    /// A preset includes itself, if through others.
+    #[error("these presets run in a circle: {path}")]
+    CyclicPreset {
+        /// Their names on the way round.
+        path: String,
+    },
+    /// There is no such preset to change or read.
+    #[error("there is no such preset")]
+    NoSuchPreset,
+    /// Another preset has the name.
+    #[error("there is a preset named {name:?} already")]
+    PresetExists {
+        /// The name.
+        name: String,
+    },
+    /// The preset came with the program.
+    #[error("this preset comes with Safelight and stays as it is: save another one under a name of its own")]
+    PresetShipped,
+    /// Another preset includes it.
+    #[error("the preset “{by}” includes this one: change that first")]
+    PresetIncluded {
+        /// The title of that one.
+        by: String,
+    },
+    /// Somebody else has saved the preset.
+    #[error("only whoever saved this preset, or an admin, may change it")]
+    NotYourPreset,
+    /// There are as many presets as there may be.
+    #[error("there are {most} presets already, and more are not possible: remove one first")]
+    TooManyPresets {
+        /// How many there may be.
+        most: usize,
+    },
+    /// A preset is not described as it should be.
+    #[error("{detail}")]
+    BadPreset {
+        /// What is wrong.
+        field: &'static str,
+        /// A sentence about it.
+        detail: String,
+    },
+    /// A text is no file of presets.
+    #[error("this is no file of presets: {detail}")]
+    BadFile {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The picture before or after a step is not kept.
+    #[error("there is no such step, or its picture is not kept any more")]
+    NoSuchStep,
+    /// A mask is no base64.
+    #[error("the mask is not valid base64")]
+    MaskText,
+    /// Masks belong to one picture.
+    #[error("the steps of a batch have no masks: each picture would need its own")]
+    MaskInBatch,
     /// There is no such model.
     #[error("there is no such model")]
     NoSuchModel,
@@ -159,46 +226,93 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Errors
 /// What is wrong with the request; [`library::Error::NoSuchMedia`], [`library::Error::Forbidden`],
-/// [`library::Error::NoSuchVersion`] and [`library::Error::InTrash`] inside [`Error::Library`].
+/// [`library::Error::NoSuchVersion`] and [`library::Error::InTrash`] inside [`Error::Library`]; [`Error::NoSuchRestoration`]
+/// and [`Error::NoSuchStep`] for where it is to begin.
 pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request) -> Result<Restoration> {
-    let models = registry::list(app).await?;
-    let catalogue =
-        model::Catalogue { engines: &app.engines, models: &models, unlisted: request.unlisted_models };
-    let settled = model::settle(&catalogue, &request)?;
+    let mut settled = settle(app, &request).await?;
+    let beginning = kept::begin(app, actor, media, &request).await?;
+    let version = beginning.as_ref().map(|it| it.version).or(request.version);
     let (found, version) =
-        library::get_version_for(app, actor, media, request.version, Permission::Restore).await?;
+        library::get_version_for(app, actor, media, version, Permission::Restore).await?;
     if found.state == State::Trashed {
         return Err(library::Error::InTrash.into());
     }
     let (Some(width), Some(height)) = (version.width, version.height) else { return Err(Error::NotAPicture) };
-    let mask = match request.mask {
-        None => None,
-        Some(mask) => {
-            check_mask(app, mask.clone(), (width, height)).await?;
-            Some(app.storage.put_bytes(mask).await?)
-        }
+    let (beginning, size) = match beginning {
+        Some(it) => (Some(it.beginning), it.size.unwrap_or((width, height))),
+        None => (None, (width, height)),
     };
+    let mut held = Vec::new();
+    let mask = keep_mask(app, request.mask, size, &mut held).await?;
+    for step in &mut settled.steps {
+        step.mask = keep_mask(app, step.painted.take(), size, &mut held).await?;
+    }
     let actor = actor.clone();
-    // The mask's hold goes into the transaction and comes back after it, so that nobody sweeps it away in between.
-    let (restoration, _mask) = app
+    // The masks' holds go into the transaction and come back after it, so that nobody sweeps them away in between.
+    let (restoration, _held) = app
         .db
         .write(move |tx| {
             library::get_for_in(tx, &actor, media, Permission::Restore)?;
             let (media, version) = library::get_version_in(tx, media, Some(version.id))?;
-            if let Some(mask) = &mask {
+            for mask in &held {
                 library::attach_in(tx, media.id, mask)?;
             }
-            let kept = mask.as_ref().map(storage::Kept::blob);
-            let id = enqueue_in(tx, &actor, (media.id, version.id), &settled, kept, jobs::PRIORITY)?;
+            if let Some(beginning) = &beginning {
+                kept::check_in(tx, beginning)?;
+            }
+            let wish = Wish { mask, keep_steps: request.keep_steps, beginning, ..Wish::new(jobs::PRIORITY) };
+            let id = enqueue_in(tx, &actor, (media.id, version.id), &settled, &wish)?;
             let details = serde_json::json!({
                 "restoration": id, "engine": settled.engine, "preset": settled.preset, "steps": settled.steps,
             });
             let target = Target::new("media", media.id).named(&media.key);
             audit::record(tx, &actor, "restoration.request", target, &details)?;
-            Ok::<_, Error>((store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?, mask))
+            Ok::<_, Error>((store::find(tx, id)?.ok_or(Error::NoSuchRestoration)?, held))
         })
         .await?;
     Ok(restoration)
+}
+
+/// Holds a request's steps against the engines, models and presets that there are.
+async fn settle(app: &App, request: &Request) -> Result<model::Settled> {
+    let (models, presets) =
+        app.db.read(|conn| Ok::<_, Error>((registry::read(conn)?, presets::read(conn)?))).await?;
+    let catalogue = model::Catalogue {
+        engines: &app.engines,
+        models: &models,
+        presets: &presets,
+        unlisted: request.unlisted_models,
+    };
+    model::settle(&catalogue, request)
+}
+
+/// Checks and stores a mask.
+async fn keep_mask(
+    app: &App,
+    mask: Option<Bytes>,
+    size: (u32, u32),
+    held: &mut Vec<Kept>,
+) -> Result<Option<BlobId>> {
+    let Some(mask) = mask else { return Ok(None) };
+    check_mask(app, mask.clone(), size).await?;
+    let kept = app.storage.put_bytes(mask).await?;
+    let blob = kept.blob();
+    held.push(kept);
+    Ok(Some(blob))
+}
+
+/// What is wanted of a restoration besides its steps.
+struct Wish {
+    mask: Option<BlobId>,
+    keep_steps: bool,
+    beginning: Option<model::Beginning>,
+    priority: i32,
+}
+
+impl Wish {
+    const fn new(priority: i32) -> Self {
+        Self { mask: None, keep_steps: false, beginning: None, priority }
+    }
 }
 
 /// Writes a restoration down, with the job that carries it out.
@@ -207,19 +321,16 @@ fn enqueue_in(
     actor: &Actor,
     (media, version): (MediaId, VersionId),
     settled: &model::Settled,
-    mask: Option<BlobId>,
-    priority: i32,
+    wish: &Wish,
 ) -> Result<RestorationId> {
     let id = RestorationId::new();
     let row = store::NewRow {
         id,
         media,
         version,
-        job: jobs::enqueue(tx, id, actor, &settled.steps, priority)?,
-        engine: &settled.engine,
-        preset: settled.preset,
-        steps: &settled.steps,
-        mask,
+        job: jobs::enqueue(tx, id, actor, &settled.steps, wish.priority)?,
+        settled,
+        wish,
         requested_by: actor.user_id(),
     };
     store::insert(tx, &row)?;

@@ -1,14 +1,20 @@
 //! Requests and what becomes of them. No I/O.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Error;
+use super::presets::{OwnPreset, expand};
 use super::registry::Entry;
 use crate::audit::UserId;
 use crate::clock::Timestamp;
 use crate::engine::remote::Model;
-use crate::engine::{self, Engine, Engines, Outcome, Preset, Step, StepInfo, StepReport, StepRequest};
+use crate::engine::{
+    self, Decision, Engine, Engines, Outcome, Preset, Step, StepInfo, StepReport, StepRequest,
+};
 use crate::jobs::{JobId, JobState};
 pub use crate::library::RestorationId;
 use crate::library::{MediaId, RenditionId, VersionId};
@@ -29,10 +35,14 @@ pub struct Restoration {
     pub progress: f64,
     /// The step that is running now.
     pub step: Option<Step>,
-    /// The preset that was asked for.
-    pub preset: Option<Preset>,
-    /// The steps to run, those of the preset included.
+    /// The name of the preset that was asked for.
+    pub preset: Option<String>,
+    /// The steps in the order in which they run, those of the preset included.
     pub steps: Vec<PlannedStep>,
+    /// Where it begins, if not with the version.
+    pub from: Option<Origin>,
+    /// Whether there are pictures that were kept after steps of it.
+    pub kept_steps: bool,
     /// What came of it; null until it has succeeded.
     pub outcome: Option<Outcome>,
     /// The restored picture; null if there is none, or if it was removed.
@@ -55,6 +65,75 @@ pub struct Restoration {
     pub(super) engine: String,
     #[serde(skip)]
     pub(super) mask: Option<BlobId>,
+    #[serde(skip)]
+    pub(super) keep_steps: bool,
+    #[serde(skip)]
+    pub(super) beginning: Option<Beginning>,
+}
+
+/// The picture before a step of another restoration of the same media, which was kept then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RestorationFrom)]
+pub struct Origin {
+    /// The other restoration.
+    pub restoration_id: RestorationId,
+    /// The place of the step in it, from 0; the number of its steps stands for its end.
+    pub place: u32,
+}
+
+/// Where a restoration begins, if not with the version: what somebody has asked for, and what that comes to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Beginning {
+    #[serde(flatten)]
+    pub(super) from: Origin,
+    /// The kept picture; none for the version itself.
+    pub(super) picture: Option<BlobId>,
+    /// Whether a model has drawn in it what the camera did not see.
+    pub(super) recreated: bool,
+    /// What was done to it before.
+    pub(super) report: Vec<StepReport>,
+}
+
+impl Beginning {
+    /// Whether the picture is another than the version.
+    pub(super) fn is_changed(&self) -> bool {
+        self.report.iter().any(|step| step.decision == Decision::Applied)
+    }
+}
+
+/// A step of a restoration with what came of it, and whether its picture is kept.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = RestorationStep)]
+pub struct StepView {
+    /// Its place among the steps, from 0.
+    pub place: u32,
+    /// What was to be done.
+    pub step: Step,
+    /// How much of it.
+    pub strength: f32,
+    /// The engine.
+    pub engine: String,
+    /// The model, where the engine works with models.
+    pub model: Option<String>,
+    /// Whether it changed the picture; null until the restoration has succeeded.
+    pub decision: Option<Decision>,
+    /// Width of the picture after it in pixels as displayed; null where it is not kept.
+    pub width: Option<u32>,
+    /// Height of the picture after it.
+    pub height: Option<u32>,
+    /// Whether the picture after it is kept.
+    pub has_picture: bool,
+}
+
+/// A picture that was kept after a step.
+#[derive(Debug, Clone)]
+pub(super) struct KeptStep {
+    pub(super) place: u32,
+    pub(super) picture: BlobId,
+    pub(super) content_type: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) recreated: bool,
 }
 
 /// Why a restoration failed.
@@ -80,12 +159,18 @@ pub struct Filter {
 pub struct Request {
     /// The version; the current one where it is not said.
     pub version: Option<VersionId>,
-    /// A named list of steps. Without it and without steps it is [`Preset::Auto`].
-    pub preset: Option<Preset>,
+    /// The name of a list of steps. Without it and without steps it is [`Preset::Auto`].
+    pub preset: Option<String>,
     /// Steps that change the preset, or that are all.
     pub steps: Vec<AskedStep>,
+    /// Whether the steps run exactly in this order, instead of the one in which they do best.
+    pub in_order: bool,
+    /// Whether the picture after each step is kept.
+    pub keep_steps: bool,
+    /// Where to begin, if not with the version.
+    pub from: Option<Origin>,
     /// A picture file of the size that the picture has when displayed, bright where it is damaged.
-    pub mask: Option<bytes::Bytes>,
+    pub mask: Option<Bytes>,
     /// Whether whoever asks may name models that are not in the list.
     pub unlisted_models: bool,
 }
@@ -106,6 +191,9 @@ pub struct AskedStep {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub parameters: serde_json::Map<String, serde_json::Value>,
+    /// A PNG in base64, of the size that the picture has when displayed: the step applies only where it is white, or any
+    /// bright colour on transparent ground. For `inpaint` it is the damage.
+    pub mask: Option<String>,
 }
 
 /// A step that is going to be run.
@@ -125,12 +213,19 @@ pub struct PlannedStep {
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     #[schema(value_type = Object)]
     pub parameters: serde_json::Map<String, serde_json::Value>,
+    /// The SHA-256 of the mask, where the step applies to a part of the picture only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<BlobId>,
+    /// The mask before it is stored.
+    #[serde(skip)]
+    pub(super) painted: Option<Bytes>,
 }
 
 impl From<StepRequest> for PlannedStep {
     fn from(request: StepRequest) -> Self {
         let StepRequest { step, strength } = request;
-        Self { step, strength, engine: None, model: None, parameters: serde_json::Map::new() }
+        let parameters = serde_json::Map::new();
+        Self { step, strength, engine: None, model: None, parameters, mask: None, painted: None }
     }
 }
 
@@ -145,6 +240,8 @@ impl PlannedStep {
 pub(super) struct Catalogue<'a> {
     pub(super) engines: &'a Engines,
     pub(super) models: &'a [Entry],
+    /// The presets that people have saved.
+    pub(super) presets: &'a [OwnPreset],
     /// Whether whoever asks may name models that are not listed.
     pub(super) unlisted: bool,
 }
@@ -154,61 +251,114 @@ pub(super) struct Catalogue<'a> {
 pub(super) struct Settled {
     /// The engines' names, in the order of their first steps.
     pub(super) engine: String,
-    pub(super) preset: Option<Preset>,
+    pub(super) preset: Option<String>,
+    /// In the order in which they run.
     pub(super) steps: Vec<PlannedStep>,
 }
 
-/// The most steps that a request may have.
-const STEPS_MAX: usize = 20;
+/// The most steps that a request or a preset may have.
+pub(super) const STEPS_MAX: usize = 20;
 
 /// The longest JSON of a step's parameters.
 const PARAMETERS_BYTES_MAX: usize = 16 << 10;
 
-/// Checks a request's steps and fills in what was not said.
+/// Checks a request's steps, fills in what was not said, and puts them into the order in which they run.
 ///
-/// Where only engines of this machine are asked for the order is theirs. With models of other machines in between the
-/// order is the request's, and a preset comes first.
+/// Steps of this machine that follow each other run in their engine's order, unless the request or a preset that somebody
+/// has saved says otherwise. Models of other machines keep their places, and a preset comes first.
 pub(super) fn settle(catalogue: &Catalogue<'_>, request: &Request) -> Result<Settled, Error> {
     if request.steps.len() > STEPS_MAX {
         return Err(Error::TooManySteps { most: STEPS_MAX });
     }
-    let by_hand: Vec<PlannedStep> =
-        request.steps.iter().map(|asked| settle_step(catalogue, asked)).collect::<Result<_, _>>()?;
-    let preset = request.preset.or(by_hand.is_empty().then_some(Preset::Auto));
-    let masked = request.mask.is_some();
-    let mut steps: Vec<PlannedStep> = if preset.is_some() || by_hand.iter().all(|step| step.model.is_none()) {
-        let local = |step: &&PlannedStep| step.model.is_none();
-        let of_here: Vec<StepRequest> = by_hand
-            .iter()
-            .filter(local)
-            .map(|step| StepRequest { step: step.step, strength: step.strength })
-            .collect();
-        let planned = super::pipeline::plan(preset, &of_here, masked).into_iter().map(PlannedStep::from);
-        planned.chain(by_hand.iter().filter(|step| step.model.is_some()).cloned()).collect()
-    } else {
-        let mut steps = by_hand;
-        if masked && steps.iter().all(|step| step.step != Step::Inpaint) {
-            steps.insert(0, StepRequest { step: Step::Inpaint, strength: 1.0 }.into());
-        }
-        steps
+    let by_hand = request.steps.iter().map(|asked| settle_step(catalogue, asked, true));
+    let by_hand = by_hand.collect::<Result<Vec<_>, _>>()?;
+    let nothing = by_hand.is_empty() && request.from.is_none();
+    let preset = request.preset.clone().or(nothing.then(|| Preset::Auto.as_str().to_owned()));
+    let is_own = preset.as_deref().is_some_and(|name| name.parse::<Preset>().is_err());
+    let in_order = request.in_order || is_own;
+    let mut steps = match &preset {
+        Some(name) => merged(preset_steps(catalogue, name)?, by_hand),
+        // Said twice, the last word counts; a list in its own order may well do something twice.
+        None if !in_order && by_hand.iter().all(|step| step.model.is_none()) => merged(Vec::new(), by_hand),
+        None => by_hand,
     };
+    if request.mask.is_some() && steps.iter().all(|step| step.step != Step::Inpaint) {
+        steps.insert(0, StepRequest { step: Step::Inpaint, strength: 1.0 }.into());
+    }
     steps.retain(|step| step.strength > 0.0);
+    if steps.len() > STEPS_MAX {
+        return Err(Error::TooManySteps { most: STEPS_MAX });
+    }
     let builtin = catalogue.engines.get(None).map_err(|_| Error::UnknownEngine { name: String::new() })?;
     let stranger = steps.iter().find(|step| step.model.is_none() && info(&**builtin, step.step).is_none());
     if let Some(step) = stranger {
         return Err(unknown(&**builtin, step.step.as_str()));
     }
+    if !in_order {
+        for here in steps.chunk_by_mut(|one, next| one.model.is_none() && next.model.is_none()) {
+            here.sort_by_key(|step| place(&**builtin, step.step));
+        }
+    }
+    Ok(Settled { engine: engine_names(&steps), preset, steps })
+}
+
+/// The steps of a preset, its own or somebody's. What it names was allowed to whoever saved it.
+fn preset_steps(catalogue: &Catalogue<'_>, name: &str) -> Result<Vec<PlannedStep>, Error> {
+    let trusted = Catalogue { unlisted: true, ..*catalogue };
+    expand(catalogue.presets, name)?.iter().map(|asked| settle_step(&trusted, asked, true)).collect()
+}
+
+/// Some steps with others set by hand: what does the same with the same model is replaced, the rest is added. Enlarging
+/// twice is not enlarging once, so that step is added as often as it is named.
+fn merged(mut steps: Vec<PlannedStep>, by_hand: Vec<PlannedStep>) -> Vec<PlannedStep> {
+    let enlarges = |step: &PlannedStep| step.step == Step::Upscale && step.model.is_none();
+    if by_hand.iter().any(enlarges) {
+        steps.retain(|step| !enlarges(step));
+    }
+    for step in by_hand {
+        let same = |known: &&mut PlannedStep| known.step == step.step && known.model == step.model;
+        match steps.iter_mut().find(same).filter(|_| !enlarges(&step)) {
+            Some(known) => *known = step,
+            None => steps.push(step),
+        }
+    }
+    steps
+}
+
+/// The engines' names, in the order of their first steps.
+fn engine_names(steps: &[PlannedStep]) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for step in &steps {
+    for step in steps {
         if !names.contains(&step.engine()) {
             names.push(step.engine());
         }
     }
-    let engine = if names.is_empty() { engine::builtin::NAME.to_owned() } else { names.join("+") };
-    Ok(Settled { engine, preset, steps })
+    if names.is_empty() { engine::builtin::NAME.to_owned() } else { names.join("+") }
 }
 
-fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedStep, Error> {
+/// Where a step stands in an engine's own order.
+pub(super) fn place(engine: &dyn Engine, step: Step) -> Option<usize> {
+    engine.steps().iter().position(|info| info.step == step)
+}
+
+/// Checks a step that only the built-in engine may be asked for.
+pub(super) fn settle_builtin(engines: &Engines, asked: &AskedStep) -> Result<PlannedStep, Error> {
+    settle_step(&Catalogue { engines, models: &[], presets: &[], unlisted: false }, asked, false)
+}
+
+/// Reads a mask as it stands in a request.
+pub(super) fn decode_mask(text: &str) -> Result<Bytes, Error> {
+    // Browsers hand out canvases as data URLs.
+    let text = text.strip_prefix("data:image/png;base64,").unwrap_or(text);
+    BASE64_STANDARD.decode(text).map(Bytes::from).map_err(|_| Error::MaskText)
+}
+
+/// Checks a step and fills in what was not said. Only what is to run now has to be of models that can be used now.
+pub(super) fn settle_step(
+    catalogue: &Catalogue<'_>,
+    asked: &AskedStep,
+    now: bool,
+) -> Result<PlannedStep, Error> {
     let nobody = |name: &str| Error::UnknownEngine { name: name.to_owned() };
     let listed = asked.model.as_deref().and_then(|id| {
         let fits = |entry: &&Entry| {
@@ -226,6 +376,7 @@ fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedSt
     if !(0.0..=1.0).contains(&strength) {
         return Err(Error::BadStrength { step });
     }
+    let painted = asked.mask.as_deref().map(decode_mask).transpose()?;
     let Some(remote) = engine.remote() else {
         if let Some(model) = asked.model.as_deref().filter(|model| *model != engine.name()) {
             return Err(nobody(model));
@@ -233,11 +384,13 @@ fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedSt
         if let Some(name) = asked.parameters.keys().next() {
             return Err(Error::UnknownParameter { step, name: name.clone() });
         }
-        return Ok(StepRequest { step, strength }.into());
+        return Ok(PlannedStep { painted, ..StepRequest { step, strength }.into() });
     };
     match (listed, &asked.model) {
         (Some(entry), _) => {
-            entry.check()?;
+            if now {
+                entry.check()?;
+            }
             if !entry.model.steps.contains(&step) {
                 let known: Vec<&str> = entry.model.steps.iter().map(|step| step.as_str()).collect();
                 return Err(Error::UnknownStep { name: asked.step.clone(), known: known.join(", ") });
@@ -255,7 +408,7 @@ fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedSt
             &unlisted
         }
     };
-    if let Some(why) = remote.unavailable(model) {
+    if let Some(why) = remote.unavailable(model).filter(|_| now) {
         return Err(why.into());
     }
     if serde_json::to_string(&asked.parameters).map_or(usize::MAX, |text| text.len()) > PARAMETERS_BYTES_MAX {
@@ -267,6 +420,8 @@ fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedSt
         engine: Some(engine.name().to_owned()),
         model: asked.model.clone(),
         parameters: asked.parameters.clone(),
+        mask: None,
+        painted,
     })
 }
 
@@ -284,11 +439,17 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// The name of the `number`-th picture that was restored from one named `original`.
 pub(super) fn rendition_name(original: &str, extension: &str, number: u32) -> String {
+    let mark = if number > 1 { format!("restored {number}") } else { "restored".into() };
+    marked_name(original, &mark, extension)
+}
+
+/// A name with a mark in brackets behind it.
+pub(super) fn marked_name(original: &str, mark: &str, extension: &str) -> String {
     let stem = match original.rsplit_once('.') {
         Some((stem, _)) if !stem.is_empty() => stem,
         _ => original,
     };
-    let mark = if number > 1 { format!(" (restored {number})") } else { " (restored)".into() };
+    let mark = format!(" ({mark})");
     let room = NAME_BYTES_MAX - mark.len() - 1 - extension.len();
     let mut end = stem.len().min(room);
     while !stem.is_char_boundary(end) {
@@ -306,7 +467,10 @@ mod tests {
     }
 
     fn settle_here(request: &Request) -> Result<Settled, Error> {
-        settle(&Catalogue { engines: &Engines::new(), models: &[], unlisted: false }, request)
+        settle(
+            &Catalogue { engines: &Engines::new(), models: &[], presets: &[], unlisted: false },
+            request,
+        )
     }
 
     fn steps(request: Request) -> Result<Vec<(&'static str, f32)>, Error> {
@@ -317,7 +481,7 @@ mod tests {
     #[test]
     fn who_says_nothing_gets_the_automatic_preset() {
         let settled = settle_here(&Request::default()).unwrap();
-        assert_eq!(settled.preset, Some(Preset::Auto));
+        assert_eq!(settled.preset.as_deref(), Some("auto"));
         assert!(settled.steps.iter().any(|step| step.step == Step::Denoise));
     }
 
@@ -327,7 +491,7 @@ mod tests {
             Request { steps: vec![asked("deblur", None), asked("fade", Some(0.0))], ..Request::default() };
         assert_eq!(steps(request).unwrap().iter().map(|step| step.0).collect::<Vec<_>>(), ["deblur"]);
         let request = Request {
-            preset: Some(Preset::Strong),
+            preset: Some("strong".into()),
             steps: vec![asked("fade", Some(0.0))],
             ..Request::default()
         };
@@ -339,7 +503,18 @@ mod tests {
     fn a_mask_brings_the_step_that_uses_it() {
         let mask = Some(bytes::Bytes::from_static(b"png"));
         let request = Request { steps: vec![asked("fade", Some(1.0))], mask, ..Request::default() };
-        assert_eq!(steps(request).unwrap(), [("fade", 1.0), ("inpaint", 1.0)]);
+        assert_eq!(steps(request).unwrap(), [("inpaint", 1.0), ("fade", 1.0)]);
+    }
+
+    #[test]
+    fn steps_run_in_the_order_that_suits_them_unless_theirs_is_asked_for() {
+        let list = vec![asked("deblur", Some(0.5)), asked("fade", None), asked("deblur", Some(0.2))];
+        let request = Request { steps: list, ..Request::default() };
+        assert_eq!(steps(request.clone()).unwrap(), [("fade", 1.0), ("deblur", 0.2)]);
+        let request = Request { in_order: true, ..request };
+        assert_eq!(steps(request).unwrap(), [("deblur", 0.5), ("fade", 1.0), ("deblur", 0.2)]);
+        let many = Request { in_order: true, steps: vec![asked("fade", None); 21], ..Request::default() };
+        assert!(matches!(steps(many), Err(Error::TooManySteps { most: 20 })));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use std::io::{Read, Seek};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 mod stages;
 
-pub use stages::{Call, Desk, Stage};
-use stages::{Sheet, Titles};
+pub use stages::{Call, Desk, Shelf, Shelved, Stage};
+use stages::{Keeper, Sheet, Titles};
 
 use crate::engine::builtin::{self, Analysis};
 use crate::engine::{
@@ -173,6 +174,10 @@ pub struct Plan {
     pub format: Option<Format>,
     /// As in [`Order::threads`].
     pub threads: Option<NonZeroUsize>,
+    /// Where the pictures after steps are put, if they are wanted.
+    pub shelf: Option<Arc<dyn Shelf>>,
+    /// Whether the picture that comes in shows what the photograph never did.
+    pub recreated: bool,
 }
 
 /// What has become of a picture.
@@ -253,7 +258,8 @@ where
     R: Read + Seek + Send + 'static,
 {
     let Order { engine, steps, mask, format, threads } = order;
-    let plan = Plan { stages: vec![Stage::Local { engine, steps }], mask, format, threads };
+    let stages = vec![Stage::Local { engine, steps, place: 0, mask: None }];
+    let plan = Plan { stages, mask, format, threads, ..Plan::default() };
     restore_in_stages(source, plan, workshop, None, progress, cancel).await
 }
 
@@ -291,14 +297,16 @@ where
         return Err(Error::Animated { frames: probe.frames });
     }
     let (format, displayed, jpeg) = (probe.format, probe.displayed_size(), tables(&probe));
-    let sheet = open(source, probe, plan.mask, scale, workshop, cancel).await?;
-    let recreated = plan.stages.iter().any(|stage| is_recreated(stage, workshop.engines));
-    let context = engine::Context { progress, cancel: cancel.clone(), threads: plan.threads };
-    let (sheet, report) = run(sheet, jpeg, plan.stages, workshop, desk, &context).await?;
+    let target = plan.format.unwrap_or(kept_format(format));
+    let aside = aside_bytes(&plan.stages, &probe, scale)?;
+    let sheet = open(source, probe, plan.mask, (scale, aside), workshop, cancel).await?;
+    let context =
+        engine::Context { progress, cancel: cancel.clone(), threads: plan.threads, ..engine::Context::default() };
+    let floor = Floor { workshop, desk, context: &context, displayed, scale, shelf: plan.shelf, target };
+    let Run { sheet, report, recreated } = floor.run(sheet, jpeg, plan.stages, plan.recreated).await?;
     let applied = report.iter().any(|step| step.decision == Decision::Applied);
     let outcome = if applied { Outcome::Restored } else { Outcome::Unchanged };
     let recreated = recreated && applied;
-    let target = plan.format.unwrap_or(kept_format(format));
     let as_it_came = !applied && plan.format.is_none_or(|wanted| wanted == format);
     let (width, height) = if as_it_came { displayed } else { sheet.displayed_size() };
     let file = if as_it_came {
@@ -306,10 +314,7 @@ where
     } else {
         let file = off_thread(cancel, move || {
             let Sheet { image, icc, exif, permit, .. } = sheet;
-            let mut bytes = write(image, target, icc, exif)?;
-            if recreated {
-                bytes = imaging::with_source_type(bytes, target, imaging::SourceType::CompositeWithModel)?;
-            }
+            let bytes = write(&image, target, icc, exif, recreated)?;
             drop(permit);
             Ok(File { format: target, bytes })
         });
@@ -360,7 +365,7 @@ async fn open<R>(
     mut source: R,
     probe: Probe,
     mask: Option<Vec<u8>>,
-    scale: u32,
+    (scale, aside): (u32, u64),
     workshop: Workshop<'_>,
     cancel: &CancellationToken,
 ) -> Result<Sheet, Error>
@@ -371,7 +376,7 @@ where
     // The mask is read first and gone but for its own pixels when the picture is.
     let mask_bytes = mask.as_deref().map(|mask| mask_bytes(mask, displayed)).transpose()?.unwrap_or(0);
     let permit = tokio::select! {
-        permit = workshop.budget.acquire(needed_bytes(&probe, scale).max(mask_bytes)) => permit?,
+        permit = workshop.budget.acquire((needed_bytes(&probe, scale) + aside).max(mask_bytes)) => permit?,
         () = cancel.cancelled() => return Err(Error::Cancelled),
     };
     let (orientation, limits) = (probe.orientation, workshop.limits);
@@ -392,86 +397,190 @@ fn is_recreated(stage: &Stage, engines: &Engines) -> bool {
     }
 }
 
-/// Lets one engine after the other work on a picture.
-async fn run(
-    mut sheet: Sheet,
-    mut jpeg: Option<JpegTables>,
-    stages: Vec<Stage>,
-    workshop: Workshop<'_>,
-    desk: Option<&dyn Desk>,
-    context: &engine::Context,
-) -> Result<(Sheet, Vec<StepReport>), Error> {
-    let total: f32 = stages.iter().map(Stage::weight).sum();
-    let whole_scale = stages.iter().map(Stage::scale).fold(1, u32::saturating_mul);
-    let (mut done, mut report) = (0.0, Vec::new());
-    let last = stages.len().saturating_sub(1);
-    for (index, stage) in stages.into_iter().enumerate() {
-        let share = stage.weight() / total;
-        let part = engine::Context { progress: context.progress.part(done, share), ..context.clone() };
-        match stage {
-            Stage::Local { engine, steps } => {
-                let engine = workshop.engines.get(engine.as_deref())?;
-                let (width, height) = (sheet.image.width, sheet.image.height);
-                let (wide, high) = enlarged((width, height), scale(&steps));
-                workshop.limits.check(wide, high)?;
-                let mask = if index == last { sheet.mask.take() } else { sheet.mask.clone() };
-                // An earlier step may have enlarged the picture.
-                let mask = mask.map(|mask| stages::fitted(mask, width, height));
-                let work = Work { image: sheet.image, jpeg: jpeg.take(), mask, steps };
-                let restored = engine.restore(work, part).await?;
-                sheet.image = restored.image;
-                report.extend(restored.report);
-            }
-            Stage::Remote(call) => {
-                // Its pixels are no longer those that were quantised.
-                jpeg = None;
-                let (next, told) = visit(sheet, *call, whole_scale, workshop, desk, &part).await?;
-                sheet = next;
-                report.push(told);
-            }
-        }
-        done += share;
-    }
-    Ok((sheet, report))
+/// What has become of a picture between decoding and encoding.
+struct Run {
+    sheet: Sheet,
+    report: Vec<StepReport>,
+    recreated: bool,
 }
 
-/// Sends a picture to a model on another machine, unless what came of it is kept from an earlier attempt.
-async fn visit(
-    sheet: Sheet,
-    call: Call,
+/// Where one engine after the other works on a picture.
+struct Floor<'a> {
+    workshop: Workshop<'a>,
+    desk: Option<&'a dyn Desk>,
+    context: &'a engine::Context,
+    /// The size of the picture that came in as displayed, which is that of all masks.
+    displayed: (u32, u32),
+    /// How many times as wide and high the picture may become.
     scale: u32,
-    workshop: Workshop<'_>,
-    desk: Option<&dyn Desk>,
-    context: &engine::Context,
-) -> Result<(Sheet, StepReport), Error> {
-    let engine = workshop.engines.get(Some(&call.model.engine))?;
-    let needs_model = || engine::Error::NeedsModel { engine: engine.name().to_owned() };
-    let (Some(remote), Some(desk)) = (engine.remote(), desk) else { return Err(needs_model().into()) };
-    let started = std::time::Instant::now();
-    let (max_side, keep) = (call.model.max_side, call.strength < 1.0);
-    let parcel = off_thread(&context.cancel, move || sheet.pack(max_side, keep)).await?;
-    let answer = match desk.find(call.place).await? {
-        Some(kept) => kept,
-        None => {
-            let order = parcel.order(&call);
-            let ledger = desk.ledger(call.place);
-            context.progress.report(0.0, call.step);
-            let answer = remote.run(&order, &*ledger, context).await.map_err(engine::Error::from)?;
-            desk.keep(call.place, &answer).await?;
-            answer
+    shelf: Option<Arc<dyn Shelf>>,
+    /// The format of the result.
+    target: Format,
+}
+
+impl Floor<'_> {
+    async fn run(
+        &self,
+        mut sheet: Sheet,
+        mut jpeg: Option<JpegTables>,
+        stages: Vec<Stage>,
+        mut recreated: bool,
+    ) -> Result<Run, Error> {
+        let total: f32 = stages.iter().map(Stage::weight).sum();
+        let (mut done, mut report) = (0.0, Vec::new());
+        for stage in stages {
+            let share = stage.weight() / total;
+            let part = engine::Context {
+                progress: self.context.progress.part(done, share),
+                ..self.context.clone()
+            };
+            let recreates = is_recreated(&stage, self.workshop.engines);
+            let keeper = self.keeper(&sheet, recreated || recreates);
+            // Tables belong to the pixels that were quantised, not to what has another size or comes from elsewhere.
+            let keeps_pixels = matches!(stage, Stage::Local { .. }) && stage.scale() == 1;
+            let told = match stage {
+                Stage::Local { engine, steps, place, mask } => {
+                    let task = Task { engine, steps, place, mask };
+                    let (next, told) = self.work(sheet, task, jpeg.clone(), keeper, part).await?;
+                    sheet = next;
+                    told
+                }
+                Stage::Remote(call) => {
+                    let (next, told) = self.visit(sheet, *call, keeper, &part).await?;
+                    sheet = next;
+                    vec![told]
+                }
+            };
+            jpeg = jpeg.filter(|_| keeps_pixels);
+            recreated |= recreates && told.iter().any(|step| step.decision == Decision::Applied);
+            report.extend(told);
+            done += share;
         }
-    };
-    let duration_ms = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-    let titles = Titles { engine: engine.title(), duration_ms };
-    let limits = workshop.limits;
-    let probe =
-        imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
-    limits.check(probe.width, probe.height).map_err(|error| stages::bad_result(titles.engine, error))?;
-    let permit = tokio::select! {
-        permit = parcel.room(&probe, scale, workshop.budget) => permit?,
-        () = context.cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    off_thread(&context.cancel, move || parcel.unpack(&answer, &call, titles, limits, permit)).await
+        Ok(Run { sheet, report, recreated })
+    }
+
+    fn keeper(&self, sheet: &Sheet, recreated: bool) -> Option<Keeper> {
+        let shelf = Arc::clone(self.shelf.as_ref()?);
+        let Sheet { orientation, icc, exif, .. } = sheet;
+        let (icc, exif) = (icc.clone(), exif.clone());
+        Some(Keeper { shelf, format: self.target, orientation: *orientation, icc, exif, recreated })
+    }
+
+    /// Lets an engine of this machine work on a picture, or on a part of it.
+    async fn work(
+        &self,
+        mut sheet: Sheet,
+        task: Task,
+        jpeg: Option<JpegTables>,
+        keeper: Option<Keeper>,
+        mut context: engine::Context,
+    ) -> Result<(Sheet, Vec<StepReport>), Error> {
+        let Task { engine, steps, place, mask } = task;
+        let engine = self.workshop.engines.get(engine.as_deref())?;
+        let (width, height) = (sheet.image.width, sheet.image.height);
+        let (wide, high) = enlarged((width, height), scale(&steps));
+        self.workshop.limits.check(wide, high)?;
+        let (displayed, orientation) = (self.displayed, sheet.orientation);
+        let region = match mask {
+            Some(file) => {
+                let read = move || read_mask(&file, displayed, orientation).map(Some);
+                off_thread(&context.cancel, read).await?
+            }
+            None => None,
+        };
+        let is_damage = steps.iter().all(|request| request.step == Step::Inpaint);
+        let (damage, region) = if is_damage && region.is_some() { (region, None) } else { (sheet.mask.clone(), region) };
+        // An earlier step may have enlarged the picture.
+        let damage = damage.map(|mask| stages::fitted(mask, width, height));
+        let before = region.map(|region| (sheet.image.clone(), region));
+        context.after_step = keeper.clone().filter(|_| before.is_none()).map(|keeper| keeper.watch(place));
+        let cancel = context.cancel.clone();
+        let work = Work { image: sheet.image, jpeg, mask: damage, steps };
+        let restored = engine.restore(work, context).await?;
+        sheet.image = restored.image;
+        if let Some((before, region)) = before {
+            let applied = restored.outcome == Outcome::Restored;
+            sheet = off_thread(&cancel, move || {
+                if applied {
+                    sheet.image = stages::blend(&before, sheet.image, region)?;
+                }
+                if let Some(keeper) = keeper {
+                    let decision = if applied { Decision::Applied } else { Decision::Skipped };
+                    keeper.keep(place, &sheet.image, decision);
+                }
+                Ok(sheet)
+            })
+            .await?;
+        }
+        Ok((sheet, restored.report))
+    }
+
+    /// Sends a picture to a model on another machine, unless what came of it is kept from an earlier attempt.
+    async fn visit(
+        &self,
+        sheet: Sheet,
+        call: Call,
+        keeper: Option<Keeper>,
+        context: &engine::Context,
+    ) -> Result<(Sheet, StepReport), Error> {
+        let engine = self.workshop.engines.get(Some(&call.model.engine))?;
+        let needs_model = || engine::Error::NeedsModel { engine: engine.name().to_owned() };
+        let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else { return Err(needs_model().into()) };
+        let started = std::time::Instant::now();
+        let (max_side, keep) = (call.model.max_side, call.strength < 1.0 || call.mask.is_some());
+        let parcel = off_thread(&context.cancel, move || sheet.pack(max_side, keep)).await?;
+        let answer = match desk.find(call.place).await? {
+            Some(kept) => kept,
+            None => {
+                let order = parcel.order(&call);
+                let ledger = desk.ledger(call.place);
+                context.progress.report(0.0, call.step);
+                let answer = remote.run(&order, &*ledger, context).await.map_err(engine::Error::from)?;
+                desk.keep(call.place, &answer).await?;
+                answer
+            }
+        };
+        let duration_ms = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        let titles = Titles { engine: engine.title(), duration_ms };
+        let limits = self.workshop.limits;
+        let probe =
+            imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
+        limits.check(probe.width, probe.height).map_err(|error| stages::bad_result(titles.engine, error))?;
+        let permit = tokio::select! {
+            permit = parcel.room(&probe, self.scale, self.workshop.budget) => permit?,
+            () = context.cancel.cancelled() => return Err(Error::Cancelled),
+        };
+        let displayed = self.displayed;
+        off_thread(&context.cancel, move || {
+            // What comes back is upright.
+            let read = |mask: &Vec<u8>| read_mask(mask, displayed, Orientation::Normal);
+            let region = call.mask.as_ref().map(read).transpose()?;
+            let (sheet, told) = parcel.unpack(&answer, &call, titles, limits, region, permit)?;
+            if let Some(keeper) = keeper {
+                // Its colours are sRGB now.
+                Keeper { icc: None, ..keeper }.keep(call.place, &sheet.image, told.decision);
+            }
+            Ok((sheet, told))
+        })
+        .await
+    }
+}
+
+/// Work for an engine of this machine: [`Stage::Local`].
+struct Task {
+    engine: Option<String>,
+    steps: Vec<StepRequest>,
+    place: u32,
+    mask: Option<Vec<u8>>,
+}
+
+/// Bytes for what lies beside the picture while a step applies to a part of it: the mask, and the picture before it.
+fn aside_bytes(stages: &[Stage], probe: &Probe, scale: u32) -> Result<u64, Error> {
+    let masks = stages.iter().filter_map(Stage::mask).map(|mask| mask_bytes(mask, probe.displayed_size()));
+    let largest = masks.collect::<Result<Vec<_>, _>>()?.into_iter().max();
+    let area = u64::from(scale).saturating_mul(scale.into());
+    let image = probe.image_bytes().saturating_add(probe.pixels() * 2).saturating_mul(area);
+    Ok(largest.map_or(0, |mask| image.saturating_add(mask)))
 }
 
 /// Runs work that blocks; a panic in a decoder is the picture's fault and not the end of the program.
@@ -608,11 +717,13 @@ const fn inverse(orientation: Orientation) -> Orientation {
     }
 }
 
+/// Writes a picture as a file; one that may show what the photograph never did is marked so.
 fn write(
-    image: Image,
+    image: &Image,
     format: Format,
     icc: Option<Vec<u8>>,
     exif: Option<Vec<u8>>,
+    recreated: bool,
 ) -> Result<Vec<u8>, Error> {
     // Written as three channels, gray would no longer fit its profile.
     let becomes_colour = match format {
@@ -620,12 +731,18 @@ fn write(
         Format::Tiff => image.channels == Channels::GrayAlpha,
         _ => false,
     };
+    let converted;
     let (image, icc) = if becomes_colour && icc.is_some() {
-        (imaging::to_srgb(image, icc.as_deref()).0, None)
+        converted = imaging::to_srgb(image.clone(), icc.as_deref()).0;
+        (&converted, None)
     } else {
         (image, icc)
     };
-    Ok(imaging::encode(&image, &EncodeOptions { icc, exif, ..EncodeOptions::new(format) })?)
+    let bytes = imaging::encode(image, &EncodeOptions { icc, exif, ..EncodeOptions::new(format) })?;
+    if recreated {
+        return Ok(imaging::with_source_type(bytes, format, imaging::SourceType::CompositeWithModel)?);
+    }
+    Ok(bytes)
 }
 
 /// The steps of a preset with some set by hand, without those that are switched off. Whoever gives a mask wants the

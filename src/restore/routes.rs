@@ -3,24 +3,25 @@
 mod models;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderName, StatusCode, header};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AskedStep, Error, Filter, Request, Restoration, RestorationId, pipeline, suggestion};
+use super::model::decode_mask;
+use super::{
+    AskedStep, Error, Filter, Origin, Request, Restoration, RestorationId, StepView, pipeline, suggestion,
+};
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
 use crate::engine::builtin::Finding;
-use crate::engine::{Preset, StepRequest};
+use crate::engine::StepRequest;
 use crate::imaging;
 use crate::jobs::JobState;
-use crate::library::{MediaId, Somewhere, VersionId};
+use crate::library::{self, ContentQuery, MediaId, Pairs, Rendition, Somewhere, VersionId};
 
 /// The largest request: a mask of some 100 megapixels that somebody has really painted.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -34,7 +35,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_restoration))
         .routes(routes!(cancel_restoration))
         .routes(routes!(retry_restoration))
-        .routes(routes!(get_presets))
+        .routes(routes!(get_steps))
+        .routes(routes!(get_step_content))
+        .routes(routes!(keep_step))
+        .merge(super::presets::router())
         .merge(models::router())
         .merge(super::batches::router())
         .routes(routes!(get_suggestion))
@@ -43,11 +47,21 @@ pub fn router() -> OpenApiRouter<App> {
 /// What to restore, and how.
 #[derive(Debug, Deserialize, ToSchema)]
 struct RestorationRequest {
-    /// A named list of steps; `auto` if neither it nor steps are given.
-    preset: Option<Preset>,
+    /// The name of a preset, shipped or saved; `auto` if neither it nor steps are given.
+    preset: Option<String>,
     /// Steps that change the preset, or that are all.
     #[serde(default)]
     steps: Vec<AskedStep>,
+    /// Whether the steps run exactly in this order; else those of this server run in the order in which they do best. A
+    /// preset that somebody has saved always keeps its order.
+    #[serde(default)]
+    in_order: bool,
+    /// Whether the picture after each step is kept, for some weeks.
+    #[serde(default)]
+    keep_steps: bool,
+    /// Begins with a picture that was kept before a step of another restoration of this media; `steps` are those from there
+    /// on, and masks have the size of that picture.
+    from: Option<Origin>,
     /// Which version; the current one where it is not said.
     version_id: Option<VersionId>,
     /// A PNG in base64, of the size that the picture has when displayed: white, or any bright colour on transparent
@@ -74,19 +88,15 @@ async fn post_restoration(
         version: wanted.version_id,
         preset: wanted.preset,
         steps: wanted.steps,
+        in_order: wanted.in_order,
+        keep_steps: wanted.keep_steps,
+        from: wanted.from,
         mask,
         unlisted_models: user.may(Permission::SettingsManage),
     };
     let restoration = super::request(&app, &user.actor(), media, request).await?;
     let location = format!("{}/api/v1/restorations/{}", app.config.server.base_path, restoration.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(restoration)))
-}
-
-fn decode_mask(text: &str) -> Result<Bytes, Problem> {
-    // Browsers hand out canvases as data URLs.
-    let text = text.strip_prefix("data:image/png;base64,").unwrap_or(text);
-    let bytes = BASE64_STANDARD.decode(text).map_err(|_| bad_mask("The mask is not valid base64."))?;
-    Ok(bytes.into())
 }
 
 /// Which restorations are wanted.
@@ -148,30 +158,48 @@ async fn retry_restoration(
     Ok(Json(super::try_again(&app, &user.actor(), id).await?))
 }
 
-/// A named list of steps.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PresetInfo)]
-struct PresetView {
-    /// The name to ask for.
-    name: Preset,
-    /// What a person calls it.
-    title: &'static str,
-    /// What it does, in a sentence.
-    description: &'static str,
-    /// Its steps.
-    steps: Vec<StepRequest>,
+/// The steps of a restoration
+///
+/// With what came of each, and whether the picture after it is kept.
+#[utoipa::path(get, path = "/restorations/{id}/steps", tag = "restorations", params(("id" = RestorationId, Path)),
+    responses((status = 200, body = Page<StepView>), (status = 404, body = ProblemBody)))]
+async fn get_steps(
+    State(app): State<App>,
+    user: Allowed<may::LibraryRead>,
+    Path(id): Path<RestorationId>,
+) -> Result<Json<Page<StepView>>, Problem> {
+    Ok(Json(Page::whole(super::list_steps(&app, user.id(), id).await?)))
 }
 
-/// The named lists of steps
-#[utoipa::path(get, path = "/presets", tag = "restorations", responses((status = 200, body = Page<PresetView>)))]
-async fn get_presets(_: Allowed<may::LibraryRead>) -> Json<Page<PresetView>> {
-    let view = |preset: Preset| PresetView {
-        name: preset,
-        title: preset.title(),
-        description: preset.description(),
-        steps: preset.steps(),
-    };
-    Json(Page::whole(Preset::ALL.map(view).into()))
+/// Sends the picture after a step, or a rendering of it
+#[utoipa::path(get, path = "/restorations/{id}/steps/{place}/content", tag = "restorations",
+    params(("id" = RestorationId, Path), ("place" = u32, Path), ContentQuery),
+    responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 304),
+        (status = 400), (status = 404), (status = 416), (status = 422)))]
+async fn get_step_content(
+    State(app): State<App>,
+    user: Allowed<may::LibraryRead>,
+    Path((id, place)): Path<(RestorationId, u32)>,
+    Query(pairs): Query<Pairs>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let content = super::kept::step_content(&app, user.id(), id, place).await?;
+    library::send(&app, &content, &pairs, &method, &headers).await
+}
+
+/// Makes a rendition of the picture after a step
+///
+/// To undo a step, the picture after the one before it is kept.
+#[utoipa::path(post, path = "/restorations/{id}/steps/{place}/rendition", tag = "restorations",
+    params(("id" = RestorationId, Path), ("place" = u32, Path)),
+    responses((status = 201, body = Rendition), (status = 404, body = ProblemBody)))]
+async fn keep_step(
+    State(app): State<App>,
+    user: Somewhere<may::Restore>,
+    Path((id, place)): Path<(RestorationId, u32)>,
+) -> Result<(StatusCode, Json<Rendition>), Problem> {
+    Ok((StatusCode::CREATED, Json(super::keep_step(&app, &user.actor(), id, place).await?)))
 }
 
 /// Which version is meant.
@@ -215,10 +243,6 @@ async fn get_suggestion(
     Ok(Json(Suggestion { version_id, summary, findings: analysis.findings, steps }))
 }
 
-fn bad_mask(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-mask", detail)
-}
-
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let unprocessable = |code, error: &Error| {
@@ -230,13 +254,24 @@ impl From<Error> for Problem {
             Error::NotAPicture => unprocessable("not-a-picture", &error),
             Error::UnknownStep { .. } => unprocessable("unknown-step", &error),
             Error::UnknownEngine { .. } => unprocessable("unknown-engine", &error),
+            Error::UnknownPreset { .. } => unprocessable("unknown-preset", &error),
+            Error::CyclicPreset { .. } => unprocessable("cyclic-preset", &error),
+            Error::NoSuchPreset => Self::not_found("preset"),
+            Error::PresetExists { .. } => conflict("preset-exists", &error),
+            Error::PresetShipped => conflict("preset-shipped", &error),
+            Error::PresetIncluded { .. } => conflict("preset-included", &error),
+            Error::TooManyPresets { .. } => conflict("too-many-presets", &error),
+            Error::NotYourPreset => Self::new(StatusCode::FORBIDDEN, "forbidden", pipeline::sentence(&error)),
+            Error::BadFile { .. } => unprocessable("bad-file", &error),
+            Error::NoSuchStep => Self::not_found("step"),
+            Error::TooManySteps { .. } => unprocessable("too-many-steps", &error),
             Error::NoSuchModel => Self::not_found("model"),
             Error::ModelDisabled { .. } => unprocessable("model-disabled", &error),
             Error::ModelRetired { .. } => unprocessable("model-retired", &error),
             Error::ModelExists => conflict("model-exists", &error),
             Error::ModelShipped => conflict("model-shipped", &error),
             Error::NotEnded => conflict("not-ended", &error),
-            Error::BadModel { field, ref detail } => {
+            Error::BadModel { field, ref detail } | Error::BadPreset { field, ref detail } => {
                 Self::validation(detail.clone()).field(field, detail.clone())
             }
             Error::Remote(ref remote) => unprocessable(remote.code(), &error),
@@ -244,7 +279,7 @@ impl From<Error> for Problem {
             | Error::UnknownParameter { .. }
             | Error::NeedsModel { .. }
             | Error::LongParameters { .. }
-            | Error::TooManySteps { .. } => {
+            | Error::MaskInBatch => {
                 let detail = pipeline::sentence(&error);
                 Self::validation(detail.clone()).field("steps", detail)
             }
@@ -261,7 +296,7 @@ impl From<Error> for Problem {
             Error::NotLookedAt(error) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), pipeline::sentence(&error))
             }
-            Error::BadMask(_) => bad_mask(pipeline::sentence(&error)),
+            Error::BadMask(_) | Error::MaskText => unprocessable("bad-mask", &error),
             Error::Library(error) => error.into(),
             Error::Storage(error) => error.into(),
             Error::Db(error) => error.into(),

@@ -2,21 +2,24 @@
 
 pub(super) mod calls;
 pub(super) mod models;
+pub(super) mod steps;
 
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
-use super::model::{Complaint, Filter, PlannedStep, Restoration, RestorationId};
+use super::Wish;
+use super::model::{Beginning, Complaint, Filter, Restoration, RestorationId, Settled};
 use crate::audit::UserId;
 use crate::db::{Result, Tx};
-use crate::engine::{Outcome, Preset, Step, StepReport};
+use crate::engine::{Outcome, Step, StepReport};
 use crate::jobs::{JobId, JobState};
 use crate::library::{MEDIA_IS_SEEN, MediaId, RenditionId, VersionId};
-use crate::storage::BlobId;
 
 const COLUMNS: &str = "id, media_id, version_id, job_id, state, progress, step, engine, preset, steps, mask, outcome, \
-                       rendition_id, report, error_code, error_detail, requested_by, created_at, started_at, finished_at";
+                       rendition_id, report, error_code, error_detail, requested_by, created_at, started_at, finished_at, \
+                       keep_steps, beginning, \
+                       EXISTS (SELECT 1 FROM restoration_steps WHERE restoration_id = restorations.id) AS kept_steps";
 
 /// A restoration that has just been asked for.
 pub(super) struct NewRow<'a> {
@@ -24,28 +27,29 @@ pub(super) struct NewRow<'a> {
     pub(super) media: MediaId,
     pub(super) version: VersionId,
     pub(super) job: JobId,
-    pub(super) engine: &'a str,
-    pub(super) preset: Option<Preset>,
-    pub(super) steps: &'a [PlannedStep],
-    pub(super) mask: Option<BlobId>,
+    pub(super) settled: &'a Settled,
+    pub(super) wish: &'a Wish,
     pub(super) requested_by: Option<UserId>,
 }
 
 pub(super) fn insert(tx: &Tx<'_>, row: &NewRow<'_>) -> Result<()> {
     tx.prepare_cached(
-        "INSERT INTO restorations (id, media_id, version_id, job_id, state, engine, preset, steps, mask, requested_by,
-                                   created_at)
-         VALUES (:id, :media, :version, :job, 'queued', :engine, :preset, :steps, :mask, :requested_by, :now)",
+        "INSERT INTO restorations (id, media_id, version_id, job_id, state, engine, preset, steps, mask, keep_steps,
+                                   beginning, requested_by, created_at)
+         VALUES (:id, :media, :version, :job, 'queued', :engine, :preset, :steps, :mask, :keep_steps, :beginning,
+                 :requested_by, :now)",
     )?
     .execute(named_params! {
         ":id": row.id,
         ":media": row.media,
         ":version": row.version,
         ":job": row.job,
-        ":engine": row.engine,
-        ":preset": row.preset.map(Preset::as_str),
-        ":steps": json(row.steps),
-        ":mask": row.mask,
+        ":engine": row.settled.engine,
+        ":preset": row.settled.preset,
+        ":steps": json(&row.settled.steps),
+        ":mask": row.wish.mask,
+        ":keep_steps": row.wish.keep_steps,
+        ":beginning": row.wish.beginning.as_ref().map(json),
         ":requested_by": row.requested_by,
         ":now": tx.now(),
     })?;
@@ -216,6 +220,10 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Restoration> {
     let code: Option<String> = row.get("error_code")?;
     let detail: Option<String> = row.get("error_detail")?;
     let outcome: Option<String> = row.get("outcome")?;
+    let beginning: Option<Beginning> = match row.get_ref("beginning")? {
+        ValueRef::Null => None,
+        _ => Some(from_json(row, "beginning")?),
+    };
     Ok(Restoration {
         id: row.get("id")?,
         media_id: row.get("media_id")?,
@@ -224,7 +232,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Restoration> {
         progress: row.get("progress")?,
         // Names that a later version has written are left out.
         step: row.get::<_, Option<String>>("step")?.and_then(|name| name.parse().ok()),
-        preset: row.get::<_, Option<String>>("preset")?.and_then(|name| name.parse().ok()),
+        preset: row.get("preset")?,
         steps: from_json(row, "steps")?,
         outcome: outcome.map(|name| if name == "restored" { Outcome::Restored } else { Outcome::Unchanged }),
         rendition_id: row.get("rendition_id")?,
@@ -237,5 +245,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Restoration> {
         job: row.get("job_id")?,
         engine: row.get("engine")?,
         mask: row.get("mask")?,
+        keep_steps: row.get("keep_steps")?,
+        kept_steps: row.get("kept_steps")?,
+        from: beginning.as_ref().map(|beginning| beginning.from),
+        beginning,
     })
 }

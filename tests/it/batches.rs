@@ -120,6 +120,33 @@ async fn a_batch_restores_what_it_can_and_names_what_it_cannot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_can_not_be_made_to_its_end_does_not_look_whole() {
+    let server = TestServer::start().await;
+    let owner = server.setup_owner().await;
+    let ids = ids(&owner, 1).await;
+    let batch = begin(&owner, json!({ "ids": ids, "preset": "strong" })).await;
+    server.run_jobs().await;
+    assert_eq!(archive(&owner, &batch).await.len(), 2);
+    // A folder in the place of the result: it can be opened and not be read, as on a disk that fails.
+    let made = owner.json(&format!("/api/v1/media/{}/renditions", ids[0])).await;
+    let content = format!("/api/v1/media/{}/renditions/{}/content", ids[0], made["items"][0]["id"].as_str().unwrap());
+    let etag = owner.get(&content).send().await.unwrap().headers()["etag"].to_str().unwrap().to_owned();
+    let name = etag.trim_matches('"');
+    let file = walk(&server.dir.path().join("data")).into_iter().find(|file| file.ends_with(name)).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let answer = owner.get(&format!("{}/archive", path(&batch))).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "it has begun by then");
+    assert!(answer.bytes().await.is_err(), "the transfer breaks off");
+}
+
+/// All files below a folder.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_a_folder_takes_its_pictures_only() {
     let server = TestServer::start().await;
     let owner = server.setup_owner().await;

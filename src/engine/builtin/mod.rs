@@ -249,7 +249,7 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
         known.repaired |= request.step == Step::Inpaint && verdict.applied;
         ticker.finish();
         done += share;
-        report.push(StepReport {
+        let told = StepReport {
             step: request.step,
             strength: request.strength,
             engine: NAME.to_owned(),
@@ -258,7 +258,11 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
             reason: verdict.reason,
             evidence: verdict.evidence,
             duration_ms: started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
-        });
+        };
+        if let Some(after_step) = &context.after_step {
+            after_step.show(&image, &told);
+        }
+        report.push(told);
     }
     let applied = report.iter().any(|step| step.decision == Decision::Applied);
     let outcome = if applied { Outcome::Restored } else { Outcome::Unchanged };

@@ -629,7 +629,7 @@ fn cancelling_stops_before_and_in_the_middle() {
             after.cancel();
         }
     });
-    let context = Context { progress, cancel, threads: None };
+    let context = Context { progress, cancel, ..Context::default() };
     assert!(matches!(restore_in_strips(auto(image), &context, Some(16)), Err(Error::Cancelled)));
 }
 

@@ -29,7 +29,7 @@ const PUBLIC_S: u64 = 300;
 /// The parameters of an address, in their order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Pairs(Vec<(String, String)>);
+pub struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
@@ -65,7 +65,8 @@ impl Pairs {
 }
 
 /// The parameters that contents understand, for the document of the API.
-pub(super) struct ContentQuery;
+#[derive(Debug)]
+pub struct ContentQuery;
 
 const PARAMETERS: [(&str, &str); 15] = [
     (
@@ -111,8 +112,11 @@ impl IntoParams for ContentQuery {
     }
 }
 
-/// Sends a content to somebody who may read the library.
-pub(super) async fn send(
+/// Sends a content, or a rendering of it, to somebody who may read it.
+///
+/// # Errors
+/// What is wrong with the rendering that is asked for, and those of [`deliver`].
+pub async fn send(
     app: &App,
     content: &Content,
     pairs: &Pairs,

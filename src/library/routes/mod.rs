@@ -24,13 +24,14 @@ use super::model::{
     Bucket, Folder, Media, MediaId, OnConflict, Position, Rendition, RenditionId, Search, Slug, Sort,
     Version, VersionId,
 };
+use super::limits::said;
 use super::{BucketChange, Change, Content, Error, Fact, NewBucket, buckets};
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
 use crate::app::App;
 use crate::audit::UserId;
 use crate::storage;
-use content::{ContentQuery, Pairs};
+pub use content::{ContentQuery, Pairs, send};
 pub use somewhere::Somewhere;
 pub use storage_door::storage_router;
 use upload::{UploadForm, Uploaded};
@@ -268,6 +269,10 @@ struct MediaChange {
     tags: Option<Vec<String>>,
     /// Whether you like it best. This alone needs no right to change anything.
     favourite: Option<bool>,
+    /// The rendition that public and newly signed addresses stand for from now on; null for the original.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<RenditionId>)]
+    shared_rendition_id: Option<Option<RenditionId>>,
 }
 
 /// Renames, moves, describes, tags or marks a media.
@@ -279,13 +284,15 @@ async fn change_media(
     Path(id): Path<MediaId>,
     Json(change): Json<MediaChange>,
 ) -> Result<Json<Media>, Problem> {
-    let MediaChange { name, bucket, folder, on_conflict, description, tags, favourite } = change;
+    let MediaChange { name, bucket, folder, on_conflict, description, tags, favourite, shared_rendition_id } =
+        change;
     let only_favourite = favourite.is_some()
         && name.is_none()
         && bucket.is_none()
         && folder.is_none()
         && description.is_none()
-        && tags.is_none();
+        && tags.is_none()
+        && shared_rendition_id.is_none();
     if !only_favourite {
         user.require_cover(Permission::LibraryWrite)?;
     }
@@ -294,7 +301,8 @@ async fn change_media(
         user.require_cover(Permission::LibraryDelete)?;
     }
     let bucket = bucket.as_deref().map(existing).transpose()?;
-    let change = Change { name, bucket, folder, on_conflict, description, tags, favourite };
+    let shared_rendition = shared_rendition_id;
+    let change = Change { name, bucket, folder, on_conflict, description, tags, favourite, shared_rendition };
     Ok(Json(super::change(&app, &user.actor(), id, change).await?))
 }
 

@@ -12,7 +12,8 @@ use crate::accounts::{Allowed, may};
 use crate::api::{Client, Json, Path, Problem};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::library::{self, Life, MediaId, SignedUrl, Wish};
+use crate::library::limits::said;
+use crate::library::{self, Life, MediaId, RenditionId, Signed, SignedUrl, Wish};
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct SigningForm {
@@ -20,6 +21,11 @@ pub(super) struct SigningForm {
     expires_in_s: Option<u64>,
     /// The rendering that the address stands for; the bytes themselves where it is not said.
     transform: Option<TransformText>,
+    /// The rendition that it stands for; null for the original. Where it is not said that is the one that the media is shared
+    /// as.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<RenditionId>)]
+    rendition_id: Option<Option<RenditionId>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,8 +57,13 @@ pub(super) async fn sign(
     let wanted = Duration::from_secs(form.expires_in_s.unwrap_or(DAY_S));
     let life = Life { wanted, until: user.ends_at() };
     let origin = origin(&app, &client, &uri, &headers);
+    let what = match form.rendition_id {
+        None => Signed::Shared,
+        Some(None) => Signed::Original,
+        Some(Some(rendition)) => Signed::Rendition(rendition),
+    };
     let SignedUrl { url, expires_at } =
-        library::sign_url(&app, &user.actor(), id, wish, life, &origin).await?;
+        library::sign_url(&app, &user.actor(), id, (what, wish), life, &origin).await?;
     Ok(Json(SignedUrlView { url, expires_at }))
 }
 

@@ -31,6 +31,13 @@ pub(in crate::library) fn attach(tx: &Tx<'_>, media: Seq, kept: &Kept) -> Result
     Ok(())
 }
 
+/// Unties a blob from a media; it is condemned if nothing else refers to it.
+pub(in crate::library) fn detach(tx: &Tx<'_>, media: Seq, blob: BlobId) -> Result<()> {
+    tx.prepare_cached("DELETE FROM attachments WHERE media_seq = ?1 AND sha256 = ?2")?
+        .execute(params![media, blob])?;
+    condemn_if_unused(tx, blob)
+}
+
 /// Whether any blob is on record.
 pub(in crate::library) fn exist(conn: &Connection) -> Result<bool> {
     Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM blobs)", [], |row| row.get(0))?)

@@ -2,11 +2,16 @@
 //! are stored as they are; nothing is held but the piece that is on its way.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::future::ready;
 use std::io::{self, Read, Write};
+use std::pin::Pin;
 
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_util::io::{ReaderStream, SyncIoBridge};
 use zip::write::{FileOptions, SimpleFileOptions};
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -30,15 +35,20 @@ const PAGE: usize = 200;
 const REPORT: &str = "About these pictures.txt";
 
 /// An archive on its way.
-#[derive(Debug)]
 pub struct Archive {
     /// The name under which it is saved.
     pub name: String,
-    /// Its bytes.
-    pub stream: ReaderStream<DuplexStream>,
+    /// Its bytes; an error at the end if it is not all of them.
+    pub stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
 }
 
-/// Why an archive broke off. The reader sees a connection that ends too early.
+impl fmt::Debug for Archive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Archive").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Why an archive broke off.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("the archive could not be written")]
@@ -57,15 +67,28 @@ pub async fn archive(app: &App, viewer: Viewer, id: BatchId) -> Result<Archive> 
     let batch = app.db.read(move |conn| seen_in(conn, viewer, id)).await?;
     let name = format!("{}.zip", library::file_name(&batch.name).unwrap_or_else(|_| "Restored".to_owned()));
     let (sender, receiver) = tokio::io::duplex(PIPE_BYTES);
+    let (complete, ended) = oneshot::channel();
     let app = app.clone();
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || match write(&app, &runtime, viewer, &batch, sender) {
-        Ok(()) => {}
-        // Somebody has stopped downloading.
+        // Nobody hears it who has stopped downloading.
+        Ok(()) => drop(complete.send(())),
         Err(Error::Send(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "an archive broke off"),
     });
-    Ok(Archive { name, stream: ReaderStream::with_capacity(receiver, 64 << 10) })
+    Ok(Archive { name, stream: Box::pin(until_complete(receiver, ended)) })
+}
+
+/// The bytes that come, and an error behind them unless somebody says that they were all: whatever stops the writer, its
+/// archive is given a proper end when it goes, so that what was sent looks whole. The transfer must not end as if it were.
+fn until_complete(
+    bytes: impl AsyncRead + Send,
+    complete: oneshot::Receiver<()>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let ending = stream::once(complete).filter_map(|ended| {
+        ready(ended.err().map(|_| Err(io::Error::other("the archive could not be made to its end"))))
+    });
+    ReaderStream::with_capacity(bytes, 64 << 10).chain(ending)
 }
 
 /// Writes all of it. Blocks as long as the reader takes.

@@ -11,16 +11,15 @@ mod store;
 
 use rusqlite::Connection;
 
-use super::model::{self as asked, Catalogue, Complaint, Request, RestorationId, Settled};
+use super::model::{Complaint, Request, RestorationId, Settled};
 use super::registry::{self, Entry};
-use super::{AskedStep, Error, Result, enqueue_in, stop_in};
+use super::{Error, Result, Wish, enqueue_in, settle, stop_in};
 use crate::accounts::Permission;
 use crate::api::Problem;
 use crate::api::events::{self, Audience};
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
-use crate::engine::Preset;
 use crate::library::{self, Caller, MediaId, Which};
 
 pub use archive::{Archive, archive};
@@ -46,7 +45,7 @@ pub async fn add(app: &App, actor: &Actor, which: Which, new: NewBatch) -> Resul
     if name.as_ref().is_some_and(|name| name.chars().count() > NAME_CHARS_MAX) {
         return Err(Error::BadName);
     }
-    let (settled, _) = settle(app, new.preset, new.steps, new.unlisted_models).await?;
+    let settled = settle(app, &request(new.wish)?).await?;
     let chosen = choose(app, actor, which).await?;
     let actor = actor.clone();
     app.db
@@ -76,7 +75,8 @@ pub async fn add(app: &App, actor: &Actor, which: Which, new: NewBatch) -> Resul
 /// # Errors
 /// As [`add`].
 pub async fn estimate(app: &App, actor: &Actor, which: Which, new: NewBatch) -> Result<Estimate> {
-    let (settled, models) = settle(app, new.preset, new.steps, new.unlisted_models).await?;
+    let settled = settle(app, &request(new.wish)?).await?;
+    let models = registry::list(app).await?;
     let chosen = choose(app, actor, which).await?;
     #[expect(clippy::cast_precision_loss, reason = "money for people")]
     let cost_usd = price(&settled, &models).map(|each| each * chosen.pictures.len() as f64);
@@ -96,17 +96,9 @@ pub async fn estimate(app: &App, actor: &Actor, which: Which, new: NewBatch) -> 
         .await
 }
 
-/// Holds what is asked for against the engines and models that there are.
-async fn settle(
-    app: &App,
-    preset: Option<Preset>,
-    steps: Vec<AskedStep>,
-    unlisted: bool,
-) -> Result<(Settled, Vec<Entry>)> {
-    let models = registry::list(app).await?;
-    let catalogue = Catalogue { engines: &app.engines, models: &models, unlisted };
-    let settled = asked::settle(&catalogue, &Request { preset, steps, ..Request::default() })?;
-    Ok((settled, models))
+/// What is asked for each picture, which has no mask.
+fn request(wish: Request) -> Result<Request> {
+    if wish.steps.iter().any(|step| step.mask.is_some()) { Err(Error::MaskInBatch) } else { Ok(wish) }
 }
 
 /// What the models of a picture's steps cost in US dollars; none if one does not say.
@@ -354,7 +346,7 @@ fn begin_in(tx: &Tx<'_>, actor: &Actor, media: MediaId, settled: &Settled) -> Re
     if version.width.is_none() {
         return Err(Error::NotAPicture);
     }
-    enqueue_in(tx, actor, (media.id, version.id), settled, None, PRIORITY)
+    enqueue_in(tx, actor, (media.id, version.id), settled, &Wish::new(PRIORITY))
 }
 
 fn find_in(conn: &Connection, id: BatchId) -> Result<Batch> {

@@ -4,10 +4,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::model::{AskedStep, Complaint, PlannedStep, RestorationId};
+use super::super::model::{Complaint, PlannedStep, Request, RestorationId};
 use crate::audit::UserId;
 use crate::clock::Timestamp;
-use crate::engine::{Outcome, Preset};
+use crate::engine::Outcome;
 use crate::library::{MediaId, RenditionId};
 
 crate::typed_id! {
@@ -36,9 +36,9 @@ pub struct Batch {
     pub counts: Counts,
     /// Files that the search had found and that are no pictures.
     pub skipped: u64,
-    /// The preset that was asked for.
-    pub preset: Option<Preset>,
-    /// The steps to run, those of the preset included.
+    /// The name of the preset that was asked for.
+    pub preset: Option<String>,
+    /// The steps in the order in which they run, those of the preset included.
     pub steps: Vec<PlannedStep>,
     /// Seconds until it is through, going by the pictures that are; null until there is one.
     pub remaining_s: Option<u64>,
@@ -166,12 +166,8 @@ pub struct BatchItem {
 pub struct NewBatch {
     /// Its name; the number of its pictures where it is not said.
     pub name: Option<String>,
-    /// A named list of steps.
-    pub preset: Option<Preset>,
-    /// Steps that change the preset, or that are all.
-    pub steps: Vec<AskedStep>,
-    /// Whether whoever asks may name models that are not listed.
-    pub unlisted_models: bool,
+    /// What is to be done to each picture: preset and steps; a batch has no masks.
+    pub wish: Request,
 }
 
 /// What a batch would take.

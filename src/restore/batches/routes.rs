@@ -9,12 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::super::AskedStep;
+use super::super::{AskedStep, Request};
 use super::{Batch, BatchId, BatchItem, Deed, Estimate, ItemState, NewBatch, Viewer};
 use crate::accounts::{Allowed, CurrentUser, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query, content_disposition};
 use crate::app::App;
-use crate::engine::Preset;
 use crate::library::{MediaId, Search, Somewhere, Which};
 
 /// The routes of batches, below `/api/v1`.
@@ -40,11 +39,14 @@ struct BatchRequest {
     ids: Option<Vec<MediaId>>,
     /// All pictures that a search finds, with the parameters of the list; a folder is a search too.
     search: Option<Search>,
-    /// A named list of steps; `auto` if neither it nor steps are given.
-    preset: Option<Preset>,
+    /// The name of a preset, shipped or saved; `auto` if neither it nor steps are given.
+    preset: Option<String>,
     /// Steps that change the preset, or that are all.
     #[serde(default)]
     steps: Vec<AskedStep>,
+    /// Whether the steps run exactly in this order.
+    #[serde(default)]
+    in_order: bool,
 }
 
 impl BatchRequest {
@@ -57,7 +59,9 @@ impl BatchRequest {
                 return Err(Problem::validation(detail).field("ids", detail));
             }
         };
-        Ok((which, NewBatch { name: self.name, preset: self.preset, steps: self.steps, unlisted_models }))
+        let (preset, steps, in_order) = (self.preset, self.steps, self.in_order);
+        let wish = Request { preset, steps, in_order, unlisted_models, ..Request::default() };
+        Ok((which, NewBatch { name: self.name, wish }))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn insert(tx: &Tx<'_>, row: &NewRow<'_>, pictures: &[MediaId]) -> Res
             ":id": row.id,
             ":name": row.name,
             ":engine": row.settled.engine,
-            ":preset": row.settled.preset.map(crate::engine::Preset::as_str),
+            ":preset": row.settled.preset,
             ":steps": json(&row.settled.steps),
             ":skipped": i64::try_from(row.skipped).unwrap_or(i64::MAX),
             ":created_by": row.created_by,
@@ -242,7 +242,7 @@ pub(super) fn settled(conn: &Connection, id: BatchId) -> Result<Option<Settled>>
     let found = statement.query_row([id], |row| {
         Ok(Settled {
             engine: row.get("engine")?,
-            preset: row.get::<_, Option<String>>("preset")?.and_then(|name| name.parse().ok()),
+            preset: row.get("preset")?,
             steps: from_json(row, "steps")?,
         })
     });
@@ -307,7 +307,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Batch> {
         progress: 0.0,
         counts: Counts::default(),
         skipped: row.get::<_, i64>("skipped")?.unsigned_abs(),
-        preset: row.get::<_, Option<String>>("preset")?.and_then(|name| name.parse().ok()),
+        preset: row.get("preset")?,
         steps: from_json(row, "steps")?,
         remaining_s: None,
         cost_usd: 0.0,

@@ -1,11 +1,17 @@
 //! What happens to a picture between two engines: it is sent to a model on another machine as a file and comes back as
 //! one, is mixed with what it was, and lies again as the next engine wants it.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use bytes::Bytes;
 
-use super::{Error, inverse, needed_bytes};
+use super::{Error, File, inverse, needed_bytes, write};
 use crate::engine::remote::{self, Answer, Ledger, Model, Order};
-use crate::engine::{self, BoxFuture, Decision, Mask, Step, StepReport, StepRequest};
+use crate::engine::{
+    self, AfterStep, BoxFuture, Decision, Engine, Mask, Step, StepReport, StepRequest, builtin,
+};
 use crate::imaging::{
     self, Budget, Channels, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit, Probe,
     Samples,
@@ -20,12 +26,37 @@ pub enum Stage {
         engine: Option<String>,
         /// Its steps, with strengths from 0 to 1.
         steps: Vec<StepRequest>,
+        /// The place of the first of them in the request.
+        place: u32,
+        /// A PNG file of the size that the picture has when displayed: where it is bright the steps apply, with a soft
+        /// edge. For the step that fills damage it is the damage.
+        mask: Option<Vec<u8>>,
     },
     /// A step of a model on another machine.
     Remote(Box<Call>),
 }
 
 impl Stage {
+    /// Adds a step of the built-in engine: to the last stage if it would run behind that one's steps anyway, or else as a
+    /// stage of its own.
+    pub fn push(stages: &mut Vec<Self>, step: StepRequest, place: u32, mask: Option<Vec<u8>>) {
+        let order = |step: Step| builtin::Builtin.steps().iter().position(|info| info.step == step);
+        if let (Some(Self::Local { engine: None, steps, mask: None, .. }), None) = (stages.last_mut(), &mask)
+            && steps.last().is_none_or(|last| order(last.step) <= order(step.step))
+        {
+            steps.push(step);
+            return;
+        }
+        stages.push(Self::Local { engine: None, steps: vec![step], place, mask });
+    }
+
+    pub(super) fn mask(&self) -> Option<&[u8]> {
+        match self {
+            Self::Local { mask, .. } => mask.as_deref(),
+            Self::Remote(call) => call.mask.as_deref(),
+        }
+    }
+
     pub(super) fn engine(&self) -> Option<&str> {
         match self {
             Self::Local { engine, .. } => engine.as_deref(),
@@ -63,6 +94,73 @@ pub struct Call {
     pub parameters: serde_json::Map<String, serde_json::Value>,
     /// The place of the step in the request, by which its call is remembered.
     pub place: u32,
+    /// As in [`Stage::Local`].
+    pub mask: Option<Vec<u8>>,
+}
+
+/// Where the pictures after steps are put.
+pub trait Shelf: fmt::Debug + Send + Sync {
+    /// Puts away what the picture is after the step at a place. Blocks.
+    fn put(&self, place: u32, picture: Shelved);
+}
+
+/// A picture after a step.
+#[derive(Debug)]
+pub enum Shelved {
+    /// The step has changed it.
+    Changed {
+        /// The picture, in the format of the result.
+        file: File,
+        /// Width in pixels as displayed.
+        width: u32,
+        /// Height in pixels as displayed.
+        height: u32,
+        /// Whether it may show what the photograph never did.
+        recreated: bool,
+    },
+    /// It is what it was before the step.
+    Same,
+    /// It could not be written.
+    Lost,
+}
+
+/// Writes pictures after steps and puts them on the shelf.
+#[derive(Debug, Clone)]
+pub(super) struct Keeper {
+    pub(super) shelf: Arc<dyn Shelf>,
+    pub(super) format: Format,
+    pub(super) orientation: Orientation,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) exif: Option<Vec<u8>>,
+    pub(super) recreated: bool,
+}
+
+impl Keeper {
+    /// Keeps a picture after the step at a place. A picture that can't be kept does not keep the restoration from going on.
+    pub(super) fn keep(&self, place: u32, image: &Image, decision: Decision) {
+        if decision == Decision::Skipped {
+            return self.shelf.put(place, Shelved::Same);
+        }
+        let (width, height) = self.orientation.size(image.width, image.height);
+        let written = write(image, self.format, self.icc.clone(), self.exif.clone(), self.recreated);
+        let picture = match written {
+            Ok(bytes) => {
+                let file = File { format: self.format, bytes };
+                Shelved::Changed { file, width, height, recreated: self.recreated }
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the picture after a step was not kept");
+                Shelved::Lost
+            }
+        };
+        self.shelf.put(place, picture);
+    }
+
+    /// Keeps the pictures after the steps of an engine, the first of which has a place.
+    pub(super) fn watch(self, first: u32) -> AfterStep {
+        let next = AtomicU32::new(first);
+        AfterStep::new(move |image, told| self.keep(next.fetch_add(1, Ordering::Relaxed), image, told.decision))
+    }
 }
 
 /// Where calls are remembered and their results kept.
@@ -150,6 +248,7 @@ impl Parcel {
         call: &Call,
         titles: Titles,
         limits: Limits,
+        region: Option<Mask>,
         permit: Permit,
     ) -> Result<(Sheet, StepReport), Error> {
         let decoded = imaging::decode_bytes(&answer.file, &Options::held(limits))
@@ -158,16 +257,26 @@ impl Parcel {
             imaging::orient(imaging::to_srgb(decoded.image, decoded.icc.as_deref()).0, decoded.orientation);
         let result = opaque(imaging::to_8_bits(upright));
         let size = (result.width, result.height);
-        let (image, mixed) = match &self.kept {
-            None => (result, true),
-            Some(_) if !same_shape(size, (self.width, self.height)) => (result, false),
-            Some(kept) => {
-                let own = imaging::decode_bytes(kept, &Options::held(Limits { max_pixels: u64::MAX }))?.image;
-                let own = imaging::resize(&opaque(own), size.0, size.1)?;
-                (mix(&own, result, call.strength), true)
+        let own = |kept: &[u8]| -> Result<Image, Error> {
+            Ok(opaque(imaging::decode_bytes(kept, &Options::held(Limits { max_pixels: u64::MAX }))?.image))
+        };
+        let fits = same_shape(size, (self.width, self.height));
+        let (image, used) = match (&self.kept, region) {
+            (None, _) => (result, Used::Mixed),
+            // Nobody knows where in it the marked place is.
+            (Some(kept), Some(_)) if !fits => (own(kept)?, Used::Nothing),
+            (Some(_), None) if !fits => (result, Used::Whole),
+            (Some(kept), region) => {
+                let own = imaging::resize(&own(kept)?, size.0, size.1)?;
+                let mixed = mix(&own, result, call.strength);
+                let image = match region {
+                    Some(region) => blend(&own, mixed, region)?,
+                    None => mixed,
+                };
+                (image, Used::Mixed)
             }
         };
-        let report = self.report(answer, call, titles, size, mixed);
+        let report = self.report(answer, call, titles, size, used);
         let image = imaging::orient(image, inverse(self.orientation));
         let mask = self.mask.map(|mask| fitted(mask, image.width, image.height));
         let sheet = Sheet { image, orientation: self.orientation, mask, icc: None, exif: self.exif, permit };
@@ -180,7 +289,7 @@ impl Parcel {
         call: &Call,
         titles: Titles,
         size: (u32, u32),
-        mixed: bool,
+        used: Used,
     ) -> StepReport {
         let verb =
             if call.model.recreates { "has drawn the picture anew" } else { "has worked on the picture" };
@@ -195,8 +304,15 @@ impl Parcel {
         if size != (self.width, self.height) {
             reason.push_str(&format!(" The result has {} x {} pixels.", size.0, size.1));
         }
-        if !mixed {
-            reason.push_str(" It has another shape than the picture and could not be mixed with it: it is all the model's.");
+        match used {
+            Used::Mixed => {}
+            Used::Whole => reason.push_str(
+                " It has another shape than the picture and could not be mixed with it: it is all the model's.",
+            ),
+            Used::Nothing => reason.push_str(
+                " It has another shape than the picture, so that nobody knows where in it the marked place is: the picture \
+                 stays as it was.",
+            ),
         }
         if self.had_alpha {
             reason.push_str(" Transparent places became white.");
@@ -216,12 +332,23 @@ impl Parcel {
             strength: call.strength,
             engine: call.model.engine.clone(),
             model: Some(call.model.id.clone()),
-            decision: Decision::Applied,
+            decision: if used == Used::Nothing { Decision::Skipped } else { Decision::Applied },
             reason,
             evidence: evidence.into_iter().collect(),
             duration_ms: titles.duration_ms,
         }
     }
+}
+
+/// What has become of a model's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Used {
+    /// It is the picture now, mixed with what that was as far as was asked for.
+    Mixed,
+    /// It could not be mixed.
+    Whole,
+    /// It could not be used.
+    Nothing,
 }
 
 /// What a report says about a call besides.
@@ -294,6 +421,80 @@ fn mix(own: &Image, result: Image, strength: f32) -> Image {
     }
 }
 
+/// How far beyond and within a mask's edge a step fades out, in pixels.
+const SOFT_EDGE: usize = 3;
+
+/// The picture after a step where the mask is bright, and the one before elsewhere, with a soft edge.
+pub(super) fn blend(before: &Image, after: Image, mask: Mask) -> Result<Image, Error> {
+    let (width, height, channels) = (after.width, after.height, after.channels);
+    let resized;
+    let before = if (before.width, before.height) == (width, height) {
+        before
+    } else {
+        resized = imaging::resize(before, width, height)?;
+        &resized
+    };
+    let shares = feathered(&fitted(mask, width, height));
+    let samples = match (&before.samples, after.samples) {
+        (Samples::U8(before), Samples::U8(after)) => {
+            Samples::U8(blend_samples(before, after, &shares, channels.count()))
+        }
+        (Samples::U16(before), Samples::U16(after)) => {
+            Samples::U16(blend_samples(before, after, &shares, channels.count()))
+        }
+        // No engine changes the depth.
+        (_, after) => after,
+    };
+    Ok(Image { width, height, channels, samples })
+}
+
+fn blend_samples<T: Copy + Into<u32> + TryFrom<u32>>(
+    before: &[T],
+    mut after: Vec<T>,
+    shares: &[u8],
+    count: usize,
+) -> Vec<T> {
+    let pixels = after.chunks_exact_mut(count).zip(before.chunks_exact(count));
+    for ((after, before), share) in pixels.zip(shares) {
+        let share = u32::from(*share);
+        for (after, before) in after.iter_mut().zip(before) {
+            let mixed = ((*after).into() * share + (*before).into() * (255 - share) + 127) / 255;
+            *after = T::try_from(mixed).unwrap_or(*after);
+        }
+    }
+    after
+}
+
+/// The mask with soft edges: the mean of a square around each pixel.
+fn feathered(mask: &Mask) -> Vec<u8> {
+    let (width, height) = (mask.width as usize, mask.height as usize);
+    let mut rows = Vec::with_capacity(width * height);
+    for row in mask.samples.chunks_exact(width) {
+        soften(width, |x| u32::from(row[x]), |mean| rows.push(mean));
+    }
+    let mut columns = vec![0; width * height];
+    for x in 0..width {
+        let mut y = 0;
+        soften(height, |y| u32::from(rows[y * width + x]), |mean| {
+            columns[y * width + x] = mean;
+            y += 1;
+        });
+    }
+    columns
+}
+
+/// Means over a window that slides along a line; the line goes on at its ends as it ends.
+fn soften(length: usize, sample: impl Fn(usize) -> u32, mut put: impl FnMut(u8)) {
+    let window = 2 * SOFT_EDGE as u32 + 1;
+    let at = |index: usize| sample(index.saturating_sub(SOFT_EDGE).min(length - 1));
+    let mut sum: u32 = (0..2 * SOFT_EDGE).map(at).sum();
+    for index in 0..length {
+        sum += at(index + 2 * SOFT_EDGE);
+        put(u8::try_from(sum / window).unwrap_or(u8::MAX));
+        sum -= at(index);
+    }
+}
+
 /// A mask for a picture that has become larger or smaller.
 pub(super) fn fitted(mask: Mask, width: u32, height: u32) -> Mask {
     if (mask.width, mask.height) == (width, height) {
@@ -334,6 +535,41 @@ mod tests {
         assert_eq!(mix(&flat(100), flat(200), 1.0), flat(200));
         let mask = Mask { width: 2, height: 1, samples: vec![255, 0] };
         assert_eq!(fitted(mask, 4, 2).samples, [255, 255, 0, 0, 255, 255, 0, 0]);
+    }
+
+    #[test]
+    fn a_step_applies_where_its_mask_is_and_fades_out_at_the_edge() {
+        let flat = |value: u16| Image {
+            width: 30,
+            height: 20,
+            channels: Channels::GrayAlpha,
+            samples: Samples::U16(vec![value; 30 * 20 * 2]),
+        };
+        let samples = (0..20 * 30).map(|at| if at % 30 < 15 { 255 } else { 0 }).collect();
+        let mask = Mask { width: 30, height: 20, samples };
+        let Samples::U16(mixed) = blend(&flat(1000), flat(60_000), mask).unwrap().samples else { panic!() };
+        let row: Vec<u16> = mixed[30 * 2 * 10..].iter().step_by(2).take(30).copied().collect();
+        assert!(row[..12].iter().all(|value| *value == 60_000), "{row:?}");
+        assert!(row[18..].iter().all(|value| *value == 1000), "{row:?}");
+        assert!(row[11..19].windows(2).all(|pair| pair[0] > pair[1]), "{row:?}");
+    }
+
+    #[test]
+    fn steps_share_a_stage_as_long_as_their_order_and_masks_allow() {
+        let mut stages = Vec::new();
+        let steps = [Step::Denoise, Step::Fade, Step::Deblock, Step::Fade, Step::Fade, Step::Deblur];
+        for (place, step) in (0..).zip(steps) {
+            let mask = (place == 4).then(|| vec![1]);
+            Stage::push(&mut stages, StepRequest { step, strength: 1.0 }, place, mask);
+        }
+        let places: Vec<_> = stages
+            .iter()
+            .map(|stage| match stage {
+                Stage::Local { place, steps, .. } => (*place, steps.len()),
+                Stage::Remote(_) => panic!("nothing is sent"),
+            })
+            .collect();
+        assert_eq!(places, [(0, 2), (2, 2), (4, 1), (5, 1)]);
     }
 
     #[test]
