@@ -95,7 +95,7 @@ describe('presets', () => {
 
   test('steps are said with what they include', () => {
     const album = preset('album', [{ step: 'fade', strength: 1 }]);
-    expect(stepsSay(preset('x', [{ preset: 'album' }, { step: 'denoise', strength: 0.25 }]), [album], (step) => step)).toEqual(['fade 100 %', 'denoise 25 %']);
+    expect(stepsSay(preset('x', [{ preset: 'album' }, { step: 'denoise', strength: 0.25 }]), [album], (step) => step)).toEqual(['fade 100\u00a0%', 'denoise 25\u00a0%']);
   });
 });
 

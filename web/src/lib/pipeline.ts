@@ -31,7 +31,10 @@ export function flatten(steps: PresetStep[], presets: StudioPreset[], within: st
   });
 }
 
-const rowOf = (one: Exclude<PresetStep, { preset: string }>) => newRow(one.step, one.strength, { model: one.model && one.model !== builtin ? one.model : null, parameters: one.parameters ?? {} });
+const rowOf = (one: Exclude<PresetStep, { preset: string }>, known: ModelStep[]) => newRow(one.step, strengthOf(one, known), { model: one.model && one.model !== builtin ? one.model : null, parameters: one.parameters ?? {} });
+
+/** How strong a step is that may leave it to the engine. */
+export const strengthOf = (one: { step: string; strength?: number | null }, known: ModelStep[]) => one.strength ?? known.find((step) => step.step === one.step)?.default_strength ?? 1;
 
 /** Our own presets run in their order; the shipped ones turn steps on which the engine puts in order itself. */
 export const keepsOrder = (preset: StudioPreset) => preset.shipped === false;
@@ -39,11 +42,11 @@ export const keepsOrder = (preset: StudioPreset) => preset.shipped === false;
 /** The list for a preset: all steps of the engine for a shipped one, its own ones in their order for any other. */
 export function rowsOf(preset: StudioPreset | undefined, presets: StudioPreset[], known: ModelStep[]): Row[] {
   const steps = preset ? flatten(preset.steps, presets, [preset.name]) : [];
-  return preset && keepsOrder(preset) ? steps.map(rowOf) : switched(steps, known);
+  return preset && keepsOrder(preset) ? steps.map((one) => rowOf(one, known)) : switched(steps, known);
 }
 
 /** All steps of the engine, those on that are wanted. */
-export const switched = (wanted: { step: string; strength: number }[], known: ModelStep[]): Row[] =>
+export const switched = (wanted: { step: string; strength?: number | null }[], known: ModelStep[]): Row[] =>
   known.map((step) => {
     const given = wanted.find((one) => one.step === step.step);
     return newRow(step.step, given?.strength ?? step.default_strength, { on: !!given });

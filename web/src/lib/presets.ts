@@ -27,4 +27,4 @@ export function copyTitle(title: string, taken: string[]): string {
 }
 
 /** The steps in their order as words: `Noise 60 %, Fading 100 %`. */
-export const stepsSay = (preset: StudioPreset, presets: StudioPreset[], titleOf: (step: string) => string): string[] => flatten(preset.steps, presets, [preset.name]).map((one) => `${titleOf(one.step)} ${Math.round(one.strength * 100)} %`);
+export const stepsSay = (preset: StudioPreset, presets: StudioPreset[], titleOf: (step: string) => string): string[] => flatten(preset.steps, presets, [preset.name]).map((one) => [titleOf(one.step), ...(typeof one.strength === 'number' ? [`${Math.round(one.strength * 100)}\u00a0%`] : [])].join(' '));

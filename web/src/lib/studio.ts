@@ -2,7 +2,7 @@
 import type { Media, StepReport } from './types';
 
 /** One step of a preset, or another preset that takes its place. */
-export type PresetStep = { step: string; strength: number; engine?: string | null; model?: string | null; parameters?: Record<string, unknown> | null; preset?: null } | { preset: string; step?: null };
+export type PresetStep = { step: string; /** The engine's own suggestion where it is not said. */ strength?: number | null; engine?: string | null; model?: string | null; parameters?: Record<string, unknown> | null; preset?: null } | { preset: string; step?: null; strength?: null };
 export type StudioPreset = {
   name: string;
   title: string;
@@ -19,7 +19,7 @@ export type AskedStep = { step: string; strength: number; model?: string; parame
 /** Where to begin instead of at the original: the picture that was kept before a step. */
 export type Start = { restoration_id: string; place: number };
 export type RestorationBody = { preset?: string; steps?: AskedStep[]; in_order?: boolean; mask?: string; keep_steps: boolean; from?: Start };
-export type KeptStep = { place: number; step: string; strength: number; engine: string; model: string | null; decision: StepReport['decision']; width: number; height: number; has_picture: boolean };
+export type KeptStep = { place: number; step: string; strength: number; engine: string; model: string | null; decision: StepReport['decision'] | null; width: number | null; height: number | null; has_picture: boolean };
 
 /** One parameter of a model. */
 export type Field = {

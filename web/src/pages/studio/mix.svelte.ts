@@ -36,7 +36,7 @@ export class Mix {
   }
 
   /** Sets the engine's steps as they were suggested. */
-  take(wanted: { step: string; strength: number }[]) {
+  take(wanted: { step: string; strength?: number | null }[]) {
     this.rows = switched(wanted, this.known());
     this.preset = this.base = null;
     this.arranged = false;
