@@ -21,8 +21,10 @@ export default defineConfig({
           groups: [
             {
               name: 'common',
-              test: /src\/(lib\/(buckets|icons(?!-)|justify|listing|live|media|selection|thumbhash|theme|toasts)\b|components\/(Grid|Icon|Menu|Thumb)\.)/,
+              test: /src\/(lib\/(buckets|icons(?!-)|justify|keep|listing|live|media|selection|thumbhash|theme|toasts)\b|components\/(Grid|Icon|Menu|Thumb)\.)/,
             },
+            // What the studio and the page of presets share.
+            { name: 'steps', test: /src\/(pages\/studio\/(StepList|StepRow|mix)|lib\/(blob|mask|pipeline))\b/ },
           ],
           includeDependenciesRecursively: false,
         },

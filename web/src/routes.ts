@@ -12,6 +12,7 @@ export const routes: Route[] = [
   { path: '/studio/:id', load: () => import('./pages/Studio.svelte'), needs: ['library.read', 'restore'] },
   { path: '/batches', load: () => import('./pages/Batches.svelte'), needs: ['library.read', 'restore'] },
   { path: '/batches/:id', load: () => import('./pages/Batch.svelte'), needs: ['library.read', 'restore'] },
+  { path: '/presets', load: () => import('./pages/Presets.svelte'), needs: ['library.read', 'restore'] },
   { path: '/account', load: () => import('./pages/Account.svelte') },
   { path: '/admin', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },
   { path: '/admin/:section', load: () => import('./pages/Admin.svelte'), needs: ['users.manage'] },

@@ -1,18 +1,26 @@
 /** Icons of parts that load when they are asked for; apart from icons.ts, so that the first page does without them. */
+export const arrowDown = 'M12 5v14M6.5 13.500l5.500 5.500 5.500-5.500';
 export const arrowLeft = 'M19 12H5M11 6l-6 6 6 6';
+export const arrowUp = 'M12 19V5M6.5 10.500L12 5l5.500 5.500';
+export const blink = 'M3 12h3l2.5-6 4 12 3-8 1.500 2H21';
+export const brush = 'M19.500 4.500c-4 1.500-8 5.500-9.500 8.500l1.500 1.500c3-1.500 7-5.500 8-10zM9 14c-2 0-3.500 1.500-3.500 3.500 0 1-.5 1.700-1.500 2 3.500 1 7 0 7-3.500';
 export const camera = 'M3.500 8h4l1.500-2.500h6L16.500 8h4v11h-17zM12 10a3.300 3.300 0 1 0 0 6.600 3.300 3.300 0 0 0 0-6.600z';
 export const chevronLeft = 'M14.5 6l-6 6 6 6';
 export const chevronRight = 'M9.5 6l6 6-6 6';
 export const copy = 'M9 9h11v11H9zM15 9V4H4v11h5';
 export const dots = 'M12 4.900a.7.7 0 1 0 0 1.400.7.7 0 0 0 0-1.400zM12 11.300a.7.7 0 1 0 0 1.400.7.7 0 0 0 0-1.400zM12 17.700a.7.7 0 1 0 0 1.400.7.7 0 0 0 0-1.400z';
 export const download = 'M12 4v11M7 10.5l5 5 5-5M4.5 19.5h15';
+export const eye = 'M2.5 12s3.500-6.500 9.500-6.500 9.500 6.500 9.500 6.500-3.500 6.500-9.500 6.500S2.500 12 2.500 12zM12 9.300a2.700 2.700 0 1 0 0 5.400 2.700 2.700 0 0 0 0-5.400z';
 export const fitFrame = 'M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5';
 export const globe = 'M12 3.500a8.500 8.500 0 1 0 0 17 8.500 8.500 0 0 0 0-17zM3.500 12h17M12 3.500c5 5 5 12 0 17M12 3.500c-5 5-5 12 0 17';
+export const grip = 'M9 6.500v.1M15 6.500v.1M9 12v.1M15 12v.1M9 17.500v.1M15 17.500v.1';
 export const info = 'M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM12 11v5.5M12 7.6v.1';
 export const key = 'M8 11.500a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM11 12.500L19.500 4M16 7.500l3 3M13.500 10l2 2';
+export const keyboard = 'M3 6.500h18v11H3zM6.500 10v.1M10 10v.1M14 10v.1M17.500 10v.1M8 14h8';
 export const label = 'M4 4h8l8.500 8.500-8 8L4 12zM8 8v.1';
 export const lamp = 'M12 2.500v6M5 16a7 7 0 0 1 14 0zM8.5 16a3.5 3.5 0 0 0 7 0';
 export const lock = 'M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3';
+export const loupe = 'M10.500 4a6.500 6.500 0 1 0 0 13 6.500 6.500 0 0 0 0-13zM15.300 15.300L20 20M10.500 4v13';
 export const minus = 'M5 12h14';
 export const monitor = 'M3.5 5h17v11h-17zM9 20h6M12 16v4';
 export const move = 'M3.5 6.500h6l2 2.500h9v10h-17zM9 14h6M12.5 11.500L15 14l-2.5 2.5';

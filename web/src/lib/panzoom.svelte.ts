@@ -6,7 +6,7 @@ type Handlers = {
   /** A quick sideways movement of a finger over the whole picture: -1 to the previous, 1 to the next. */
   swipe?: (way: -1 | 1) => void;
   /** Takes one finger or the mouse for drawing. `undo`: a second finger came, so the first did not mean to draw. */
-  paint?: (at: { x: number; y: number }, phase: 'start' | 'move' | 'end' | 'undo') => void;
+  paint?: (at: { x: number; y: number; alt: boolean }, phase: 'start' | 'move' | 'end' | 'undo') => void;
 };
 
 /** Looking around in a picture. Panes that share one look at the same place. */
@@ -64,7 +64,7 @@ export class PanZoom {
   /** Binds wheel, mouse and fingers of a frame. */
   attach({ slide, swipe, paint }: Handlers = {}) {
     return (node: HTMLElement) => {
-      const fingers = new Map<number, { x: number; y: number }>();
+      const fingers = new Map<number, { x: number; y: number; alt: boolean }>();
       let start = { x: 0, y: 0, at: 0 };
       let pinched = false;
       const size = new ResizeObserver(() => {
@@ -72,9 +72,9 @@ export class PanZoom {
         this.set(this.view);
       });
       size.observe(node);
-      const place = (event: { clientX: number; clientY: number }) => {
+      const place = (event: { clientX: number; clientY: number; altKey: boolean }) => {
         const box = node.getBoundingClientRect();
-        return { x: event.clientX - box.left, y: event.clientY - box.top };
+        return { x: event.clientX - box.left, y: event.clientY - box.top, alt: event.altKey };
       };
       const wheel = (event: WheelEvent) => {
         event.preventDefault();
