@@ -10,6 +10,10 @@ use axum::http::request::Parts;
 use crate::app::App;
 use crate::config::PublicUrl;
 
+/// Marks a request that came over our own encrypted connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Encrypted;
+
 /// The caller's address and program. Behind a trusted proxy the address is the one that the proxy names.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -37,7 +41,8 @@ impl FromRequestParts<App> for Client {
         };
         let trusted = |address: IpAddr| app.config.server.trusts(address);
         let mut address = peer;
-        let mut secure = app.config.server.public_url.as_ref().is_some_and(PublicUrl::is_https);
+        let mut secure = parts.extensions.get::<Encrypted>().is_some()
+            || app.config.server.public_url.as_ref().is_some_and(PublicUrl::is_https);
         if trusted(peer) {
             // Each proxy appends the address it saw: the last one that is not itself a trusted proxy is the caller.
             for hop in last_first("x-forwarded-for") {
