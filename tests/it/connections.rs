@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use safelight::config::Config;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::appliance::{Appliance, serve_on};
 use super::certificates::{Issuer, server_config, until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -242,4 +244,52 @@ async fn at_the_end_requests_finish_and_nobody_new_is_let_in() {
     }
     doors.served.await.unwrap();
     assert!(TcpStream::connect(doors.plain).await.is_err());
+}
+
+/// What a process keeps in memory, in bytes.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_idle_connections_cost_little() {
+    const MANY: usize = 2000;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = 2 * MANY as u64;
+    if limit.maximum.is_some_and(|most| most < wanted) {
+        eprintln!("skipped: this machine allows a process only {:?} open files", limit.maximum);
+        return;
+    }
+    let raised = Rlimit { current: Some(wanted.max(limit.current.unwrap_or(u64::MAX))), ..limit };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = serve_on(&dir.path().join("data"));
+    for (name, value) in
+        [("MAX_PER_ADDRESS", "5000"), ("HEADER_TIMEOUT", "10 min"), ("IDLE_TIMEOUT", "10 min")]
+    {
+        command.env(format!("SAFELIGHT_LIMITS__CONNECTIONS__{name}"), value);
+    }
+    let server = Appliance::start_as(command);
+    let connect = async || {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        stream
+    };
+    let first = connect().await;
+    let before = resident(server.process_id());
+    let mut idle = vec![first];
+    for _ in 1..MANY {
+        idle.push(connect().await);
+    }
+    let grown = resident(server.process_id()).saturating_sub(before);
+    println!("{MANY} idle connections take {} KiB", grown / 1024);
+    assert!(grown < 64 << 20, "{grown} bytes");
+    assert_eq!(server.browser().get("/health").send().await.unwrap().status(), 200);
+    drop(idle);
+    server.stop();
 }
