@@ -449,13 +449,23 @@ async fn visit(
     let (Some(remote), Some(desk)) = (engine.remote(), desk) else { return Err(needs_model().into()) };
     let started = std::time::Instant::now();
     let (max_side, keep) = (call.model.max_side, call.strength < 1.0);
-    let parcel = off_thread(&context.cancel, move || sheet.pack(max_side, keep)).await?;
+    let format = if remote.is_here() { Format::Png } else { Format::Jpeg };
+    let parcel = off_thread(&context.cancel, move || sheet.pack(format, max_side, keep)).await?;
     let answer = match desk.find(call.place).await? {
         Some(kept) => kept,
         None => {
             let order = parcel.order(&call);
             let ledger = desk.ledger(call.place);
             context.progress.report(0.0, call.step);
+            let working = remote.working_bytes(&order);
+            // Memory here is only taken by who works here.
+            let _permit = match working {
+                0 => None,
+                bytes => Some(tokio::select! {
+                    permit = workshop.budget.acquire(bytes) => permit?,
+                    () = context.cancel.cancelled() => return Err(Error::Cancelled),
+                }),
+            };
             let answer = remote.run(&order, &*ledger, context).await.map_err(engine::Error::from)?;
             desk.keep(call.place, &answer).await?;
             answer
@@ -466,7 +476,8 @@ async fn visit(
     let limits = workshop.limits;
     let probe =
         imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
-    limits.check(probe.width, probe.height).map_err(|error| stages::bad_result(titles.engine, error))?;
+    // A model may enlarge, whatever the step is called.
+    limits.check(probe.width, probe.height).map_err(|error| stages::large_result(titles.engine, error))?;
     let permit = tokio::select! {
         permit = parcel.room(&probe, scale, workshop.budget) => permit?,
         () = context.cancel.cancelled() => return Err(Error::Cancelled),
