@@ -194,7 +194,8 @@ impl Remote for Onnx {
         let model = |name: String| {
             let files = Files::of(folder, &name)?;
             let spec = self.inner.spec(&files).ok().map(|(_, spec)| spec);
-            let plain = Model { id: format!("{ID_PREFIX}{name}"), ..Model::unlisted(NAME, &name) };
+            let steps = STEPS.iter().map(|info| info.step).collect();
+            let plain = Model { id: format!("{ID_PREFIX}{name}"), steps, ..Model::unlisted(NAME, &name) };
             Some(match spec {
                 Some(spec) => Model {
                     name: spec.title,
