@@ -156,7 +156,14 @@ impl HuggingFace {
         }
         let hub = &self.settings.hub_url;
         let url = format!("{hub}/api/models/{}?expand[]=inferenceProviderMapping", model.target);
-        let found: Value = self.ask(model, self.call(Method::GET, &url)?.within(ASK)).await?;
+        let asked = self.ask(model, self.call(Method::GET, &url)?.within(ASK)).await;
+        let found: Value = asked.map_err(|error| match error {
+            // Without a key the Hub says the same of what is not there and of what it does not show.
+            Error::BadToken { .. } if self.settings.token.is_none() => {
+                Error::NoSuchModel { model: model.target.clone(), detail: ", or it is not public".to_owned() }
+            }
+            other => other,
+        })?;
         Ok(mapping(&found["inferenceProviderMapping"]))
     }
 

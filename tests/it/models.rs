@@ -110,7 +110,17 @@ async fn what_keeps_a_model_from_being_found_has_a_name() {
     let told = problem(look_up(&owner, "hugging_face", "acme/words").await, 422, "no-provider").await;
     assert!(told["detail"].as_str().unwrap().contains("together (text-generation, live)"), "{told}");
 
+    // Without a key the Hub does not say whether a model is there.
     let provider = Provider::start().await;
+    let server = TestServer::start_with(|config| {
+        provider.configure(config);
+        config.engines.hugging_face.token = None;
+    })
+    .await;
+    let keyless = server.setup_owner().await;
+    let told = problem(look_up(&keyless, "hugging_face", "acme/editor").await, 422, "no-such-model").await;
+    assert!(told["detail"].as_str().unwrap().contains("not public"), "{told}");
+
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for code in ["engine-bad-token", "engine-unreachable", "offline", "engine-not-configured"] {
         let server = TestServer::start_with(|config| {

@@ -42,7 +42,6 @@ mod with_tract {
         output: usize,
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the other build says that it can't")]
     pub(in crate::engine::onnx) fn available() -> Result<(), String> {
         Ok(())
     }
