@@ -4,10 +4,10 @@ CARGO_FLAGS := --ignore-rust-version --locked
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench soak fmt lint web release openapi clean
+.PHONY: help run test test-onnx bench soak fmt lint web release openapi clean
 
 help: ## shows this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: release ## builds everything and starts Safelight on http://127.0.0.1:8080
 	exec "$(TARGET)/release/safelight" serve
@@ -21,6 +21,10 @@ web: ## builds the web UI
 
 test: ## every check and test
 	@scripts/test
+
+test-onnx: ## the tests of engines with the feature onnx, which is a build of its own
+	@scripts/bootstrap test
+	cargo nextest run $(CARGO_FLAGS) --features onnx -E 'test(/engine::onnx/) or test(/engines::/) or test(/models::/)'
 
 soak: ## long tests: thousands of rounds, kill -9, big files
 	@scripts/bootstrap test

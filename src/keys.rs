@@ -145,8 +145,16 @@ impl Key {
     }
 }
 
-fn hmac_sha256(secret: &[u8; SECRET_BYTES], message: &[u8]) -> [u8; 32] {
+/// HMAC-SHA256 (RFC 2104) with a secret of any length.
+pub fn hmac_sha256(secret: &[u8], message: &[u8]) -> [u8; 32] {
     const BLOCK: usize = 64;
+    let hashed: [u8; 32];
+    let secret = if secret.len() > BLOCK {
+        hashed = Sha256::digest(secret).into();
+        &hashed
+    } else {
+        secret
+    };
     let pad = |with: u8| {
         let mut block = [with; BLOCK];
         block.iter_mut().zip(secret).for_each(|(byte, secret)| *byte ^= secret);
@@ -332,30 +340,30 @@ mod tests {
 
     #[test]
     fn the_code_is_that_of_the_standard() {
-        // RFC 4231, test cases 1 to 3, whose keys are shorter: HMAC fills them up with zeros.
-        let key = |bytes: &[u8]| {
-            let mut secret = [0; SECRET_BYTES];
-            secret[..bytes.len()].copy_from_slice(bytes);
-            secret
-        };
+        // RFC 4231, test cases 1 to 3 and 6.
         for (secret, message, expected) in [
             (
-                key(&[0x0b; 20]),
+                &[0x0b; 20][..],
                 &b"Hi There"[..],
                 "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
             ),
             (
-                key(b"Jefe"),
+                &b"Jefe"[..],
                 b"what do ya want for nothing?",
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
             ),
             (
-                key(&[0xaa; 20]),
+                &[0xaa; 20][..],
                 &[0xdd; 50],
                 "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
             ),
+            (
+                &[0xaa; 131][..],
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
         ] {
-            assert_eq!(hexadecimal(&hmac_sha256(&secret, message)), expected);
+            assert_eq!(hexadecimal(&hmac_sha256(secret, message)), expected);
         }
     }
 

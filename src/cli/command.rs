@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    GlobalArgs, allocator, config, generated, import, migrate, openapi, restore, secrets, serve, settings,
-    tls, user,
+    GlobalArgs, allocator, config, generated, import, migrate, model, openapi, restore, secrets, serve,
+    settings, tls, user,
 };
 use crate::clock::Clock;
 use crate::config::Environment;
@@ -45,6 +45,9 @@ enum Command {
     /// Shows certificates and how their renewal is doing
     #[command(subcommand)]
     Tls(tls::TlsCommand),
+    /// Lists, takes in and writes out the models that restorations can name
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Takes a folder of files into the library
     Import(import::ImportArgs),
     /// Checks, shows and documents the configuration
@@ -94,6 +97,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::User(command) => manage_people(&command, &global, &environment),
         Command::Secrets(command) => manage_secrets(&command, &global, &environment),
         Command::Tls(command) => tls::run(&command, &global, &environment),
+        Command::Model(command) => manage_models(&command, &global, &environment),
         Command::Import(args) => import_folder(&args, &global, &environment),
         Command::Config(command) => config::run(&command, &global, &environment),
         Command::Migrate(command) => migrate::run(&command, &global, &environment),
@@ -135,6 +139,22 @@ fn manage_secrets(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(secrets::run(command, &keys, &db))?;
     db.close();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manage_models(
+    command: &model::ModelCommand,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> anyhow::Result<ExitCode> {
+    let config = settings(&global.flags(), environment)?;
+    super::keep_files_private();
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = serve::open(config, &data_dir, Role::Guest).await?;
+        model::run(command, &app).await
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,6 +9,7 @@ mod demo;
 pub mod generated;
 pub mod import;
 pub mod migrate;
+pub mod model;
 mod openapi;
 pub mod restore;
 pub mod secrets;

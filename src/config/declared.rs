@@ -70,6 +70,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ),
     ("engines.hugging_face", "Models on Hugging Face: its router, and Inference Endpoints of your own."),
     ("engines.replicate", "Models on Replicate."),
+    ("engines.onnx", "Networks in files of this machine."),
     ("engines.space", "Gradio apps: Spaces on Hugging Face, and apps of your own."),
     ("log", "What is written to standard error."),
 ];
@@ -539,6 +540,24 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value(r#""https://api.replicate.com""#),
         example: r#""https://proxy.example.org""#,
         doc: "Where models are called.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.replicate.webhooks",
+        kind: Kind::Flag,
+        default: Default::Value("false"),
+        example: "true",
+        doc: "Whether Replicate says by itself when a picture is ready, at `/api/v1/hooks/replicate` below \
+              `server.public_url`, which it must be able to reach. It is asked now and then all the same.",
+        flag: None,
+    },
+    Setting {
+        key: "engines.onnx.models_dir",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/var/lib/safelight/models""#,
+        doc: "A folder with networks, each as `NAME.onnx` and `NAME.toml`. They are run by this machine, if the program \
+              was built with the feature `onnx`.",
         flag: None,
     },
     Setting {

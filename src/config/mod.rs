@@ -278,6 +278,8 @@ pub struct Engines {
     pub hugging_face: HuggingFace,
     /// Models on Replicate.
     pub replicate: Replicate,
+    /// Networks in files of this machine.
+    pub onnx: Onnx,
     /// Gradio apps.
     pub space: Space,
 }
@@ -304,6 +306,15 @@ pub struct Replicate {
     pub token: Option<Secret>,
     /// Where models are called.
     pub base_url: PublicUrl,
+    /// Where Replicate shall say that a picture is ready; nowhere if there is none.
+    pub webhook_url: Option<String>,
+}
+
+/// Networks in files of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Onnx {
+    /// The folder that they lie in.
+    pub models_dir: Option<PathBuf>,
 }
 
 /// Gradio apps.
@@ -458,10 +469,26 @@ impl Values {
 
     /// Finds values that are right one by one but not together.
     fn contradictions(&self) -> Vec<Mistake> {
-        self.session_contradiction().into_iter().chain(self.tls_contradictions()).collect()
+        let alone = [self.sessions_that_shrink(), self.webhooks_to_nowhere()].into_iter().flatten();
+        alone.chain(self.tls_contradictions()).collect()
     }
 
-    fn session_contradiction(&self) -> Option<Mistake> {
+    fn webhooks_to_nowhere(&self) -> Option<Mistake> {
+        let key = "engines.replicate.webhooks";
+        let (wanted, origin) = self.0.get(key)?;
+        let (public_url, _) = self.0.get("server.public_url")?;
+        let reason = match public_url {
+            None => "server.public_url is missing, which tells Replicate where to call",
+            Some(url) if !url.url().to_string().starts_with("https://") => {
+                "server.public_url is not an https address, and Replicate calls no other"
+            }
+            Some(_) => return None,
+        };
+        let fault = Fault::WrongValue { key: key.to_owned(), reason: reason.to_owned() };
+        wanted.as_ref()?.flag().then(|| Mistake { origin: origin.clone(), fault })
+    }
+
+    fn sessions_that_shrink(&self) -> Option<Mistake> {
         let key = "accounts.remember_days";
         let (Some(remember), Some(session)) = (self.0.get(key), self.0.get("accounts.session_days")) else {
             return None;
@@ -571,7 +598,15 @@ impl Values {
             replicate: Replicate {
                 token: self.find("engines.replicate.token").map(Value::secret),
                 base_url: self.required("engines.replicate.base_url").url(),
+                webhook_url: self
+                    .find("server.public_url")
+                    .filter(|_| self.required("engines.replicate.webhooks").flag())
+                    .map(|url| {
+                        let base_path = self.required("server.base_path").text();
+                        format!("{}{base_path}/api/v1/hooks/replicate", url.url())
+                    }),
             },
+            onnx: Onnx { models_dir: self.find("engines.onnx.models_dir").map(Value::path) },
             space: Space {
                 enabled: self.required("engines.space.enabled").flag(),
                 urls: self.required("engines.space.urls").urls(),

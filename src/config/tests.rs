@@ -347,6 +347,24 @@ fn two_values_that_contradict_each_other_are_a_mistake_of_whoever_typed_one() {
 }
 
 #[test]
+fn webhooks_need_an_address_that_their_sender_calls() {
+    let said = |text: &str| Scene::new(text).mistake();
+    let wanted = "[engines.replicate]\nwebhooks = true\n";
+    assert!(
+        said(wanted)
+            .starts_with("safelight.toml:2: engines.replicate.webhooks: server.public_url is missing")
+    );
+    let plain = format!("{wanted}[server]\npublic_url = \"http://photos.example.org\"\n");
+    assert!(said(&plain).contains("not an https address"));
+    let right =
+        format!("{wanted}[server]\npublic_url = \"https://photos.example.org\"\nbase_path = \"/photos\"\n");
+    let url = Scene::new(right).config().engines.replicate.webhook_url.unwrap();
+    assert_eq!(url, "https://photos.example.org/photos/api/v1/hooks/replicate");
+    let off = "[server]\npublic_url = \"https://photos.example.org\"\n";
+    assert_eq!(Scene::new(off).config().engines.replicate.webhook_url, None);
+}
+
+#[test]
 fn sizes_durations_and_flags_are_understood_as_people_write_them() {
     for (text, bytes) in [
         ("1", 1),

@@ -6,7 +6,7 @@
 //! the Hub and the endpoints of the configuration, never to where a result lies.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,11 +14,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::remote::{
-    self, ASK, Error, Field, Finished, Form, Handle, Ledger, Line, Model, Order, Protocol, Remote, Result,
-    SUBMIT, Stage, Submitted, Whereabouts, refusal,
+    self, ASK, Error, Field, Finished, Form, Found, Handle, Line, Lookup, Model, Order, Protocol, Result,
+    SUBMIT, Stage, Submitted, Whereabouts, draft, refusal,
 };
 use super::replicate::{self, Prediction, data_url, first_url, is_id, is_name};
-use super::{BoxFuture, Context, Engine, Restored, StepInfo, Work};
 use crate::config;
 use crate::outbound::{self, Method, StatusCode};
 
@@ -79,7 +78,8 @@ pub struct HuggingFace {
     line: Line,
     settings: config::HuggingFace,
     router: String,
-    served: Mutex<HashMap<String, (Instant, Served)>>,
+    /// What the Hub has said, by model.
+    served: Mutex<HashMap<String, (Instant, Arc<Listing>)>>,
 }
 
 impl HuggingFace {
@@ -104,7 +104,7 @@ impl HuggingFace {
         }
         if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
             // Another provider may have taken the model over.
-            self.served.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&model.target);
+            self.served.lock().unwrap_or_else(PoisonError::into_inner).remove(&model.target);
         }
         Err(refusal(TITLE, model, answer).await)
     }
@@ -126,8 +126,13 @@ impl HuggingFace {
     }
 
     async fn who_serves(&self, model: &Model) -> Result<Served> {
+        self.listing(model).await?.find(model).cloned()
+    }
+
+    /// What the Hub says about a model, asked anew after [`FRESH`].
+    async fn listing(&self, model: &Model) -> Result<Arc<Listing>> {
         let known = {
-            let served = self.served.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
             served
                 .get(&model.target)
                 .filter(|(when, _)| when.elapsed() < FRESH)
@@ -136,28 +141,39 @@ impl HuggingFace {
         if let Some(known) = known {
             return Ok(known);
         }
-        let found = self.look_up(model).await?;
-        let mut served = self.served.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let found = Arc::new(self.ask_hub(model).await?);
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.len() > 100 {
+            served.clear();
+        }
         served.insert(model.target.clone(), (Instant::now(), found.clone()));
         Ok(found)
     }
 
-    async fn look_up(&self, model: &Model) -> Result<Served> {
-        let missing =
-            |detail: &str| Error::NoSuchModel { model: model.target.clone(), detail: detail.to_owned() };
-        if !is_path(&model.target) {
-            return Err(missing(""));
+    async fn ask_hub(&self, model: &Model) -> Result<Listing> {
+        if !is_path(&model.target) || model.target.contains(':') {
+            return Err(Error::NoSuchModel { model: model.target.clone(), detail: String::new() });
         }
         let hub = &self.settings.hub_url;
         let url = format!("{hub}/api/models/{}?expand[]=inferenceProviderMapping", model.target);
-        let found: Value = self.ask(model, self.call(Method::GET, &url)?.within(ASK)).await?;
-        let wanted = model.provider.as_deref();
-        let mapping = mapping(&found["inferenceProviderMapping"]);
-        Provider::ALL
-            .into_iter()
-            .filter(|provider| wanted.is_none_or(|wanted| wanted == provider.name()))
-            .find_map(|provider| mapping.iter().find(|served| served.provider == provider).cloned())
-            .ok_or_else(|| missing(": no provider that is known here serves it at present"))
+        let asked = self.ask(model, self.call(Method::GET, &url)?.within(ASK)).await;
+        let found: Value = asked.map_err(|error| match error {
+            // Without a key the Hub says the same of what is not there and of what it does not show.
+            Error::BadToken { .. } if self.settings.token.is_none() => {
+                Error::NoSuchModel { model: model.target.clone(), detail: ", or it is not public".to_owned() }
+            }
+            other => other,
+        })?;
+        Ok(mapping(&found["inferenceProviderMapping"]))
+    }
+
+    async fn check_endpoint(&self, model: &Model, endpoint: &str) -> Result<()> {
+        let call = self.call(Method::GET, &format!("{endpoint}/health"))?.within(ASK);
+        let answer = call.send().await?;
+        if answer.status().is_server_error() || answer.status() == StatusCode::UNAUTHORIZED {
+            return Err(refusal(TITLE, model, answer).await);
+        }
+        Ok(())
     }
 
     /// The token's rights are known to Hugging Face only; the question costs nothing.
@@ -168,102 +184,77 @@ impl HuggingFace {
     }
 }
 
+/// What the Hub says about who serves a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// Those who make pictures from pictures and whose contract is known.
+    served: Vec<Served>,
+    /// What else there is: a provider, its task and its state, as in `nscale (text-to-image, live)`.
+    others: Vec<String>,
+}
+
+impl Listing {
+    /// Whom a model means: the one it names, or the first that serves it.
+    fn find(&self, model: &Model) -> Result<&Served> {
+        let wanted = model.provider.as_deref();
+        Provider::ALL
+            .into_iter()
+            .filter(|provider| wanted.is_none_or(|wanted| wanted == provider.name()))
+            .find_map(|provider| self.served.iter().find(|served| served.provider == provider))
+            .ok_or_else(|| Error::NoProvider { model: model.target.clone(), detail: self.offered() })
+    }
+
+    fn offered(&self) -> String {
+        let served = self.served.iter().map(|served| served.provider.name().to_owned());
+        let all: Vec<String> = served.chain(self.others.iter().cloned()).collect();
+        if all.is_empty() {
+            ": it has none at all".to_owned()
+        } else {
+            format!(": there are {}", all.join(", "))
+        }
+    }
+}
+
 /// Reads who serves a model for pictures from pictures. The Hub answers with a list or with an object.
-fn mapping(value: &Value) -> Vec<Served> {
-    let entry = |provider: &str, entry: &Value| -> Option<Served> {
-        let text = |name: &str| entry.get(name).and_then(Value::as_str);
-        let id = text("providerId").filter(|id| is_path(id))?;
-        let fits = text("status") == Some("live") && text("task") == Some("image-to-image");
-        fits.then_some(Served {
-            provider: Provider::find(provider)?,
-            id: id.to_owned(),
-            adapter: text("adapterWeightsPath").map(str::to_owned),
-        })
+fn mapping(value: &Value) -> Listing {
+    let mut listing = Listing::default();
+    let mut read = |name: &str, entry: &Value| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let fits = text("status") == "live" && text("task") == "image-to-image";
+        match Provider::find(name).filter(|_| fits && is_path(text("providerId"))) {
+            Some(provider) => listing.served.push(Served {
+                provider,
+                id: text("providerId").to_owned(),
+                adapter: entry.get("adapterWeightsPath").and_then(Value::as_str).map(str::to_owned),
+            }),
+            None if listing.others.len() < 20 && is_name(name) => {
+                let said = |text: &str| {
+                    text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect()
+                };
+                let (task, status): (String, String) = (said(text("task")), said(text("status")));
+                listing.others.push(format!("{name} ({task}, {status})"));
+            }
+            None => {}
+        }
     };
     match value {
         Value::Array(entries) => {
-            entries.iter().filter_map(|one| entry(one.get("provider")?.as_str()?, one)).collect()
+            for entry in entries {
+                if let Some(name) = entry.get("provider").and_then(Value::as_str) {
+                    read(name, entry);
+                }
+            }
         }
-        Value::Object(entries) => entries.iter().filter_map(|(provider, one)| entry(provider, one)).collect(),
-        _ => Vec::new(),
+        Value::Object(entries) => entries.iter().for_each(|(name, entry)| read(name, entry)),
+        _ => {}
     }
+    listing
 }
 
 /// Whether a text can be the path of a model: names with slashes between them, and perhaps a version.
 fn is_path(text: &str) -> bool {
     let (path, version) = text.split_once(':').map_or((text, None), |(path, version)| (path, Some(version)));
     path.split('/').all(is_name) && version.is_none_or(is_id)
-}
-
-impl Engine for HuggingFace {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn title(&self) -> &'static str {
-        TITLE
-    }
-
-    fn steps(&self) -> &'static [StepInfo] {
-        &super::REMOTE_STEPS
-    }
-
-    fn recreates(&self) -> bool {
-        true
-    }
-
-    fn restore(&self, _: Work, _: Context) -> BoxFuture<'_, Result<Restored, super::Error>> {
-        Box::pin(async { Err(super::Error::NeedsModel { engine: NAME.to_owned() }) })
-    }
-
-    fn remote(&self) -> Option<&dyn Remote> {
-        Some(self)
-    }
-}
-
-impl Remote for HuggingFace {
-    fn unavailable(&self, model: &Model) -> Option<Error> {
-        let missing = Error::NotConfigured { engine: TITLE, setting: "engines.hugging_face.token" };
-        self.line.unavailable().or_else(|| match self.endpoint(model) {
-            Err(why) => Some(why),
-            // An endpoint of one's own may need no token.
-            Ok(Some(_)) => None,
-            Ok(None) => self.settings.token.is_none().then_some(missing),
-        })
-    }
-
-    fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>> {
-        Box::pin(async move {
-            if let Some(why) = self.unavailable(model) {
-                return Err(why);
-            }
-            if let Some(endpoint) = self.endpoint(model)? {
-                let call = self.call(Method::GET, &format!("{endpoint}/health"))?.within(ASK);
-                let answer = call.send().await?;
-                if answer.status().is_server_error() || answer.status() == StatusCode::UNAUTHORIZED {
-                    return Err(refusal(TITLE, model, answer).await);
-                }
-            } else {
-                self.check_token(model).await?;
-                self.look_up(model).await?;
-            }
-            Ok(form())
-        })
-    }
-
-    fn run<'a>(
-        &'a self,
-        order: &'a Order,
-        ledger: &'a dyn Ledger,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<remote::Answer>> {
-        Box::pin(async move {
-            match self.unavailable(&order.model) {
-                Some(why) => Err(why),
-                None => remote::run(self, order, ledger, context).await,
-            }
-        })
-    }
 }
 
 /// The parameters of the task «image to image», which are the same for all models.
@@ -295,12 +286,63 @@ pub(super) enum Prepared {
 impl Protocol for HuggingFace {
     type Prepared = Prepared;
 
-    fn engine(&self) -> &'static str {
-        TITLE
-    }
+    const NAME: &'static str = NAME;
+    const TITLE: &'static str = TITLE;
 
     fn line(&self) -> &Line {
         &self.line
+    }
+
+    fn not_set_up(&self, model: &Model) -> Option<Error> {
+        match self.endpoint(model) {
+            Err(why) => Some(why),
+            // An endpoint of one's own may need no token.
+            Ok(Some(_)) => None,
+            Ok(None) => self.settings.token.is_none().then(no_token),
+        }
+    }
+
+    async fn inspect(&self, model: &Model) -> Result<Form> {
+        if let Some(endpoint) = self.endpoint(model)? {
+            self.check_endpoint(model, &endpoint).await?;
+        } else {
+            self.check_token(model).await?;
+            // Asked anew: whoever tests wants to know what is so now.
+            let listing = Arc::new(self.ask_hub(model).await?);
+            listing.find(model)?;
+            let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+            served.insert(model.target.clone(), (Instant::now(), listing));
+        }
+        Ok(form())
+    }
+
+    async fn look_up(&self, wanted: &Lookup) -> Result<Found> {
+        let mut model = draft(NAME, wanted, "");
+        if let Some(endpoint) = self.endpoint(&model)? {
+            self.check_endpoint(&model, &endpoint).await?;
+            let notes = vec!["An endpoint does not say what it does: check the steps.".to_owned()];
+            return Ok(Found { model, form: form(), notes });
+        }
+        let listing = self.listing(&model).await?;
+        let served = listing.find(&model)?;
+        let known: Vec<&str> = listing.served.iter().map(|served| served.provider.name()).collect();
+        let mut notes =
+            vec![format!("Served by {}; it will be run by {}.", known.join(", "), served.provider.name())];
+        if !listing.others.is_empty() {
+            notes.push(format!("Not of use here: {}.", listing.others.join(", ")));
+        }
+        if served.adapter.is_some() {
+            notes.push("It is a small addition (LoRA) to another model, which does the work.".to_owned());
+        }
+        notes.push(
+            "Models on Hugging Face that take a picture follow a prompt and draw the picture anew."
+                .to_owned(),
+        );
+        if self.settings.token.is_none() {
+            notes.push("It can't be used yet: the setting engines.hugging_face.token is missing.".to_owned());
+        }
+        model.provider = Some(served.provider.name().to_owned());
+        Ok(Found { model, form: form(), notes })
     }
 
     fn answers_at_once(&self, prepared: &Prepared) -> bool {
@@ -553,6 +595,10 @@ fn not_understood(what: &'static str) -> Error {
     Error::NotUnderstood { engine: TITLE, what }
 }
 
+fn no_token() -> Error {
+    Error::NotConfigured { engine: TITLE, setting: "engines.hugging_face.token" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -566,9 +612,18 @@ mod tests {
         let evil = json!({"provider": "wavespeed", "providerId": "../../x?y", "status": "live", "task": "image-to-image"});
         let expected =
             vec![Served { provider: Provider::FalAi, id: "fal-ai/flux/edit".into(), adapter: None }];
-        assert_eq!(mapping(&json!([fal, staged, other, evil, 3, null])), expected);
-        assert_eq!(mapping(&json!({"fal-ai": fal, "replicate": staged, "nobody": fal})), expected);
-        assert_eq!(mapping(&Value::Null), []);
+        let listed = mapping(&json!([fal, staged, other, evil, 3, null]));
+        assert_eq!(listed.served, expected);
+        assert_eq!(listed.others[0], "replicate (image-to-image, staging)");
+        let listed = mapping(&json!({"fal-ai": fal, "replicate": staged, "nobody": fal}));
+        assert_eq!((&listed.served, listed.others.len()), (&expected, 2));
+        assert_eq!(mapping(&Value::Null), Listing::default());
+        let model = |provider: Option<&str>| Model {
+            provider: provider.map(str::to_owned),
+            ..Model::unlisted(NAME, "a/b")
+        };
+        assert_eq!(listed.find(&model(None)).unwrap().provider, Provider::FalAi);
+        assert!(matches!(listed.find(&model(Some("replicate"))), Err(Error::NoProvider { .. })));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod builtin;
 pub mod hugging_face;
+pub mod onnx;
 mod preset;
 pub mod remote;
 pub mod replicate;
@@ -290,11 +291,13 @@ impl Engines {
         engines
     }
 
-    /// Adds the engines on other machines, which share a line.
+    /// Adds the engines that work with models: those on other machines, which share a line, and that of this one.
     pub fn add_remote(&mut self, settings: &config::Engines, line: &remote::Line) {
-        self.add(Arc::new(hugging_face::HuggingFace::new(line.clone(), &settings.hugging_face)));
-        self.add(Arc::new(replicate::Replicate::new(line.clone(), &settings.replicate)));
-        self.add(Arc::new(space::Space::new(line.clone(), &settings.space)));
+        let (hugging_face, replicate) = (&settings.hugging_face, &settings.replicate);
+        self.add(Arc::new(remote::Adapter(hugging_face::HuggingFace::new(line.clone(), hugging_face))));
+        self.add(Arc::new(remote::Adapter(replicate::Replicate::new(line.clone(), replicate))));
+        self.add(Arc::new(remote::Adapter(space::Space::new(line.clone(), &settings.space))));
+        self.add(Arc::new(onnx::Onnx::new(&settings.onnx)));
     }
 
     /// Adds an engine, in the place of another one of the same name.

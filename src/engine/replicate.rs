@@ -1,7 +1,10 @@
 //! Models on Replicate, by its HTTP API (version 1): predictions of models, versions and deployments, files, polling.
 //!
 //! A picture that is too large for a data URL is uploaded first and removed afterwards. Predictions are asked for
-//! by id; results are fetched at once, for they are deleted after an hour.
+//! by id; results are fetched at once, for they are deleted after an hour. Where Replicate can reach this server it
+//! may be told to say that a prediction has ended ([`webhooks`]); that only wakes whoever asks.
+
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,11 +16,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::webhooks::Webhooks;
 use super::remote::{
-    self, ASK, Error, Field, FieldKind, Finished, Form, Handle, Ledger, Line, Model, Order, Protocol, Remote,
-    Result, SUBMIT, Stage, Submitted, Whereabouts, refusal,
+    self, ASK, Bell, Error, Field, FieldKind, Finished, Form, Found, Handle, Heard, Line, Lookup, Model,
+    Order, Protocol, Result, SUBMIT, Stage, Submitted, WebhookCall, WebhookError, Whereabouts, draft,
+    refusal,
 };
-use super::{BoxFuture, Context, Engine, Restored, StepInfo, Work};
 use crate::config;
 use crate::outbound::{self, Method, Part};
 
@@ -42,6 +46,7 @@ pub struct Replicate {
     settings: config::Replicate,
     base: String,
     described: Mutex<HashMap<String, (Instant, Description)>>,
+    webhooks: Webhooks,
 }
 
 /// What a model says about itself.
@@ -50,13 +55,31 @@ struct Description {
     /// The version to run; none for models that are run by their name.
     version: Option<String>,
     form: Form,
+    /// In its maker's words.
+    about: String,
+    /// What its answers are, as far as it says so.
+    answers: Answers,
+}
+
+/// Whether a model answers with pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Files,
+    SomethingElse,
+    Unknown,
 }
 
 impl Replicate {
     /// Makes the engine.
     pub fn new(line: Line, settings: &config::Replicate) -> Self {
         let base = format!("{}/v1", settings.base_url);
-        Self { line, settings: settings.clone(), base, described: Mutex::default() }
+        Self {
+            line,
+            settings: settings.clone(),
+            base,
+            described: Mutex::default(),
+            webhooks: Webhooks::default(),
+        }
     }
 
     fn call(&self, method: Method, path: &str) -> Result<outbound::Call> {
@@ -86,7 +109,7 @@ impl Replicate {
         if let Some(known) = known {
             return Ok(known);
         }
-        let found = self.look_up(model).await?;
+        let found = self.ask_about(model).await?;
         let mut described = self.described.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if described.len() > 100 {
             described.clear();
@@ -95,28 +118,35 @@ impl Replicate {
         Ok(found)
     }
 
-    async fn look_up(&self, model: &Model) -> Result<Description> {
+    async fn ask_about(&self, model: &Model) -> Result<Description> {
         let target = Target::parse(&model.target)
             .ok_or_else(|| Error::NoSuchModel { model: model.target.clone(), detail: String::new() })?;
+        let described =
+            |version: Option<String>, schema: Option<&Value>, about: Option<String>| Description {
+                version,
+                form: schema.map(form).unwrap_or_default(),
+                about: about.unwrap_or_default(),
+                answers: schema.map_or(Answers::Unknown, answers),
+            };
         match target {
             Target::Model { owner, name } => {
                 let path = format!("/models/{owner}/{name}");
                 let found: ModelObject = self.ask(model, self.call(Method::GET, &path)?).await?;
                 let latest = found.latest_version;
-                let form = latest.as_ref().and_then(|version| version.openapi_schema.as_ref()).map(form);
-                let version = latest.map(|version| version.id).filter(|id| !found.is_official && is_id(id));
-                Ok(Description { version, form: form.unwrap_or_default() })
+                let schema = latest.as_ref().and_then(|version| version.openapi_schema.as_ref());
+                let id = latest.as_ref().map(|version| version.id.clone());
+                let version = id.filter(|id| !found.is_official && is_id(id));
+                Ok(described(version, schema, found.description))
             }
             Target::Version { owner, name, version } => {
                 let path = format!("/models/{owner}/{name}/versions/{version}");
                 let found: VersionObject = self.ask(model, self.call(Method::GET, &path)?).await?;
-                let form = found.openapi_schema.as_ref().map(form).unwrap_or_default();
-                Ok(Description { version: Some(version.to_owned()), form })
+                Ok(described(Some(version.to_owned()), found.openapi_schema.as_ref(), None))
             }
             Target::Deployment { owner, name } => {
                 let path = format!("/deployments/{owner}/{name}");
                 let _: Value = self.ask(model, self.call(Method::GET, &path)?).await?;
-                Ok(Description { version: None, form: Form::default() })
+                Ok(described(None, None, None))
             }
         }
     }
@@ -148,62 +178,6 @@ impl Replicate {
     }
 }
 
-impl Engine for Replicate {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn title(&self) -> &'static str {
-        TITLE
-    }
-
-    fn steps(&self) -> &'static [StepInfo] {
-        &super::REMOTE_STEPS
-    }
-
-    fn recreates(&self) -> bool {
-        true
-    }
-
-    fn restore(&self, _: Work, _: Context) -> BoxFuture<'_, Result<Restored, super::Error>> {
-        Box::pin(async { Err(super::Error::NeedsModel { engine: NAME.to_owned() }) })
-    }
-
-    fn remote(&self) -> Option<&dyn Remote> {
-        Some(self)
-    }
-}
-
-impl Remote for Replicate {
-    fn unavailable(&self, _: &Model) -> Option<Error> {
-        let missing = || Error::NotConfigured { engine: TITLE, setting: "engines.replicate.token" };
-        self.line.unavailable().or_else(|| self.settings.token.is_none().then(missing))
-    }
-
-    fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>> {
-        Box::pin(async move {
-            if let Some(why) = self.unavailable(model) {
-                return Err(why);
-            }
-            Ok(self.look_up(model).await?.form)
-        })
-    }
-
-    fn run<'a>(
-        &'a self,
-        order: &'a Order,
-        ledger: &'a dyn Ledger,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<remote::Answer>> {
-        Box::pin(async move {
-            match self.unavailable(&order.model) {
-                Some(why) => Err(why),
-                None => remote::run(self, order, ledger, context).await,
-            }
-        })
-    }
-}
-
 /// What a prediction is created from.
 pub(super) struct Prepared {
     path: String,
@@ -214,12 +188,70 @@ pub(super) struct Prepared {
 impl Protocol for Replicate {
     type Prepared = Prepared;
 
-    fn engine(&self) -> &'static str {
-        TITLE
-    }
+    const NAME: &'static str = NAME;
+    const TITLE: &'static str = TITLE;
 
     fn line(&self) -> &Line {
         &self.line
+    }
+
+    fn not_set_up(&self, _: &Model) -> Option<Error> {
+        let missing = || Error::NotConfigured { engine: TITLE, setting: "engines.replicate.token" };
+        self.settings.token.is_none().then(missing)
+    }
+
+    async fn inspect(&self, model: &Model) -> Result<Form> {
+        Ok(self.ask_about(model).await?.form)
+    }
+
+    async fn look_up(&self, wanted: &Lookup) -> Result<Found> {
+        let asked = Model::unlisted(NAME, wanted.target.trim());
+        if let Some(why) = self.not_set_up(&asked) {
+            return Err(why);
+        }
+        let Description { version, form, about, answers } = self.ask_about(&asked).await?;
+        let mut model = draft(NAME, wanted, &about);
+        let is_deployment = matches!(Target::parse(&asked.target), Some(Target::Deployment { .. }));
+        if form.image_input.is_none() && !is_deployment {
+            return Err(Error::TakesNoPicture {
+                model: asked.target,
+                detail: ": its description has no input for a file".to_owned(),
+            });
+        }
+        model.image_input.clone_from(&form.image_input);
+        let mut notes = vec![match (&version, is_deployment) {
+            (_, true) => "A deployment does not say what it takes: check the steps and the name of the picture's parameter.".to_owned(),
+            (None, _) => "An official model: Replicate keeps it and always runs its newest version.".to_owned(),
+            (Some(version), _) if asked.target.contains(':') => format!("Always run in the version {version}."),
+            (Some(version), _) => format!(
+                "Run in its newest version, at present {version}. To stay with that one, write {}:{version}.",
+                asked.target
+            ),
+        }];
+        if answers == Answers::SomethingElse {
+            notes.push("It does not say that it answers with files: it may not make pictures.".to_owned());
+        }
+        notes.push(
+            "Whether it draws pictures anew, and for which steps it is good, is a guess: check it."
+                .to_owned(),
+        );
+        Ok(Found { model, form, notes })
+    }
+
+    async fn hear(&self, call: WebhookCall<'_>) -> Result<Heard, WebhookError> {
+        if self.settings.webhook_url.is_none() {
+            return Err(WebhookError::Off);
+        }
+        let asking = async {
+            let call = self.call(Method::GET, "/webhooks/default/secret")?;
+            let secret: SecretObject = self.ask(&Model::unlisted(NAME, ""), call).await?;
+            Ok(secret.key)
+        };
+        self.webhooks.hear(call, asking).await
+    }
+
+    fn bell(&self, handle: &Handle) -> Option<Bell> {
+        self.settings.webhook_url.as_ref().map(|_| self.webhooks.bell(&handle.id))
     }
 
     fn answers_at_once(&self, _: &Prepared) -> bool {
@@ -237,6 +269,10 @@ impl Protocol for Replicate {
             body.insert("version".into(), version.as_str().into());
         }
         body.insert("input".into(), input.into());
+        if let Some(url) = &self.settings.webhook_url {
+            body.insert("webhook".into(), url.as_str().into());
+            body.insert("webhook_events_filter".into(), json!(["completed"]));
+        }
         Ok(Prepared { path: self.predictions(&order.model, &description), body: body.into(), file })
     }
 
@@ -360,6 +396,27 @@ fn form(schema: &Value) -> Form {
     Form { image_input, fields }
 }
 
+/// Reads what `components.schemas.Output` promises: an address of a file, a list of them, or an object with some.
+fn answers(schema: &Value) -> Answers {
+    fn has_file(schema: &Value, depth: u32) -> bool {
+        let is_file = schema["format"] == "uri";
+        let inner = || {
+            let properties =
+                schema["properties"].as_object().into_iter().flat_map(|properties| properties.values());
+            let items = schema.get("items").into_iter();
+            let several =
+                ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
+            properties.chain(items).chain(several).any(|inner| has_file(inner, depth + 1))
+        };
+        is_file || depth < 4 && inner()
+    }
+    match schema["components"]["schemas"].get("Output") {
+        None => Answers::Unknown,
+        Some(output) if has_file(output, 0) => Answers::Files,
+        Some(_) => Answers::SomethingElse,
+    }
+}
+
 /// A property with what `allOf` refers to in it.
 fn resolved(property: &Value, schemas: &Value) -> Value {
     let Some(object) = property.as_object() else { return Value::Null };
@@ -424,6 +481,7 @@ pub(super) fn is_id(text: &str) -> bool {
 
 #[derive(Deserialize)]
 struct ModelObject {
+    description: Option<String>,
     latest_version: Option<VersionObject>,
     #[serde(default)]
     is_official: bool,
@@ -433,6 +491,11 @@ struct ModelObject {
 struct VersionObject {
     id: String,
     openapi_schema: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct SecretObject {
+    key: String,
 }
 
 #[derive(Deserialize)]
@@ -519,6 +582,15 @@ mod tests {
         assert_eq!(kinds, [("version", FieldKind::Choice), ("scale", FieldKind::Number)]);
         assert_eq!(form.fields[0].choices.len(), 3);
         assert_eq!(super::form(&json!({"components": 3})), Form::default());
+        for (output, expected) in [
+            (json!({"type": "string", "format": "uri"}), Answers::Files),
+            (json!({"type": "array", "items": {"type": "string", "format": "uri"}}), Answers::Files),
+            (json!({"type": "object", "properties": {"image": {"format": "uri"}}}), Answers::Files),
+            (json!({"type": "string"}), Answers::SomethingElse),
+        ] {
+            assert_eq!(answers(&json!({"components": {"schemas": {"Output": output}}})), expected);
+        }
+        assert_eq!(answers(&schema), Answers::Unknown);
     }
 
     #[test]

@@ -9,11 +9,10 @@ mod events;
 use serde_json::{Map, Value, json};
 
 use super::remote::{
-    self, ASK, Error, Field, FieldKind, Finished, Form, Handle, Ledger, Line, Model, Order, Protocol, Remote,
-    Result, SUBMIT, Stage, Submitted, Whereabouts, refusal,
+    self, ASK, Error, Field, FieldKind, Finished, Form, Found, Handle, Line, Lookup, Model, Order, Protocol,
+    Result, SUBMIT, Stage, Submitted, Whereabouts, draft, refusal,
 };
 use super::replicate::is_name;
-use super::{BoxFuture, Context, Engine, Restored, StepInfo, Work};
 use crate::config;
 use crate::outbound::{self, Method, Part, StatusCode};
 pub use events::{Event, Events};
@@ -103,6 +102,20 @@ impl Space {
     }
 }
 
+impl Function {
+    fn takes_picture(&self) -> bool {
+        self.inputs.iter().any(|input| input.is_picture)
+    }
+}
+
+/// What a function wants to know besides the picture.
+fn form(function: Function) -> Form {
+    let image_input = function.inputs.iter().find(|input| input.is_picture);
+    let image_input = image_input.map(|input| input.field.name.clone());
+    let fields = function.inputs.into_iter().filter(|input| !input.is_picture).map(|input| input.field);
+    Form { image_input, fields: fields.collect() }
+}
+
 /// The name below `hf.space` of a Space.
 fn subdomain(target: &str) -> Option<String> {
     let (owner, name) = target.split_once('/')?;
@@ -145,13 +158,12 @@ fn input((index, described): (usize, &Value)) -> Input {
 
 /// The function that a model means: the one it names, or the first that takes a picture.
 fn function(functions: Vec<Function>, model: &Model) -> Result<Function> {
-    let takes_picture = |function: &Function| function.inputs.iter().any(|input| input.is_picture);
     let wanted = model.api_name.as_deref().map(|name| name.trim_start_matches('/'));
     let mut fitting = functions.into_iter().filter(|function| match wanted {
         Some(name) => function.name == name,
-        None => takes_picture(function),
+        None => function.takes_picture(),
     });
-    fitting.next().filter(takes_picture).ok_or_else(|| Error::NoSuchModel {
+    fitting.next().filter(Function::takes_picture).ok_or_else(|| Error::NoSuchModel {
         model: model.target.clone(),
         detail: ": the app has no such function that takes a picture".into(),
     })
@@ -181,67 +193,6 @@ fn arguments(function: &Function, parameters: &Map<String, Value>, picture: &Val
     function.inputs.iter().map(&mut argument).collect()
 }
 
-impl Engine for Space {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn title(&self) -> &'static str {
-        "Gradio apps"
-    }
-
-    fn steps(&self) -> &'static [StepInfo] {
-        &super::REMOTE_STEPS
-    }
-
-    fn recreates(&self) -> bool {
-        true
-    }
-
-    fn restore(&self, _: Work, _: Context) -> BoxFuture<'_, Result<Restored, super::Error>> {
-        Box::pin(async { Err(super::Error::NeedsModel { engine: NAME.to_owned() }) })
-    }
-
-    fn remote(&self) -> Option<&dyn Remote> {
-        Some(self)
-    }
-}
-
-impl Remote for Space {
-    fn unavailable(&self, model: &Model) -> Option<Error> {
-        self.line.unavailable().or_else(|| self.home(model).err())
-    }
-
-    fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>> {
-        Box::pin(async move {
-            if let Some(why) = self.unavailable(model) {
-                return Err(why);
-            }
-            let (_, functions) = self.info(model, &self.home(model)?).await?;
-            let function = function(functions, model)?;
-            let image_input = function.inputs.iter().find(|input| input.is_picture);
-            let image_input = image_input.map(|input| input.field.name.clone());
-            let fields =
-                function.inputs.into_iter().filter(|input| !input.is_picture).map(|input| input.field);
-            Ok(Form { image_input, fields: fields.collect() })
-        })
-    }
-
-    fn run<'a>(
-        &'a self,
-        order: &'a Order,
-        ledger: &'a dyn Ledger,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<remote::Answer>> {
-        Box::pin(async move {
-            match self.unavailable(&order.model) {
-                Some(why) => Err(why),
-                None => remote::run(self, order, ledger, context).await,
-            }
-        })
-    }
-}
-
 /// A call that is ready to be made.
 pub(super) struct Prepared {
     home: String,
@@ -252,8 +203,56 @@ pub(super) struct Prepared {
 impl Protocol for Space {
     type Prepared = Prepared;
 
+    const NAME: &'static str = NAME;
+    const TITLE: &'static str = "Gradio apps";
+
     fn engine(&self) -> &'static str {
         TITLE
+    }
+
+    fn not_set_up(&self, model: &Model) -> Option<Error> {
+        self.home(model).err()
+    }
+
+    async fn inspect(&self, model: &Model) -> Result<Form> {
+        let (_, functions) = self.info(model, &self.home(model)?).await?;
+        Ok(form(function(functions, model)?))
+    }
+
+    async fn look_up(&self, wanted: &Lookup) -> Result<Found> {
+        let mut model = draft(NAME, wanted, "");
+        let (prefix, functions) = self.info(&model, &self.home(&model)?).await?;
+        let (taking, others): (Vec<&Function>, Vec<&Function>) =
+            functions.iter().partition(|function| function.takes_picture());
+        let names = |functions: &[&Function]| {
+            functions
+                .iter()
+                .take(20)
+                .map(|function| format!("/{}", function.name))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        if taking.is_empty() {
+            let has = if others.is_empty() { "none that has a name".to_owned() } else { names(&others) };
+            return Err(Error::TakesNoPicture {
+                model: model.target,
+                detail: format!(": none of its functions does; it has {has}"),
+            });
+        }
+        let mut notes = vec![format!("Functions that take a picture: {}.", names(&taking))];
+        if prefix.is_empty() {
+            notes.push("The app speaks the protocol of Gradio 4.".to_owned());
+        }
+        let chosen = function(functions, &model)?;
+        model.api_name = Some(chosen.name.clone());
+        if model.address().is_none() {
+            notes.push("A public Space belongs to its maker, who sees what is sent to it.".to_owned());
+        }
+        notes.push(
+            "Whether it draws pictures anew, and for which steps it is good, is a guess: check it."
+                .to_owned(),
+        );
+        Ok(Found { model, form: form(chosen), notes })
     }
 
     fn line(&self) -> &Line {
@@ -297,8 +296,8 @@ impl Protocol for Space {
         let path = handle.address.as_deref().unwrap_or_default();
         let minutes = u64::from(order.model.deadline_minutes.max(1));
         let call = self.call(Method::GET, &format!("{home}{path}/{}", handle.id))?;
-        let call =
-            call.header("accept", "text/event-stream").within(std::time::Duration::from_secs(minutes * 60));
+        let listening = self.line.pace.minute * order.model.deadline_minutes.max(1);
+        let call = call.header("accept", "text/event-stream").within(listening);
         let mut answer = call.send().await?;
         if answer.status() == StatusCode::NOT_FOUND {
             // Its events were heard before, by a process that died: whether there was a result is not known.

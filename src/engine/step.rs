@@ -78,7 +78,8 @@ impl Step {
 }
 
 impl Step {
-    /// How many times as wide and high a picture is afterwards.
+    /// How many times as wide and high a picture is afterwards, if the built-in engine does it. A model decides that by
+    /// itself, and nobody knows before.
     pub const fn scale(self) -> u32 {
         match self {
             Self::Upscale => 2,

@@ -173,6 +173,17 @@ pub enum Error {
     /// The model came with the program.
     #[error("this model comes with Safelight: it can be switched off, but not changed or removed")]
     ModelShipped,
+    /// The model is a file in a folder of this machine.
+    #[error(
+        "this model is a file in the folder of models: it can be switched off here, and changed or removed there"
+    )]
+    ModelInstalled,
+    /// A file with models has mistakes; none of its models was taken.
+    #[error("the list of models has {} mistakes: nothing of it was taken", mistakes.len())]
+    BadListing {
+        /// All of them.
+        mistakes: Vec<registry::listing::Mistake>,
+    },
     /// A model is not described as it should be.
     #[error("{detail}")]
     BadModel {

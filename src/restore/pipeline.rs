@@ -13,6 +13,7 @@ pub use stages::{Call, Desk, Shelf, Shelved, Stage};
 use stages::{Keeper, Sheet, Titles};
 
 use crate::engine::builtin::{self, Analysis};
+use crate::engine::remote::{self, Answer, Remote};
 use crate::engine::{
     self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
 };
@@ -528,14 +529,13 @@ impl Floor<'_> {
         let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else { return Err(needs_model().into()) };
         let started = std::time::Instant::now();
         let (max_side, keep) = (call.model.max_side, call.strength < 1.0 || call.mask.is_some());
-        let parcel = off_thread(&context.cancel, move || sheet.pack(max_side, keep)).await?;
+        let format = if remote.is_here() { Format::Png } else { Format::Jpeg };
+        let parcel = off_thread(&context.cancel, move || sheet.pack(format, max_side, keep)).await?;
         let answer = match desk.find(call.place).await? {
             Some(kept) => kept,
             None => {
-                let order = parcel.order(&call);
-                let ledger = desk.ledger(call.place);
                 context.progress.report(0.0, call.step);
-                let answer = remote.run(&order, &*ledger, context).await.map_err(engine::Error::from)?;
+                let answer = self.call(remote, desk, &parcel.order(&call), call.place, context).await?;
                 desk.keep(call.place, &answer).await?;
                 answer
             }
@@ -545,7 +545,10 @@ impl Floor<'_> {
         let limits = self.workshop.limits;
         let probe =
             imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
-        limits.check(probe.width, probe.height).map_err(|error| stages::bad_result(titles.engine, error))?;
+        // A model may enlarge, whatever the step is called.
+        limits
+            .check(probe.width, probe.height)
+            .map_err(|error| stages::large_result(titles.engine, error))?;
         let permit = tokio::select! {
             permit = parcel.room(&probe, self.scale, self.workshop.budget) => permit?,
             () = context.cancel.cancelled() => return Err(Error::Cancelled),
@@ -563,6 +566,26 @@ impl Floor<'_> {
             Ok((sheet, told))
         })
         .await
+    }
+
+    /// Has a model do its work. Memory of this machine is only taken by one that works here.
+    async fn call(
+        &self,
+        remote: &dyn Remote,
+        desk: &dyn Desk,
+        order: &remote::Order,
+        place: u32,
+        context: &engine::Context,
+    ) -> Result<Answer, Error> {
+        let _permit = match remote.working_bytes(order) {
+            0 => None,
+            bytes => Some(tokio::select! {
+                permit = self.workshop.budget.acquire(bytes) => permit?,
+                () = context.cancel.cancelled() => return Err(Error::Cancelled),
+            }),
+        };
+        let ledger = desk.ledger(place);
+        Ok(remote.run(order, &*ledger, context).await.map_err(engine::Error::from)?)
     }
 }
 

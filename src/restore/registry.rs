@@ -1,5 +1,7 @@
 //! The models that can be named in a request: those that Safelight knows by itself and those that an admin has added.
 
+pub mod listing;
+
 use std::collections::HashMap;
 
 use rusqlite::Connection;
@@ -13,11 +15,18 @@ use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
-use crate::engine::remote::{Form, Model};
-use crate::engine::{Engines, Step, hugging_face, replicate, space};
+use crate::engine::remote::{Form, Found, Lookup, Model, Remote};
+use crate::engine::{Engines, Step, hugging_face, onnx, replicate, space};
+use listing::{Listed, Mistake};
 
 /// The longest JSON of a model's own parameters.
 const PARAMETERS_BYTES_MAX: usize = 16 << 10;
+
+/// The longest name of a model at its provider.
+const TARGET_BYTES_MAX: usize = 500;
+
+/// Names that are parts of addresses of the list itself.
+const RESERVED: [&str; 3] = ["lookup", "import", "toml"];
 
 /// A model and what has become of it.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +35,8 @@ pub struct Entry {
     pub model: Model,
     /// Whether Safelight knows it by itself.
     pub shipped: bool,
+    /// Whether it is a file in a folder of this machine.
+    pub installed: bool,
     /// Whether it may be used.
     pub enabled: bool,
     /// When its provider said that it is no longer offered.
@@ -137,16 +148,26 @@ pub fn shipped() -> Vec<Model> {
     ]
 }
 
-/// All models with what has become of them, the shipped ones first.
-pub(super) fn read(conn: &Connection) -> db::Result<Vec<Entry>> {
+/// All models with what has become of them: the shipped ones, those that are files of this machine, the admin's own.
+pub(super) fn read(conn: &Connection, installed: &[Model]) -> db::Result<Vec<Entry>> {
     let mut states: HashMap<String, State> = store::states(conn)?;
-    let mut entry = |model: Model, shipped: bool| {
+    let mut entry = |model: Model, shipped: bool, installed: bool| {
         let state = states.remove(&model.id).unwrap_or(State { enabled: true, retired_at: None });
-        Entry { model, shipped, enabled: state.enabled, retired_at: state.retired_at }
+        Entry { model, shipped, installed, enabled: state.enabled, retired_at: state.retired_at }
     };
-    let mut entries: Vec<Entry> = shipped().into_iter().map(|model| entry(model, true)).collect();
-    entries.extend(store::list(conn)?.into_iter().map(|model| entry(model, false)));
+    let mut entries: Vec<Entry> = shipped().into_iter().map(|model| entry(model, true, false)).collect();
+    entries.extend(installed.iter().map(|model| entry(model.clone(), false, true)));
+    entries.extend(store::list(conn)?.into_iter().map(|model| entry(model, false, false)));
     Ok(entries)
+}
+
+/// The models that engines find by themselves, in folders of this machine.
+async fn installed(app: &App) -> Vec<Model> {
+    let engines = app.engines.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        engines.all().filter_map(|engine| engine.remote()).flat_map(|engine| engine.installed()).collect()
+    });
+    looking.await.unwrap_or_default()
 }
 
 /// All models.
@@ -154,7 +175,8 @@ pub(super) fn read(conn: &Connection) -> db::Result<Vec<Entry>> {
 /// # Errors
 /// [`Error::Db`].
 pub async fn list(app: &App) -> Result<Vec<Entry>> {
-    app.db.read(|conn| Ok(read(conn)?)).await
+    let installed = installed(app).await;
+    app.db.read(move |conn| Ok(read(conn, &installed)?)).await
 }
 
 /// Finds a model.
@@ -172,15 +194,15 @@ pub async fn get(app: &App, id: &str) -> Result<Entry> {
 /// [`Error::BadModel`], [`Error::ModelExists`], [`Error::Db`].
 pub async fn add(app: &App, actor: &Actor, model: Model) -> Result<Entry> {
     check(&app.engines, &model)?;
-    let actor = actor.clone();
+    let (actor, installed) = (actor.clone(), installed(app).await);
     app.db
         .write(move |tx| {
-            if read(tx)?.iter().any(|entry| entry.model.id == model.id) {
+            if read(tx, &installed)?.iter().any(|entry| entry.model.id == model.id) {
                 return Err(Error::ModelExists);
             }
             store::put(tx, &model)?;
             record(tx, &actor, "model.add", &model)?;
-            find_in(tx, &model.id)
+            find_in(tx, &installed, &model.id)
         })
         .await
 }
@@ -188,7 +210,7 @@ pub async fn add(app: &App, actor: &Actor, model: Model) -> Result<Entry> {
 /// Changes members of a model; of a shipped one only whether it is enabled.
 ///
 /// # Errors
-/// [`Error::NoSuchModel`], [`Error::BadModel`], [`Error::ModelShipped`], [`Error::Db`].
+/// [`Error::NoSuchModel`], [`Error::BadModel`], [`Error::ModelShipped`], [`Error::ModelInstalled`], [`Error::Db`].
 pub async fn change(
     app: &App,
     actor: &Actor,
@@ -196,21 +218,19 @@ pub async fn change(
     enabled: Option<bool>,
     changes: Map<String, Value>,
 ) -> Result<Entry> {
-    let (actor, engines) = (actor.clone(), app.engines.clone());
+    let (actor, engines, installed) = (actor.clone(), app.engines.clone(), installed(app).await);
     app.db
         .write(move |tx| {
-            let entry = find_in(tx, &id)?;
+            let entry = find_in(tx, &installed, &id)?;
             if !changes.is_empty() {
-                if entry.shipped {
-                    return Err(Error::ModelShipped);
-                }
+                is_own(&entry)?;
                 store::put(tx, &changed(&engines, &entry.model, changes)?)?;
             }
             if let Some(enabled) = enabled {
                 store::set_enabled(tx, &id, enabled)?;
             }
             record(tx, &actor, "model.change", &entry.model)?;
-            find_in(tx, &id)
+            find_in(tx, &installed, &id)
         })
         .await
 }
@@ -235,15 +255,13 @@ fn changed(engines: &Engines, model: &Model, changes: Map<String, Value>) -> Res
 /// Removes a model of the admin's own.
 ///
 /// # Errors
-/// [`Error::NoSuchModel`], [`Error::ModelShipped`], [`Error::Db`].
+/// [`Error::NoSuchModel`], [`Error::ModelShipped`], [`Error::ModelInstalled`], [`Error::Db`].
 pub async fn remove(app: &App, actor: &Actor, id: String) -> Result<()> {
-    let actor = actor.clone();
+    let (actor, installed) = (actor.clone(), installed(app).await);
     app.db
         .write(move |tx| {
-            let entry = find_in(tx, &id)?;
-            if entry.shipped {
-                return Err(Error::ModelShipped);
-            }
+            let entry = find_in(tx, &installed, &id)?;
+            is_own(&entry)?;
             store::delete(tx, &id)?;
             Ok(record(tx, &actor, "model.remove", &entry.model)?)
         })
@@ -255,7 +273,7 @@ pub async fn remove(app: &App, actor: &Actor, id: String) -> Result<()> {
 /// # Errors
 /// When the row can't be written.
 pub(super) fn retire_in(tx: &Tx<'_>, steps: &[PlannedStep], target: &str) -> db::Result<()> {
-    for Entry { model, .. } in read(tx)? {
+    for Entry { model, .. } in read(tx, &[])? {
         if model.target == target && steps.iter().any(|step| step.model.as_ref() == Some(&model.id)) {
             store::retire(tx, &model.id)?;
         }
@@ -269,13 +287,98 @@ pub(super) fn retire_in(tx: &Tx<'_>, steps: &[PlannedStep], target: &str) -> db:
 /// [`Error::NoSuchModel`], [`Error::UnknownEngine`], [`Error::Remote`].
 pub async fn inspect(app: &App, id: &str) -> Result<Form> {
     let entry = get(app, id).await?;
-    let engine = app.engines.find(&entry.model.engine).and_then(|engine| engine.remote());
-    let engine = engine.ok_or_else(|| Error::UnknownEngine { name: entry.model.engine.clone() })?;
-    Ok(engine.inspect(&entry.model).await?)
+    Ok(engine(&app.engines, &entry.model.engine)?.inspect(&entry.model).await?)
 }
 
-fn find_in(conn: &Connection, id: &str) -> Result<Entry> {
-    read(conn)?.into_iter().find(|entry| entry.model.id == id).ok_or(Error::NoSuchModel)
+/// Asks a provider about a model that is not in the list, for a draft of it. Costs nothing.
+///
+/// # Errors
+/// [`Error::UnknownEngine`], [`Error::Remote`], [`Error::Db`].
+pub async fn look_up(app: &App, name: &str, wanted: &Lookup) -> Result<Found> {
+    if wanted.target.trim().is_empty() || wanted.target.len() > TARGET_BYTES_MAX {
+        return Err(bad("target", "The provider's name of the model is missing or too long."));
+    }
+    let mut found = engine(&app.engines, name)?.look_up(wanted).await?;
+    let taken: Vec<String> = list(app).await?.into_iter().map(|entry| entry.model.id).collect();
+    let plain = found.model.id.clone();
+    for number in 2.. {
+        if !taken.contains(&found.model.id) {
+            break;
+        }
+        found.model.id = format!("{plain}-{number}");
+    }
+    Ok(found)
+}
+
+/// The admin's own models as a TOML file.
+///
+/// # Errors
+/// [`Error::Db`].
+pub async fn export(app: &App) -> Result<String> {
+    let entries = list(app).await?;
+    let own = entries.iter().filter(|entry| is_own(entry).is_ok());
+    Ok(listing::write(own.map(|entry| (&entry.model, entry.enabled))))
+}
+
+/// Takes models from a TOML file: all of them or none. Who has the id of one of the admin's own replaces it.
+///
+/// # Errors
+/// [`Error::BadListing`] with everything that is wrong, [`Error::Db`].
+pub async fn import(app: &App, actor: &Actor, text: &str) -> Result<Vec<Entry>> {
+    let mistakes = |mistakes: Vec<Mistake>| Error::BadListing { mistakes };
+    let listed = listing::parse(text).map_err(mistakes)?;
+    let mut wrong = Vec::new();
+    for (index, one) in listed.iter().enumerate() {
+        if let Err(Error::BadModel { field, detail }) = check(&app.engines, &one.model) {
+            wrong.push(Mistake {
+                line: one.line_of(field),
+                field: format!("model[{index}].{field}"),
+                detail,
+            });
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(mistakes(wrong));
+    }
+    let (actor, installed) = (actor.clone(), installed(app).await);
+    app.db.write(move |tx| import_in(tx, &actor, &installed, &listed)).await
+}
+
+fn import_in(tx: &Tx<'_>, actor: &Actor, installed: &[Model], listed: &[Listed]) -> Result<Vec<Entry>> {
+    let before = read(tx, installed)?;
+    let mut wrong = Vec::new();
+    for (index, one) in listed.iter().enumerate() {
+        let known = before.iter().find(|entry| entry.model.id == one.model.id);
+        if known.is_some_and(|entry| is_own(entry).is_err()) {
+            let detail = "This is the id of a model that can't be replaced: choose another one.".to_owned();
+            wrong.push(Mistake { line: one.line_of("id"), field: format!("model[{index}].id"), detail });
+            continue;
+        }
+        store::put(tx, &one.model)?;
+        store::set_enabled(tx, &one.model.id, one.enabled)?;
+        record(tx, actor, if known.is_some() { "model.change" } else { "model.add" }, &one.model)?;
+    }
+    if !wrong.is_empty() {
+        return Err(Error::BadListing { mistakes: wrong });
+    }
+    listed.iter().map(|one| find_in(tx, installed, &one.model.id)).collect()
+}
+
+fn engine<'a>(engines: &'a Engines, name: &str) -> Result<&'a dyn Remote> {
+    let engine = engines.find(name).and_then(|engine| engine.remote());
+    engine.ok_or_else(|| Error::UnknownEngine { name: name.to_owned() })
+}
+
+fn is_own(entry: &Entry) -> Result<()> {
+    match entry {
+        Entry { shipped: true, .. } => Err(Error::ModelShipped),
+        Entry { installed: true, .. } => Err(Error::ModelInstalled),
+        _ => Ok(()),
+    }
+}
+
+fn find_in(conn: &Connection, installed: &[Model], id: &str) -> Result<Entry> {
+    read(conn, installed)?.into_iter().find(|entry| entry.model.id == id).ok_or(Error::NoSuchModel)
 }
 
 fn record(tx: &Tx<'_>, actor: &Actor, action: &'static str, model: &Model) -> db::Result<()> {
@@ -299,19 +402,24 @@ fn check(engines: &Engines, model: &Model) -> Result<()> {
     if engines.find(&model.id).is_some() {
         return Err(bad("id", "This is the name of an engine."));
     }
+    if RESERVED.contains(&model.id.as_str()) || model.id.starts_with(onnx::ID_PREFIX) {
+        return Err(bad("id", "This name is needed for something else: choose another one."));
+    }
     if !fits(&model.name, 200) {
         return Err(bad("name", "A name has 1 to 200 bytes and one line."));
     }
-    if !fits(&model.target, 500) {
+    if !fits(&model.target, TARGET_BYTES_MAX) {
         return Err(bad("target", "The provider's name of the model is missing or too long."));
     }
     if model.description.len() > 2000 || model.tags.len() > 20 || !model.tags.iter().all(|tag| fits(tag, 50))
     {
         return Err(bad("description", "The description or the tags are too long."));
     }
-    let Some(engine) = engines.find(&model.engine).filter(|engine| engine.remote().is_some()) else {
+    // Models of engines that find theirs by themselves are files, and not entries of a list.
+    let takes = |engine: &dyn crate::engine::Engine| engine.remote().is_some_and(|engine| !engine.is_here());
+    let Some(engine) = engines.find(&model.engine).filter(|engine| takes(&***engine)) else {
         let known: Vec<&str> =
-            engines.all().filter(|engine| engine.remote().is_some()).map(|engine| engine.name()).collect();
+            engines.all().filter(|engine| takes(&***engine)).map(|engine| engine.name()).collect();
         return Err(bad(
             "engine",
             format!("There is no such engine for models: there are {}.", known.join(", ")),
@@ -330,6 +438,9 @@ fn check(engines: &Engines, model: &Model) -> Result<()> {
     }
     if model.price_usd.is_some_and(|price| !(0.0..=1000.0).contains(&price)) {
         return Err(bad("price_usd", "A picture costs 0 to 1000 US dollars."));
+    }
+    if model.price_usd_per_second.is_some_and(|price| !(0.0..=100.0).contains(&price)) {
+        return Err(bad("price_usd_per_second", "A second of computing costs 0 to 100 US dollars."));
     }
     if serde_json::to_string(&model.parameters).map_or(usize::MAX, |text| text.len()) > PARAMETERS_BYTES_MAX {
         return Err(bad("parameters", "The parameters are too long."));

@@ -1,5 +1,6 @@
 //! Restorations over HTTP.
 
+mod hooks;
 mod models;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -40,6 +41,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(keep_step))
         .merge(super::presets::router())
         .merge(models::router())
+        .merge(hooks::router())
         .merge(super::batches::router())
         .routes(routes!(get_suggestion))
 }
@@ -270,6 +272,13 @@ impl From<Error> for Problem {
             Error::ModelRetired { .. } => unprocessable("model-retired", &error),
             Error::ModelExists => conflict("model-exists", &error),
             Error::ModelShipped => conflict("model-shipped", &error),
+            Error::ModelInstalled => conflict("model-installed", &error),
+            Error::BadListing { mistakes } => mistakes.iter().fold(
+                Self::validation("There are mistakes in this list of models. Nothing of it was taken."),
+                |problem, mistake| {
+                    problem.field(mistake.field.clone(), format!("Line {}: {}", mistake.line, mistake.detail))
+                },
+            ),
             Error::NotEnded => conflict("not-ended", &error),
             Error::BadModel { field, ref detail } | Error::BadPreset { field, ref detail } => {
                 Self::validation(detail.clone()).field(field, detail.clone())

@@ -28,7 +28,7 @@ fn models(url: &str) -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-async fn add_model(owner: &Browser, id: &str, engine: &str, settings: &Value) -> Value {
+pub(crate) async fn add_model(owner: &Browser, id: &str, engine: &str, settings: &Value) -> Value {
     let mut model = json!({ "id": id, "name": format!("Model {id}"), "engine": engine, "steps": ["enhance"], "recreates": true });
     model.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let answer = owner.post("/api/v1/models").json(&model).send().await.unwrap();
@@ -37,9 +37,15 @@ async fn add_model(owner: &Browser, id: &str, engine: &str, settings: &Value) ->
 }
 
 /// A server whose engines all use a stand-in, with an owner and a photograph of 200 x 150.
-async fn set_up() -> (TestServer, Provider, Browser, Value) {
+pub(crate) async fn set_up() -> (TestServer, Provider, Browser, Value) {
     let provider = Provider::start().await;
-    let server = TestServer::start_with(|config| provider.configure(config)).await;
+    let server = TestServer::start_with(|config| {
+        provider.configure(config);
+        let folder = config.data_dir.join("models");
+        super::models::put_network(&folder, "soften", "");
+        config.engines.onnx.models_dir = Some(folder);
+    })
+    .await;
     let owner = server.setup_owner().await;
     let media = owner.upload_ok("photo.jpg", noisy_jpeg()).await;
     for (id, engine, settings) in models(&provider.url) {
@@ -48,32 +54,32 @@ async fn set_up() -> (TestServer, Provider, Browser, Value) {
     (server, provider, owner, media)
 }
 
-fn path_of(media: &Value) -> String {
+pub(crate) fn path_of(media: &Value) -> String {
     format!("/api/v1/media/{}", media["id"].as_str().unwrap())
 }
 
-async fn ask(owner: &Browser, media: &Value, steps: Value) -> Value {
+pub(crate) async fn ask(owner: &Browser, media: &Value, steps: Value) -> Value {
     let path = format!("{}/restorations", path_of(media));
     let answer = owner.post(&path).json(&json!({ "steps": steps })).send().await.unwrap();
     assert_eq!(answer.status(), 202, "{}", answer.text().await.unwrap());
     answer.json().await.unwrap()
 }
 
-async fn look(owner: &Browser, asked: &Value) -> Value {
+pub(crate) async fn look(owner: &Browser, asked: &Value) -> Value {
     owner.json(&format!("/api/v1/restorations/{}", asked["id"].as_str().unwrap())).await
 }
 
-fn enhance(model: &str) -> Value {
+pub(crate) fn enhance(model: &str) -> Value {
     json!([{ "step": "enhance", "model": model }])
 }
 
 /// The restored picture's bytes.
-async fn content(owner: &Browser, media: &Value, done: &Value) -> Vec<u8> {
+pub(crate) async fn content(owner: &Browser, media: &Value, done: &Value) -> Vec<u8> {
     let path = format!("{}/renditions/{}/content", path_of(media), done["rendition_id"].as_str().unwrap());
     owner.get(&path).send().await.unwrap().bytes().await.unwrap().to_vec()
 }
 
-fn brightness(file: &[u8]) -> (u32, u32, f64) {
+pub(crate) fn brightness(file: &[u8]) -> (u32, u32, f64) {
     let image = imaging::decode_bytes(file, &Options::held(Limits::default())).unwrap().image;
     let Samples::U8(samples) = &image.samples else { panic!("8 bits") };
     let sum: u64 = samples.iter().map(|sample| u64::from(*sample)).sum();
@@ -84,7 +90,10 @@ fn brightness(file: &[u8]) -> (u32, u32, f64) {
 async fn every_engine_keeps_the_same_contract() {
     let (server, provider, owner, media) = set_up().await;
     let before = brightness(&noisy_jpeg());
-    let here = [("builtin", "local_contrast", "builtin")];
+    let mut here = vec![("builtin", "local_contrast", "builtin")];
+    if cfg!(feature = "onnx") {
+        here.push(("onnx-soften", "denoise", "onnx"));
+    }
     let there = models(&provider.url).into_iter().map(|(id, engine, _)| (id, "enhance", engine));
     for (model, step, engine) in here.into_iter().chain(there) {
         provider.forget();
@@ -106,7 +115,7 @@ async fn every_engine_keeps_the_same_contract() {
         assert!(!told["reason"].as_str().unwrap().is_empty() && told["evidence"].is_object(), "{model}");
         let rendition = owner.json(&format!("{}/renditions", path_of(&media))).await["items"][0].clone();
         assert_eq!(rendition["id"], done["rendition_id"], "{model}");
-        let remote = engine != "builtin";
+        let remote = !matches!(engine, "builtin" | "onnx");
         assert_eq!(rendition["ai_generated"], remote, "{model}");
         assert_eq!(rendition["provenance"]["steps"], done["report"], "{model}");
         let file = content(&owner, &media, &done).await;
@@ -119,6 +128,15 @@ async fn every_engine_keeps_the_same_contract() {
         if remote {
             assert!((light - 250.0).abs() < 2.0, "{model}: {light}");
             assert_eq!(told["model"], model);
+            let provider = match model {
+                "a-fal" => "/fal-ai/",
+                "a-routed-replicate" => "/replicate/",
+                "a-wavespeed" => "/wavespeed/",
+                "a-together" => "/together/",
+                _ => "/",
+            };
+            let created = seen.created_at.as_deref().unwrap();
+            assert!(created.starts_with(provider), "{model}: each is run by whom it names: {created}");
         } else {
             assert!((light - before.2).abs() < 20.0, "{light}");
             assert!(seen.requests.is_empty(), "nothing leaves the machine");
@@ -331,7 +349,7 @@ async fn a_restart_goes_on_with_the_job_that_is_paid_for_and_a_cancelled_one_is_
 }
 
 /// Waits until a restoration satisfies a condition; every change of it is a commit.
-async fn until(
+pub(crate) async fn until(
     server: &TestServer,
     owner: &Browser,
     asked: &Value,

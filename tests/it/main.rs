@@ -28,6 +28,7 @@ mod limits;
 mod listing;
 mod load;
 mod migrations;
+mod models;
 mod mounts;
 mod organise;
 mod photographs;

@@ -1,6 +1,7 @@
 //! A stand-in for the machines of others: one local server that speaks what Replicate, the router and the Hub of
 //! Hugging Face, an Inference Endpoint and a Gradio app document, counts what costs something, and fails as told.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use tokio::sync::watch;
 
 /// The token that the stand-in wants, and that nobody else may see.
 pub(crate) const TOKEN: &str = "secret-token";
+
+/// What Replicate signs its calls with. It has an underscore inside, as a careless reader would split at.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_c2VjcmV0LW9mLXRo_XMtdGVzdC0tLS0tLS0t";
 
 /// How the stand-in behaves.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,7 +61,8 @@ pub(crate) struct Seen {
     pub(crate) uploads: usize,
     /// Method, path and `Authorization` of each request.
     pub(crate) requests: Vec<(Method, String, Option<String>)>,
-    /// The last body of a creation.
+    /// The path and the body of the last creation.
+    pub(crate) created_at: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -70,6 +75,8 @@ pub(crate) struct Provider {
 
 struct Inner {
     mood: Mutex<Mood>,
+    /// Whether the Gradio app is one of version 4, which has the same elsewhere.
+    old_gradio: AtomicBool,
     seen: watch::Sender<Seen>,
 }
 
@@ -77,7 +84,11 @@ impl Provider {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let inner = Inner { mood: Mutex::default(), seen: watch::channel(Seen::default()).0 };
+        let inner = Inner {
+            mood: Mutex::default(),
+            old_gradio: AtomicBool::new(false),
+            seen: watch::channel(Seen::default()).0,
+        };
         let provider = Self { url, inner: Arc::new(inner) };
         let router = Router::new().fallback(answer).with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -99,6 +110,11 @@ impl Provider {
 
     pub(crate) fn mood(&self, mood: Mood) {
         *self.inner.mood.lock().unwrap() = mood;
+    }
+
+    /// Makes the Gradio app one of version 4.
+    pub(crate) fn become_gradio_4(&self) {
+        self.inner.old_gradio.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn seen(&self) -> Seen {
@@ -131,10 +147,18 @@ pub(crate) fn result(width: u32, height: u32) -> Vec<u8> {
 async fn answer(State(provider): State<Provider>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap();
-    let path = parts.uri.path().to_owned();
+    let mut path = parts.uri.path().to_owned();
     let token = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
     provider.note(|seen| seen.requests.push((parts.method.clone(), path.clone(), token)));
     let mood = provider.inner.mood.lock().unwrap().clone();
+    if provider.inner.old_gradio.load(Ordering::Relaxed) {
+        if path.starts_with("/gradio_api") {
+            return (StatusCode::NOT_FOUND, r#"{"detail":"Not Found"}"#).into_response();
+        }
+        if matches!(path.as_str(), "/info" | "/upload") || path.starts_with("/call/") {
+            path.insert_str(0, "/gradio_api");
+        }
+    }
     let get = parts.method == Method::GET;
     let is_gradio = path.starts_with("/gradio_api");
     let is_file = path.starts_with("/results") || path.contains("/file=");
@@ -183,6 +207,7 @@ async fn create(provider: &Provider, mood: Mood, path: &str, body: &Bytes) -> Re
     }
     provider.note(|seen| {
         seen.created += 1;
+        seen.created_at = Some(path.to_owned());
         seen.body = serde_json::from_slice(body).unwrap_or(Value::Null);
     });
     match mood {
@@ -279,11 +304,22 @@ fn look(provider: &Provider, mood: &Mood, path: &str) -> Response {
                 json!({"data": {"status": status, "outputs": [output], "error": "CUDA out of memory"}}),
             )
         }
-        "/v1/models/acme/mend" => json_answer(json!({"latest_version": {"id": "5c7d", "openapi_schema": {
-        "components": {"schemas": {"Input": {"required": ["img"], "properties": {
-            "img": {"type": "string", "format": "uri", "x-order": 0},
-            "scale": {"type": "number", "title": "Scale", "default": 2, "minimum": 1, "maximum": 4, "x-order": 1},
-        }}}}}}})),
+        "/v1/webhooks/default/secret" => json_answer(json!({"key": WEBHOOK_SECRET})),
+        "/v1/models/acme/official" => {
+            json_answer(json!({"is_official": true, "description": "Old photo colorization",
+            "latest_version": {"id": "77", "openapi_schema": {"components": {"schemas": {
+                "Input": {"properties": {"input_image": {"type": "string", "format": "uri"}}},
+                "Output": {"type": "string", "format": "uri"}}}}}}))
+        }
+        "/v1/models/acme/chat" => json_answer(json!({"latest_version": {"id": "78", "openapi_schema": {
+            "components": {"schemas": {"Input": {"properties": {"prompt": {"type": "string"}}}}}}}})),
+        "/v1/models/acme/mend" => json_answer(
+            json!({"description": "Mends faces", "latest_version": {"id": "5c7d", "openapi_schema": {
+            "components": {"schemas": {"Input": {"required": ["img"], "properties": {
+                "img": {"type": "string", "format": "uri", "x-order": 0},
+                "scale": {"type": "number", "title": "Scale", "default": 2, "minimum": 1, "maximum": 4, "x-order": 1},
+            }}}}}}}),
+        ),
         "/v1/models/acme/mend/versions/5c7d" => json_answer(json!({"id": "5c7d"})),
         "/api/whoami-v2" => json_answer(json!({"name": "olive"})),
         "/api/models/acme/editor" => {
@@ -291,10 +327,16 @@ fn look(provider: &Provider, mood: &Mood, path: &str) -> Response {
             json_answer(json!({"inferenceProviderMapping": [entry("fal-ai", "acme/edit"),
                 entry("replicate", "acme/editor"), entry("wavespeed", "acme/edit"), entry("together", "acme/edit")]}))
         }
+        // The Hub's other shape.
+        "/api/models/acme/object" => json_answer(json!({"inferenceProviderMapping": {
+            "wavespeed": {"providerId": "acme/o", "status": "live", "task": "image-to-image"},
+            "nscale": {"providerId": "x", "status": "live", "task": "text-to-image"}}})),
+        "/api/models/acme/words" => json_answer(json!({"inferenceProviderMapping": [
+            {"provider": "together", "providerId": "acme/w", "status": "live", "task": "text-generation"}]})),
         "/gradio_api/info" => json_answer(json!({"named_endpoints": {"/mend": {"parameters": [
             {"label": "Photo", "parameter_name": "photo", "component": "Image", "type": {}},
             {"label": "Scale", "parameter_name": "scale", "component": "Slider", "type": {"type": "number"},
-             "parameter_has_default": true, "parameter_default": 2}]}}})),
+             "parameter_has_default": true, "parameter_default": 2}]}, "/clear": {"parameters": []}}})),
         "/gradio_api/call/mend/job1" => events(slow, failing, &output),
         _ => (StatusCode::NOT_FOUND, "nothing here").into_response(),
     }

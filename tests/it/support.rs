@@ -46,6 +46,15 @@ impl TestServer {
 
     /// Starts with another configuration and another store.
     pub(crate) async fn start_on(change: impl FnOnce(&mut Config), storage: Option<Storage>) -> Self {
+        Self::start_in(change, storage, Duration::from_secs(60)).await
+    }
+
+    /// Starts with another configuration, for engines whose minutes are as short as that.
+    pub(crate) async fn start_hurried(change: impl FnOnce(&mut Config), minute: Duration) -> Self {
+        Self::start_in(change, None, minute).await
+    }
+
+    async fn start_in(change: impl FnOnce(&mut Config), storage: Option<Storage>, minute: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = DataDir::create(&dir.path().join("data")).unwrap();
         let mut config = Config::defaults(data_dir.root());
@@ -59,7 +68,7 @@ impl TestServer {
         let app = App {
             db,
             storage,
-            engines: engines(&config, &outbound),
+            engines: engines(&config, &outbound, minute),
             tls: Tls::off(&outbound, clock.clone()),
             outbound,
             budget: Budget::new(1 << 30),
@@ -126,11 +135,12 @@ impl TestServer {
 }
 
 /// The configured engines, which wait as briefly as a test wants them to.
-fn engines(config: &Config, outbound: &Outbound) -> Engines {
+fn engines(config: &Config, outbound: &Outbound, minute: Duration) -> Engines {
     let pace = Pace {
         poll: Duration::from_millis(5),
         pause: Duration::from_millis(10),
         patience: Duration::from_secs(2),
+        minute,
     };
     let line = Line { outbound: outbound.clone(), result_hosts: config.engines.result_hosts.clone(), pace };
     let mut engines = Engines::new();

@@ -4,22 +4,32 @@
 //! for. Whoever finds an intent without an id does not know whether there is a job, and leaves that to a person. How
 //! things are written down is the caller's business ([`Ledger`]); how one provider is spoken to is a `Protocol`'s.
 
+mod adapter;
 mod answers;
+mod lookup;
 mod model;
+mod webhook;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{BoxFuture, CancellationToken, Context, Step};
 use crate::imaging;
 use crate::outbound::{self, Outbound};
+pub(super) use adapter::Adapter;
 pub(super) use answers::{complaint, refusal};
+pub(super) use lookup::draft;
+pub use lookup::{Found, Lookup};
 pub use model::{Field, FieldKind, Form, Model};
+pub(super) use webhook::WebhookSecret;
+pub use webhook::{Heard, WebhookCall, WebhookError};
 
 /// The largest picture file that is taken from a provider.
 const RESULT_BYTES_MAX: u64 = 128 << 20;
@@ -35,6 +45,9 @@ pub(super) const ASK: Duration = Duration::from_secs(30);
 
 /// How long a provider has to confirm that it stops.
 const STOP: Duration = Duration::from_secs(5);
+
+/// How many times less often a job is asked for whose end one is told.
+const SLOWER: u32 = 10;
 
 /// Why a remote engine has no picture to give.
 #[derive(Debug, thiserror::Error)]
@@ -87,13 +100,43 @@ pub enum Error {
         /// Which model.
         model: String,
     },
-    /// 404, or no provider serves it.
+    /// 404.
     #[error("the model {model} was not found{detail}")]
     NoSuchModel {
         /// Which model.
         model: String,
         /// As above.
         detail: String,
+    },
+    /// The model is there, and nobody runs it.
+    #[error("no provider that is known here runs the model {model} for pictures made from pictures{detail}")]
+    NoProvider {
+        /// Which model.
+        model: String,
+        /// As above.
+        detail: String,
+    },
+    /// The model is there, and has no use for a photograph.
+    #[error("the model {model} takes no picture{detail}")]
+    TakesNoPicture {
+        /// Which model.
+        model: String,
+        /// As above.
+        detail: String,
+    },
+    /// A model's file in a folder of this machine can't be used.
+    #[error("the model {model} can't be used: {detail}")]
+    BadModelFile {
+        /// Which model.
+        model: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is no list of models to look in.
+    #[error("the models of {engine} can't be looked up: they are what lies in its folder")]
+    NothingToLookIn {
+        /// Which engine.
+        engine: &'static str,
     },
     /// 400, 413, 422: what was asked for is wrong.
     #[error("{engine} does not take this request{detail}")]
@@ -144,6 +187,15 @@ pub enum Error {
         #[source]
         source: Option<imaging::Error>,
     },
+    /// The picture that came has more pixels than are taken.
+    #[error("the picture that {engine} answered with is larger than this server takes")]
+    LargeResult {
+        /// Which engine.
+        engine: &'static str,
+        /// How large it is.
+        #[source]
+        source: imaging::Error,
+    },
     /// What came is not what the provider documents.
     #[error("{engine} answered in a way that is not understood: {what}")]
     NotUnderstood {
@@ -172,6 +224,11 @@ impl Error {
             Self::NotAllowed { .. } => "engine-not-allowed",
             Self::Retired { .. } => "model-retired",
             Self::NoSuchModel { .. } => "no-such-model",
+            Self::NoProvider { .. } => "no-provider",
+            Self::TakesNoPicture { .. } => "takes-no-picture",
+            Self::BadModelFile { .. } => "bad-model-file",
+            Self::NothingToLookIn { .. } => "no-lookup",
+            Self::LargeResult { .. } => "too-large",
             Self::BadRequest { .. } => "engine-bad-request",
             Self::Busy { .. } => "engine-busy",
             Self::TimedOut { .. } => "engine-timed-out",
@@ -252,7 +309,7 @@ pub trait Ledger: Send + Sync {
 /// A picture, and what a model shall make of it.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// A JPEG file, upright, sRGB.
+    /// A JPEG file, upright, sRGB; a PNG file for engines that are here.
     pub picture: Bytes,
     /// Its width in pixels.
     pub width: u32,
@@ -284,17 +341,41 @@ pub struct Answer {
     pub id: Option<String>,
     /// Seconds that the provider says it has computed.
     pub compute_s: Option<f64>,
-    /// What it costs in US dollars, as far as that is known.
+    /// About what it costs in US dollars, by the prices of the model: no provider says it with the result.
     pub cost_usd: Option<f64>,
 }
 
-/// An engine on another machine.
+/// An engine that works with models: on another machine, or with files of models here.
 pub trait Remote: Send + Sync {
     /// Why a model can't be used at present, as far as the configuration says; nothing if it can.
     fn unavailable(&self, model: &Model) -> Option<Error>;
 
     /// Asks what a model wants to know. Costs nothing; also the way to find out whether it is there.
     fn inspect<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Result<Form>>;
+
+    /// Asks about a model that is not in the list yet. Costs nothing.
+    fn look_up<'a>(&'a self, wanted: &'a Lookup) -> BoxFuture<'a, Result<Found>>;
+
+    /// Whether pictures stay on this machine. They then come without loss and in their full size, and the memory for
+    /// the work ([`Remote::working_bytes`]) is the caller's.
+    fn is_here(&self) -> bool {
+        false
+    }
+
+    /// Bytes of this machine's memory that the work on an order takes at most, about.
+    fn working_bytes(&self, _: &Order) -> u64 {
+        0
+    }
+
+    /// The models that it finds by itself, those that can't be used included. Blocks.
+    fn installed(&self) -> Vec<Model> {
+        Vec::new()
+    }
+
+    /// Hears a provider say that a job has ended, and wakes whoever waits for it; nothing else that was said counts.
+    fn hear<'a>(&'a self, _: WebhookCall<'a>) -> BoxFuture<'a, Result<Heard, WebhookError>> {
+        Box::pin(async { Err(WebhookError::Off) })
+    }
 
     /// Lets a model work on a picture, or goes on waiting for the job that the ledger knows.
     fn run<'a>(
@@ -314,6 +395,8 @@ pub struct Pace {
     pub pause: Duration,
     /// How long is waited in all before the queue shall try it again later.
     pub patience: Duration,
+    /// How long a minute of a model's deadline is; another length is for tests.
+    pub minute: Duration,
 }
 
 impl Default for Pace {
@@ -322,6 +405,7 @@ impl Default for Pace {
             poll: Duration::from_millis(500),
             pause: Duration::from_secs(1),
             patience: Duration::from_secs(120),
+            minute: Duration::from_secs(60),
         }
     }
 }
@@ -340,6 +424,19 @@ pub struct Line {
 impl Line {
     pub(super) fn unavailable(&self) -> Option<Error> {
         self.outbound.is_offline().then_some(Error::Outbound(outbound::Error::Offline))
+    }
+}
+
+/// Rings when a job is said to have ended. Nobody waits for it any more once it is dropped.
+pub(super) struct Bell {
+    pub(super) rung: Arc<Notify>,
+    /// Takes the bell down.
+    pub(super) unhook: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        (self.unhook)();
     }
 }
 
@@ -379,8 +476,34 @@ pub(super) trait Protocol: Sync {
     /// What creating a job needs.
     type Prepared: Send + Sync;
 
-    fn engine(&self) -> &'static str;
+    /// The engine's name.
+    const NAME: &'static str;
+    /// What people call it in a list.
+    const TITLE: &'static str;
+
+    /// What it is called inside a sentence.
+    fn engine(&self) -> &'static str {
+        Self::TITLE
+    }
+
     fn line(&self) -> &Line;
+
+    /// What the configuration lacks for a model.
+    fn not_set_up(&self, model: &Model) -> Option<Error>;
+
+    fn inspect(&self, model: &Model) -> impl Future<Output = Result<Form>> + Send;
+
+    fn look_up(&self, wanted: &Lookup) -> impl Future<Output = Result<Found>> + Send;
+
+    /// As [`Remote::hear`].
+    fn hear(&self, _: WebhookCall<'_>) -> impl Future<Output = Result<Heard, WebhookError>> + Send {
+        async { Err(WebhookError::Off) }
+    }
+
+    /// Gets ready to be told that a job has ended; none where nobody tells.
+    fn bell(&self, _: &Handle) -> Option<Bell> {
+        None
+    }
 
     /// Whether the answer to the creation is the result, for which one waits.
     fn answers_at_once(&self, prepared: &Self::Prepared) -> bool;
@@ -493,13 +616,20 @@ async fn wait<P: Protocol>(
     handle: &Handle,
     context: &Context,
 ) -> Result<Finished> {
-    let pace = protocol.line().pace;
+    let mut pace = protocol.line().pace;
     let minutes = u64::from(order.model.deadline_minutes.max(1));
-    let ends = Instant::now() + Duration::from_secs(minutes * 60);
+    let late = || Error::TimedOut { engine: protocol.engine(), minutes };
+    let ends = Instant::now() + pace.minute * order.model.deadline_minutes.max(1);
+    let bell = protocol.bell(handle);
+    if bell.is_some() {
+        // Asking is what is left if nobody rings.
+        pace.poll *= SLOWER;
+    }
     let mut patience = Patience::new(pace);
     let mut pause = pace.poll;
     loop {
-        match unless(&context.cancel, protocol.poll(order, handle)).await {
+        let asking = tokio::time::timeout_at(ends, unless(&context.cancel, protocol.poll(order, handle)));
+        match asking.await.map_err(|_| late())? {
             Ok(Stage::Ready(finished)) => return Ok(finished),
             Ok(Stage::Working(progress)) => {
                 patience = Patience::new(pace);
@@ -507,13 +637,23 @@ async fn wait<P: Protocol>(
                     context.progress.report(progress.clamp(0.0, 1.0) * 0.95, order.step);
                 }
                 if Instant::now() + pause > ends {
-                    return Err(Error::TimedOut { engine: protocol.engine(), minutes });
+                    return Err(late());
                 }
-                sleep(pause, &context.cancel).await?;
-                pause = (pause * 11 / 10).min(pace.poll * 10);
+                tokio::select! {
+                    slept = sleep(pause, &context.cancel) => slept?,
+                    () = rung(bell.as_ref()) => {}
+                }
+                pause = (pause * 11 / 10).min(pace.poll * if bell.is_some() { 3 } else { 10 });
             }
             Err(error) => patience.pause(error, &context.cancel).await?,
         }
+    }
+}
+
+async fn rung(bell: Option<&Bell>) {
+    match bell {
+        Some(bell) => bell.rung.notified().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -547,7 +687,7 @@ async fn collect<P: Protocol>(
     if let Err(error) = imaging::probe_bytes(&file) {
         return Err(Error::BadResult { engine: protocol.engine(), source: Some(error) });
     }
-    Ok(Answer { file: file.into(), id, compute_s, cost_usd: order.model.price_usd })
+    Ok(Answer { file: file.into(), id, compute_s, cost_usd: order.model.about_usd(compute_s) })
 }
 
 /// What is left of the patience with a side that is busy or gone.

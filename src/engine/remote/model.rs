@@ -49,6 +49,9 @@ pub struct Model {
     /// What one picture costs in US dollars, roughly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_usd: Option<f64>,
+    /// What a second of computing costs in US dollars, roughly, where the provider charges by the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_usd_per_second: Option<f64>,
     /// How many minutes are waited for a result.
     #[serde(default = "default_deadline")]
     pub deadline_minutes: u32,
@@ -81,8 +84,16 @@ impl Model {
             api_name: None,
             max_side: default_max_side(),
             price_usd: None,
+            price_usd_per_second: None,
             deadline_minutes: default_deadline(),
         }
+    }
+
+    /// About what a picture costs in US dollars: by the seconds that were computed where they are known and have a
+    /// price, else by the picture.
+    pub fn about_usd(&self, compute_s: Option<f64>) -> Option<f64> {
+        let by_time = self.price_usd_per_second.zip(compute_s).map(|(price, seconds)| price * seconds);
+        by_time.filter(|cost| cost.is_finite() && *cost >= 0.0).or(self.price_usd)
     }
 
     /// The target as the address of a server, if it is one.

@@ -208,7 +208,7 @@ impl Sheet {
     }
 
     /// Makes a file of the picture: upright, sRGB, 8 bits, no larger than the model takes.
-    pub(super) fn pack(self, max_side: u32, keep: bool) -> Result<Parcel, Error> {
+    pub(super) fn pack(self, format: Format, max_side: u32, keep: bool) -> Result<Parcel, Error> {
         let Self { image, orientation, mask, icc, exif, permit } = self;
         let had_alpha = image.channels.has_alpha();
         let upright = imaging::orient(imaging::to_srgb(image, icc.as_deref()).0, orientation);
@@ -217,7 +217,7 @@ impl Sheet {
         let kept = if keep { Some(imaging::encode(&image, &EncodeOptions::new(Format::Png))?) } else { None };
         let sent = within(width, height, max_side);
         let smaller = if sent == (width, height) { image } else { imaging::resize(&image, sent.0, sent.1)? };
-        let picture = imaging::encode(&smaller, &EncodeOptions::new(Format::Jpeg))?.into();
+        let picture = imaging::encode(&smaller, &EncodeOptions::new(format))?.into();
         drop(permit);
         Ok(Parcel { orientation, mask, exif, width, height, picture, sent, kept, had_alpha })
     }
@@ -314,6 +314,11 @@ impl Parcel {
                  stays as it was.",
             ),
         }
+        if let Some(cost) = answer.cost_usd.filter(|cost| cost.is_finite() && *cost > 0.0) {
+            reason.push_str(&format!(
+                " It cost about {cost:.4} US dollars, by the price that is set for the model."
+            ));
+        }
         if self.had_alpha {
             reason.push_str(" Transparent places became white.");
         }
@@ -326,7 +331,11 @@ impl Parcel {
         ];
         evidence
             .extend(answer.compute_s.filter(|seconds| seconds.is_finite()).map(|s| number("compute_s", s)));
-        evidence.extend(answer.cost_usd.filter(|cost| cost.is_finite()).map(|cost| number("cost_usd", cost)));
+        if let Some(cost) = answer.cost_usd.filter(|cost| cost.is_finite()) {
+            evidence.push(number("cost_usd", cost));
+            // No provider says what it charges; this is counted from the model's price.
+            evidence.push(number("cost_is_estimate", f64::from(u8::from(cost > 0.0))));
+        }
         StepReport {
             step: call.step,
             strength: call.strength,
@@ -356,6 +365,10 @@ enum Used {
 pub(super) struct Titles {
     pub(super) engine: &'static str,
     pub(super) duration_ms: u64,
+}
+
+pub(super) fn large_result(engine: &'static str, source: imaging::Error) -> Error {
+    Error::Engine(engine::Error::Remote(remote::Error::LargeResult { engine, source }))
 }
 
 pub(super) fn bad_result(engine: &'static str, source: imaging::Error) -> Error {

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -14,11 +17,11 @@ use crate::accounts::{Allowed, may};
 use crate::api::{Json, Page, Path, Problem, ProblemBody};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::engine::remote::{Form, Model};
+use crate::engine::remote::{Form, Found, Lookup, Model};
 use crate::engine::{Engine, StepInfo};
 use crate::restore::Error;
 use crate::restore::pipeline::sentence;
-use crate::restore::registry::{self, Entry};
+use crate::restore::registry::{self, Entry, listing};
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -26,6 +29,13 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(patch_model, delete_model))
         .routes(routes!(get_form))
         .routes(routes!(test_model))
+        .routes(routes!(look_up_model))
+        .routes(routes!(export_models))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(import_models))
+                .layer(DefaultBodyLimit::max(listing::FILE_BYTES_MAX)),
+        )
 }
 
 /// Something that restores pictures: the built-in engine, or a model of an engine on another machine.
@@ -56,6 +66,8 @@ struct ModelView {
     retired_at: Option<Timestamp>,
     /// Whether it came with Safelight, so that it can't be changed.
     shipped: bool,
+    /// Whether it is a file in the folder of models, so that it is changed there.
+    installed: bool,
     /// How the engine is to use it; null for the built-in engine.
     settings: Option<Model>,
 }
@@ -75,6 +87,7 @@ impl ModelView {
             enabled: true,
             retired_at: None,
             shipped: true,
+            installed: false,
             settings: None,
         }
     }
@@ -96,12 +109,13 @@ impl ModelView {
             engine_name: engine.map_or("", |engine| engine.title()),
             steps: infos.iter().filter(|info| entry.model.steps.contains(&info.step)).copied().collect(),
             recreates: entry.model.recreates,
-            remote: true,
+            remote: engine.and_then(|engine| engine.remote()).is_none_or(|engine| !engine.is_here()),
             available: reason.is_none(),
             unavailable_reason: reason,
             enabled: entry.enabled,
             retired_at: entry.retired_at,
             shipped: entry.shipped,
+            installed: entry.installed,
             settings: Some(entry.model),
         }
     }
@@ -213,4 +227,81 @@ async fn test_model(
         Err(Error::Remote(why)) => test(false, Some(why.code()), sentence(&why)),
         Err(other) => return Err(other.into()),
     }))
+}
+
+/// Which model of which provider to look for.
+#[derive(Debug, Deserialize, ToSchema)]
+struct ModelLookup {
+    /// The engine: `hugging_face`, `replicate` or `space`.
+    engine: String,
+    /// The provider's name of the model, or the address of an endpoint or an app.
+    target: String,
+    /// Who shall run it on Hugging Face; the first that does where it is not said.
+    provider: Option<String>,
+    /// The function of a Gradio app; the first that takes a picture where it is not said.
+    api_name: Option<String>,
+}
+
+/// What a provider says about a model.
+#[derive(Debug, Serialize, ToSchema)]
+struct FoundModel {
+    /// A draft to look at, to change and to add. Nothing was added.
+    model: Model,
+    /// What the model wants to know.
+    form: Form,
+    /// What one should know before adding it, a sentence each.
+    notes: Vec<String>,
+}
+
+/// Looks for a model at its provider
+///
+/// Asks with the configured key, which costs nothing, and drafts an entry of the list.
+#[utoipa::path(post, path = "/models/lookup", tag = "restorations", request_body = ModelLookup, responses(
+    (status = 200, body = FoundModel), (status = 422, body = ProblemBody)))]
+async fn look_up_model(
+    State(app): State<App>,
+    _: Allowed<may::SettingsManage>,
+    Json(asked): Json<ModelLookup>,
+) -> Result<Json<FoundModel>, Problem> {
+    let ModelLookup { engine, target, provider, api_name } = asked;
+    let wanted = Lookup { target: target.trim().to_owned(), provider, api_name };
+    let Found { model, form, notes } = registry::look_up(&app, &engine, &wanted).await?;
+    Ok(Json(FoundModel { model, form, notes }))
+}
+
+/// The models that an admin has added, as TOML
+#[utoipa::path(get, path = "/models/toml", tag = "restorations", responses(
+    (status = 200, content_type = "application/toml", body = String)))]
+async fn export_models(State(app): State<App>, _: Allowed<may::SettingsManage>) -> Result<Response, Problem> {
+    let text = registry::export(&app).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/toml"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"models.toml\""),
+    ];
+    Ok((headers, text).into_response())
+}
+
+/// Takes models from TOML
+///
+/// All or none: the answer to a list with mistakes names each of them with its line. A model that has the id of one
+/// that was added before takes its place.
+#[utoipa::path(post, path = "/models/import", tag = "restorations",
+    request_body(content = String, content_type = "application/toml"), responses(
+    (status = 200, body = Page<ModelView>), (status = 413, body = ProblemBody), (status = 422, body = ProblemBody)))]
+async fn import_models(
+    State(app): State<App>,
+    user: Allowed<may::SettingsManage>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Page<ModelView>>, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "A list of models has at most 256 kB.")
+        }
+        status => Problem::new(status, "bad-body", "The request's body could not be read."),
+    })?;
+    let text = std::str::from_utf8(&body).map_err(|_| {
+        Problem::validation("This list is not text in UTF-8.").field("file", "It is not UTF-8.")
+    })?;
+    let taken = registry::import(&app, &user.actor(), text).await?;
+    Ok(Json(Page::whole(taken.into_iter().map(|entry| ModelView::of_entry(&app, entry)).collect())))
 }
