@@ -9,6 +9,7 @@
 pub mod builtin;
 pub mod hugging_face;
 mod preset;
+mod preview;
 pub mod remote;
 pub mod replicate;
 pub mod space;
@@ -22,6 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use preset::{Preset, UnknownPreset, plan};
+pub use preview::{Previews, Subject, Turn};
 pub use step::{Decision, Outcome, Step, StepInfo, StepReport, StepRequest, UnknownStep};
 pub use tokio_util::sync::CancellationToken;
 

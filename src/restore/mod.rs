@@ -5,11 +5,14 @@
 
 pub mod batches;
 mod calls;
+mod damage;
 mod jobs;
 mod model;
 pub mod pipeline;
+mod preview;
 pub mod registry;
 mod routes;
+mod scans;
 mod store;
 mod suggestion;
 
@@ -29,6 +32,7 @@ use crate::storage::{self, BlobId};
 pub use jobs::{Output, RestoreJob, RestoreRemotely};
 pub use model::{AskedStep, Complaint, Filter, PlannedStep, Request, Restoration, RestorationId};
 pub use routes::router;
+pub use scans::SplitScan;
 
 /// Why a restoration could not be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +130,30 @@ pub enum Error {
     /// The mask can't be read or does not fit.
     #[error(transparent)]
     BadMask(pipeline::Error),
+    /// A part of a picture that can't be shown.
+    #[error("{why}")]
+    BadRegion {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Only steps of the built-in engine can be tried out at once.
+    #[error("{step} is done by a model on another machine, of which there are no previews")]
+    NoPreview {
+        /// The step.
+        step: Step,
+    },
+    /// Somebody has asked for the next preview meanwhile.
+    #[error("a newer preview of this picture was asked for")]
+    Superseded,
+    /// Pictures that can't be cut out of a scan.
+    #[error("{why}")]
+    BadPictures {
+        /// What is wrong with them.
+        why: String,
+    },
+    /// Other work needs the memory.
+    #[error("the server is busy with other pictures: try again in a moment")]
+    Busy,
     /// There is no such batch.
     #[error("there is no such batch")]
     NoSuchBatch,

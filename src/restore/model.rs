@@ -208,6 +208,29 @@ pub(super) fn settle(catalogue: &Catalogue<'_>, request: &Request) -> Result<Set
     Ok(Settled { engine, preset, steps })
 }
 
+/// Checks steps that are to be tried out: only this machine's own engine can, at once. Those that are switched off are
+/// left out; the order is the request's, or the engine's.
+pub(super) fn settle_preview(
+    catalogue: &Catalogue<'_>,
+    asked: &[AskedStep],
+    in_order: bool,
+) -> Result<Vec<StepRequest>, Error> {
+    if asked.len() > STEPS_MAX {
+        return Err(Error::TooManySteps { most: STEPS_MAX });
+    }
+    let mut steps = Vec::with_capacity(asked.len());
+    for asked in asked {
+        let PlannedStep { step, strength, engine, .. } = settle_step(catalogue, asked)?;
+        if engine.is_some() {
+            return Err(Error::NoPreview { step });
+        }
+        if strength > 0.0 {
+            steps.push(StepRequest { step, strength });
+        }
+    }
+    Ok(if in_order { steps } else { engine::builtin::sorted(steps) })
+}
+
 fn settle_step(catalogue: &Catalogue<'_>, asked: &AskedStep) -> Result<PlannedStep, Error> {
     let nobody = |name: &str| Error::UnknownEngine { name: name.to_owned() };
     let listed = asked.model.as_deref().and_then(|id| {

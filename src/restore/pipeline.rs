@@ -13,11 +13,12 @@ use stages::{Sheet, Titles};
 
 use crate::engine::builtin::{self, Analysis};
 use crate::engine::{
-    self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
+    self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest,
+    Subject, Work,
 };
 use crate::imaging::{
-    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Probe,
-    Samples,
+    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit,
+    Point, Print, Probe, Samples,
 };
 
 /// What the built-in engine keeps beside the picture for each column of it while a strip passes through. `docs/engine.md`
@@ -26,6 +27,13 @@ const WORKING_BYTES_PER_COLUMN: u64 = 40_000;
 
 /// The same for pictures that are less high than a strip.
 const WORKING_BYTES_PER_PIXEL: u64 = 48;
+
+/// What looking for prints takes for its small copy of the scan: colours in floating point, and what is told about each
+/// pixel.
+const SMALL_COPY_BYTES: u64 = 64 << 20;
+
+/// How sure it must be that something is damage for it to be proposed to somebody who looks at it.
+const PROPOSED: f32 = 0.6;
 
 /// Why no restored picture came out.
 #[derive(Debug, thiserror::Error)]
@@ -323,7 +331,7 @@ where
 /// # Errors
 /// What is wrong with the picture, and [`Error::Cancelled`].
 pub async fn analyse<R>(
-    mut source: R,
+    source: R,
     budget: &Budget,
     limits: Limits,
     cancel: &CancellationToken,
@@ -331,15 +339,7 @@ pub async fn analyse<R>(
 where
     R: Read + Seek + Send + 'static,
 {
-    let (mut source, probe) = off_thread(cancel, move || {
-        let probe = imaging::probe(&mut source)?;
-        limits.check(probe.width, probe.height)?;
-        Ok((source, probe))
-    })
-    .await?;
-    if probe.frames > 1 && probe.format != Format::Tiff {
-        return Err(Error::Animated { frames: probe.frames });
-    }
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
     let permit = tokio::select! {
         permit = budget.acquire(needed_bytes(&probe, 1)) => permit?,
         () = cancel.cancelled() => return Err(Error::Cancelled),
@@ -353,6 +353,190 @@ where
         Ok(analysis)
     })
     .await
+}
+
+/// Finds where a picture is damaged: what looks like damage, or with a seed, which is a mask as in [`Order::mask`], that
+/// and what is like it. Returns a gray PNG file of the size that the picture has when displayed, white where it is
+/// damaged.
+///
+/// # Errors
+/// What is wrong with the picture or the seed, and [`Error::Cancelled`].
+pub async fn find_damage<R>(
+    source: R,
+    seed: Option<Vec<u8>>,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<Vec<u8>, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    let displayed = probe.displayed_size();
+    let seed_bytes = seed.as_deref().map(|seed| mask_bytes(seed, displayed)).transpose()?.unwrap_or(0);
+    // The seed, what is found, and that one turned and written.
+    let finding = probe.image_bytes() + builtin::damage_bytes(probe.pixels()) + 3 * probe.pixels();
+    let needed = finding.max(probe.decode_bytes() + probe.pixels()).max(seed_bytes);
+    let permit = tokio::select! {
+        permit = budget.acquire(needed) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let stop = cancel.clone();
+    off_thread(cancel, move || {
+        let seed = seed.map(|seed| read_mask(&seed, displayed, probe.orientation)).transpose()?;
+        source.rewind().map_err(imaging::Error::Read)?;
+        let image = imaging::decode(&mut source, &Options::held(limits))?.image;
+        let found = match &seed {
+            Some(seed) => builtin::find_similar(&image, seed, &stop)?,
+            None => builtin::propose_mask(&image, PROPOSED, &stop)?,
+        };
+        drop((image, seed));
+        let Mask { width, height, samples } = found;
+        let mask = Image { width, height, channels: Channels::Gray, samples: Samples::U8(samples) };
+        let mask = imaging::orient(mask, probe.orientation);
+        let file = imaging::encode(&mask, &EncodeOptions::new(Format::Png))?;
+        drop(permit);
+        Ok(file)
+    })
+    .await
+}
+
+/// Finds the prints on a scan, in displayed pixels, with the size of the scan.
+///
+/// # Errors
+/// What is wrong with the picture, and [`Error::Cancelled`].
+pub async fn find_prints<R>(
+    source: R,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<((u32, u32), Vec<Print>), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    // The picture and the same turned, or a small copy of it in floating point.
+    let needed = probe.decode_bytes().max(2 * probe.image_bytes() + SMALL_COPY_BYTES);
+    let permit = tokio::select! {
+        permit = budget.acquire(needed) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        let image = imaging::orient(decoded.image, decoded.orientation);
+        let prints = imaging::find_prints(&image);
+        drop(permit);
+        Ok(((image.width, image.height), prints))
+    })
+    .await
+}
+
+/// Cuts pictures out of a scan, each given by its corners in displayed pixels, clockwise from what becomes its top left.
+/// Each is handed on as a file in the scan's own format, with its profile and what its EXIF says; they are made one after
+/// the other, and the next only when the last was taken.
+///
+/// # Errors
+/// What is wrong with the picture, [`Error::Cancelled`], and what `take` says.
+pub async fn cut_out<R>(
+    source: R,
+    quads: Vec<[Point; 4]>,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+    take: impl Fn(usize, File) -> Result<(), Error> + Send + 'static,
+) -> Result<(), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    let stored = (probe.width, probe.height);
+    let turned = |point: Point| probe.orientation.point_before(point, stored);
+    let quads: Vec<[Point; 4]> = quads.into_iter().map(|quad| quad.map(turned)).collect();
+    let mut largest = 0;
+    for quad in &quads {
+        let (width, height) = imaging::cut_size(quad, limits.max_pixels)?;
+        largest = largest.max(u64::from(width) * u64::from(height));
+    }
+    // Beside the scan one picture at a time, and what its encoder needs.
+    let beside =
+        probe.image_bytes().div_ceil(probe.pixels().max(1)).saturating_mul(largest).saturating_mul(4);
+    let permit = tokio::select! {
+        permit = budget.acquire(probe.decode_bytes().max(probe.image_bytes().saturating_add(beside))) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let stop = cancel.clone();
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        let exif = decoded.exif.as_deref().and_then(imaging::upright_exif);
+        let format = kept_format(probe.format);
+        for (index, quad) in quads.iter().enumerate() {
+            if stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let cut = imaging::cut_out(&decoded.image, quad, imaging::cut_size(quad, limits.max_pixels)?);
+            let bytes = write(cut, format, decoded.icc.clone(), exif.clone())?;
+            take(index, File { format, bytes })?;
+        }
+        drop(permit);
+        Ok(())
+    })
+    .await
+}
+
+/// Reads the headers of a still picture.
+async fn look_at<R>(mut source: R, limits: Limits, cancel: &CancellationToken) -> Result<(R, Probe), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (source, probe) = off_thread(cancel, move || {
+        let probe = imaging::probe(&mut source)?;
+        limits.check(probe.width, probe.height)?;
+        Ok((source, probe))
+    })
+    .await?;
+    if probe.frames > 1 && probe.format != Format::Tiff {
+        return Err(Error::Animated { frames: probe.frames });
+    }
+    Ok((source, probe))
+}
+
+/// Reads a picture of which previews are wanted. The second permit is what a look at the whole needs besides, see
+/// [`measuring_bytes`].
+pub(super) async fn sit<R>(
+    source: R,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<(Subject, Option<Permit>), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    let kept = Subject::bytes(probe.image_bytes(), probe.pixels());
+    let beside = measuring_bytes(probe.image_bytes(), probe.width, probe.pixels()).max(probe.decode_bytes());
+    let mut permit = tokio::select! {
+        permit = budget.acquire(kept + beside) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        let rest = permit.split(kept);
+        let jpeg = tables(&probe);
+        Ok((Subject::new(decoded.image, jpeg, probe.orientation, decoded.icc, permit), rest))
+    })
+    .await
+}
+
+/// Bytes beside a picture that measuring it step after step takes: a copy of it, and what the steps need.
+pub(super) fn measuring_bytes(image_bytes: u64, width: u32, pixels: u64) -> u64 {
+    image_bytes + strips_bytes(width, pixels) + 6 * pixels
+}
+
+fn strips_bytes(width: u32, pixels: u64) -> u64 {
+    (u64::from(width) * WORKING_BYTES_PER_COLUMN).min(pixels * WORKING_BYTES_PER_PIXEL)
 }
 
 /// Reads a picture and its mask with memory from the budget.
@@ -475,7 +659,7 @@ async fn visit(
 }
 
 /// Runs work that blocks; a panic in a decoder is the picture's fault and not the end of the program.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     cancel: &CancellationToken,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -506,8 +690,7 @@ fn needed_bytes(probe: &Probe, scale: u32) -> u64 {
     let image = if scale > 1 { image.saturating_add(small) } else { image };
     // The mask, and what is kept while damage is looked for.
     let mask = probe.pixels() * 6;
-    let strips =
-        (u64::from(probe.width) * WORKING_BYTES_PER_COLUMN).min(probe.pixels() * WORKING_BYTES_PER_PIXEL);
+    let strips = strips_bytes(probe.width, probe.pixels());
     let working = image.saturating_add(strips);
     let encoding = image.saturating_mul(3);
     mask.saturating_add(probe.decode_bytes().max(working).max(encoding))
@@ -551,7 +734,7 @@ pub fn check_mask(mask: &[u8], displayed: (u32, u32)) -> Result<(), Error> {
 }
 
 /// Reads a mask and turns it to where the stored pixels lie.
-fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
+pub(super) fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
     mask_bytes(file, displayed)?;
     // As many pixels as the picture, which was judged.
     let limits = Limits { max_pixels: u64::MAX };
@@ -608,7 +791,7 @@ const fn inverse(orientation: Orientation) -> Orientation {
     }
 }
 
-fn write(
+pub(super) fn write(
     image: Image,
     format: Format,
     icc: Option<Vec<u8>>,

@@ -1,6 +1,8 @@
 //! Restorations over HTTP.
 
+mod looking;
 mod models;
+mod scans;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, StatusCode, header};
@@ -38,6 +40,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(models::router())
         .merge(super::batches::router())
         .routes(routes!(get_suggestion))
+        .merge(looking::router())
+        .merge(scans::router())
 }
 
 /// What to restore, and how.
@@ -261,6 +265,17 @@ impl From<Error> for Problem {
             Error::NotLookedAt(error) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), pipeline::sentence(&error))
             }
+            Error::BadRegion { .. } => {
+                let detail = pipeline::sentence(&error);
+                Self::validation(detail.clone()).field("region", detail)
+            }
+            Error::BadPictures { .. } => {
+                let detail = pipeline::sentence(&error);
+                Self::validation(detail.clone()).field("pictures", detail)
+            }
+            Error::NoPreview { .. } => unprocessable("no-preview", &error),
+            Error::Superseded => conflict("superseded", &error),
+            Error::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", pipeline::sentence(&error)),
             Error::BadMask(_) => bad_mask(pipeline::sentence(&error)),
             Error::Library(error) => error.into(),
             Error::Storage(error) => error.into(),
