@@ -52,7 +52,7 @@ pub fn find_prints(image: &Image) -> Vec<Print> {
     let Some(mask) = view.mask() else { return Vec::new() };
     let mut frames = Vec::new();
     for piece in mask.pieces(&view) {
-        take_apart(&view, &piece, &mut frames);
+        take_apart(&view, &mask, &piece, &mut frames);
     }
     let mut prints: Vec<Print> = frames.iter().filter_map(|frame| view.print(&mask, frame)).collect();
     drop_inner(&mut prints);
@@ -567,13 +567,13 @@ fn frame_at(hull: &[Point], angle: f64) -> Frame {
 }
 
 /// Finds the prints of which a piece consists.
-fn take_apart(view: &View, piece: &Piece, frames: &mut Vec<Frame>) {
+fn take_apart(view: &View, mask: &Mask, piece: &Piece, frames: &mut Vec<Frame>) {
     if !piece.is_print()
         && let Some(parts) = narrowed(view, piece)
     {
         for (part, by) in parts {
             let before = frames.len();
-            cut(view, &part, frames);
+            cut(view, mask, &part, frames);
             for frame in &mut frames[before..] {
                 frame.width += 2.0 * by;
                 frame.height += 2.0 * by;
@@ -581,7 +581,7 @@ fn take_apart(view: &View, piece: &Piece, frames: &mut Vec<Frame>) {
         }
         return;
     }
-    cut(view, piece, frames);
+    cut(view, mask, piece, frames);
 }
 
 /// Takes a piece apart where it is narrow: prints at different angles touch at a corner only. Each part with the width
@@ -666,8 +666,8 @@ struct Cut {
 }
 
 /// Cuts a piece along straight lines into prints.
-fn cut(view: &View, piece: &Piece, frames: &mut Vec<Frame>) {
-    let straight = Straight::new(view, piece);
+fn cut(view: &View, mask: &Mask, piece: &Piece, frames: &mut Vec<Frame>) {
+    let straight = Straight::new(view, mask, piece);
     let all = Cells { left: 0, top: 0, right: straight.width, bottom: straight.height };
     let mut pending = vec![(all, 1.0, 0)];
     while let Some((cells, trust, depth)) = pending.pop() {
@@ -695,8 +695,11 @@ fn cut(view: &View, piece: &Piece, frames: &mut Vec<Frame>) {
 }
 
 impl Straight {
-    fn new(view: &View, piece: &Piece) -> Self {
-        let mut frame = smallest_frame(&piece.hull);
+    fn new(view: &View, mask: &Mask, piece: &Piece) -> Self {
+        let rough = smallest_frame(&piece.hull);
+        // Where prints of different lengths meet, the smallest rectangle leans.
+        let turn = turn_of(&[0, 1, 2, 3].map(|side| view.side(mask, &rough, side)));
+        let mut frame = frame_at(&piece.hull, eighth(rough.angle + turn.unwrap_or(0.0)));
         let (width, height) = (frame.width.round().max(1.0) as usize, frame.height.round().max(1.0) as usize);
         (frame.width, frame.height) = (width as f64, height as f64);
         let mut flags = vec![false; view.width * view.height];
@@ -814,25 +817,62 @@ impl Straight {
         if now > 0.965 {
             return None;
         }
-        let mut best: Option<(f64, usize, bool)> = None;
-        for across in [true, false] {
-            for at in Self::places(cells, across) {
-                let (mut first, mut second) = (cells, cells);
-                if across {
-                    (first.right, second.left) = (at, at);
-                } else {
-                    (first.bottom, second.top) = (at, at);
-                }
-                let (Some(first), Some(second)) = (self.tightened(first), self.tightened(second)) else {
-                    continue;
-                };
-                let worth = self.worth(first).min(self.worth(second));
-                if best.is_none_or(|(least, ..)| worth > least) {
-                    best = Some((worth, at, across));
-                }
+        let ways = [true, false].map(|across| self.step_along(cells, across, now));
+        let [Some(first), Some(second)] = ways else {
+            return ways.into_iter().flatten().next().map(|way| (way.at, way.across));
+        };
+        let better = if (first.good - second.good).abs() > 0.02 {
+            first.good > second.good
+        } else if first.seam.max(second.seam) > 3.0 {
+            first.seam > second.seam
+        } else {
+            first.contact <= second.contact
+        };
+        let best = if better { first } else { second };
+        Some((best.at, best.across))
+    }
+
+    /// The best cut in one direction between parts of different lengths.
+    fn step_along(&self, cells: Cells, across: bool, now: f64) -> Option<Step> {
+        let mut best: Option<Step> = None;
+        for at in Self::places(cells, across) {
+            let (mut first, mut second) = (cells, cells);
+            if across {
+                (first.right, second.left) = (at, at);
+            } else {
+                (first.bottom, second.top) = (at, at);
             }
+            let (Some(first), Some(second)) = (self.tightened(first), self.tightened(second)) else {
+                continue;
+            };
+            let worth = self.worth(first).min(self.worth(second));
+            if worth <= 0.965 || worth <= now + 0.02 {
+                continue;
+            }
+            // What neither part holds was cut off the wrong one, and what one holds too much is not filled.
+            let area = |cells: Cells| (cells.right - cells.left) * (cells.bottom - cells.top);
+            let held = self.count(first) + self.count(second);
+            let good = held as f64 / self.count(cells).max(1) as f64
+                + held as f64 / (area(first) + area(second)).max(1) as f64;
+            if best.as_ref().is_some_and(|best| best.good >= good) {
+                continue;
+            }
+            // Where the parts lie side by side.
+            let both = if across {
+                Cells { top: first.top.max(second.top), bottom: first.bottom.min(second.bottom), ..cells }
+            } else {
+                Cells { left: first.left.max(second.left), right: first.right.min(second.right), ..cells }
+            };
+            let (start, end, contact) = if across {
+                (cells.left, cells.right, both.bottom.saturating_sub(both.top))
+            } else {
+                (cells.top, cells.bottom, both.right.saturating_sub(both.left))
+            };
+            let near = (at - 2..at + 3).filter(|near| *near >= start + 10 && near + 10 < end && contact > 12);
+            let seam = near.map(|near| self.seam(both, across, near).ratio).fold(0.0, f64::max);
+            best = Some(Step { good, at, across, seam, contact });
         }
-        best.filter(|(worth, ..)| *worth > 0.965 && *worth > now + 0.02).map(|(_, at, across)| (at, across))
+        best
     }
 
     /// The middle of a strip that is all of the colour which the paper has around the pictures.
@@ -891,41 +931,78 @@ impl Straight {
         (pixels.iter().filter(like).count() * 10 >= pixels.len() * 8).then_some(rim)
     }
 
-    /// A straight edge from one side to the other between parts of one size. The sea has such edges too, so the sizes
-    /// have to say that these are prints of one format.
+    /// A straight edge from one side to the other, far stronger than what is around it. The sea has such edges too, all of
+    /// one kind: then the parts have to be of one size, as prints of one format are.
     fn edge(&self, cells: Cells, across: bool) -> Option<usize> {
         let (start, end) = if across { (cells.left, cells.right) } else { (cells.top, cells.bottom) };
-        let length = end - start;
-        let jump = |at: usize, along: usize| {
+        let places = Self::places(cells, across).filter(|at| *at >= start + 10 && at + 10 < end);
+        let seams = places.map(|at| (self.seam(cells, across, at), at));
+        let (seam, at) = seams.max_by(|a, b| a.0.ratio.total_cmp(&b.0.ratio))?;
+        let is_even = (2..=4).any(|parts| {
+            let share = (at - start) as f64 * f64::from(parts) / (end - start) as f64;
+            (share - share.round()).abs() < 0.015 * f64::from(parts)
+        });
+        let strong = seam.share > 0.9 && seam.ratio > 4.5 && seam.variety > 0.2;
+        (strong || is_even && seam.share > 0.85 && seam.ratio > 3.5).then_some(at)
+    }
+
+    /// How the pixels on both sides of a line differ.
+    fn seam(&self, cells: Cells, across: bool, at: usize) -> Seam {
+        let sides = if across { cells.top + 3..cells.bottom - 3 } else { cells.left + 3..cells.right - 3 };
+        let jump = |at: usize, along: usize| -> [f32; 3] {
             let pixel = |at: usize| {
                 if across { self.rgb[along * self.width + at] } else { self.rgb[at * self.width + along] }
             };
             let (a, b) = (pixel(at - 1), pixel(at + 1));
-            a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+            std::array::from_fn(|channel| b[channel] - a[channel])
         };
-        let sides = if across { cells.top..cells.bottom } else { cells.left..cells.right };
-        let strength = |at: usize| {
-            let strong = sides.clone().filter(|along| {
-                let here = jump(at, *along);
-                here > 14.0 && here >= jump(at - 4, *along) * 1.5 && here >= jump(at + 4, *along) * 1.5
-            });
-            strong.count() as f64 / sides.len().max(1) as f64
-        };
-        for parts in 2..=4usize {
-            let near = |at: usize| {
-                let share = (at - start) as f64 * parts as f64 / length as f64;
-                (share - share.round()).abs() < 0.03 * parts as f64 / 2.0
-            };
-            let places = Self::places(cells, across).filter(|at| *at >= 8 && near(*at));
-            let best = places.map(|at| (strength(at), at)).max_by(|a, b| a.0.total_cmp(&b.0));
-            if let Some((strength, at)) = best
-                && strength > 0.72
-            {
-                return Some(at);
+        let size = |jump: [f32; 3]| jump.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        let (mut strong, mut here, mut around) = (0.0, 0.0, 0.0);
+        let (mut sum, mut squares) = ([0.0f64; 3], 0.0f64);
+        for along in sides.clone() {
+            let own = jump(at, along);
+            let mut near: [f32; 12] =
+                std::array::from_fn(|n| size(jump(if n < 6 { at - 3 - n } else { at + n - 3 }, along)));
+            near.sort_unstable_by(f32::total_cmp);
+            let usual = near[6];
+            strong += if size(own) > 8.0 && size(own) > 1.5 * usual { 1.0 } else { 0.0 };
+            here += f64::from(size(own));
+            around += f64::from(usual);
+            for (sum, value) in sum.iter_mut().zip(own) {
+                *sum += f64::from(value);
+                squares += f64::from(value) * f64::from(value);
             }
         }
-        None
+        let count = sides.len().max(1) as f64;
+        let mean: f64 = sum.iter().map(|sum| (sum / count).powi(2)).sum();
+        Seam {
+            ratio: here / around.max(1.0),
+            share: strong / count,
+            variety: 1.0 - mean / (squares / count).max(1e-3),
+        }
     }
+}
+
+/// Where parts of different lengths meet.
+struct Step {
+    /// How well both fill the rectangles around them, and hold what there is.
+    good: f64,
+    at: usize,
+    across: bool,
+    /// How much stronger the line is than what is around it.
+    seam: f64,
+    /// How long it is.
+    contact: usize,
+}
+
+/// How two sides of a line differ.
+struct Seam {
+    /// How much more they do than lines beside it.
+    ratio: f64,
+    /// On which share of its length.
+    share: f64,
+    /// How differently from place to place: 0 where it is always the same step.
+    variety: f64,
 }
 
 impl View {
@@ -936,13 +1013,8 @@ impl View {
         let mut sure = 0.0;
         for _ in 0..2 {
             let sides = [0, 1, 2, 3].map(|side| self.side(mask, &frame, side));
-            let (mut turn, mut weight) = (0.0, 0.0);
-            for side in sides.iter().flatten() {
-                turn += side.slope * side.weight;
-                weight += side.weight;
-            }
-            if weight > 0.0 {
-                frame = self.refitted(&frame, &sides, (turn / weight).atan());
+            if let Some(turn) = turn_of(&sides) {
+                frame = self.refitted(&frame, &sides, turn);
             }
             sure = sides.iter().flatten().map(|side| side.share).sum::<f64>() / 4.0;
         }
@@ -1097,6 +1169,15 @@ impl Side {
         // `at` runs clockwise and `out` away, so that a side which goes out ahead is turned against the clock.
         Self { slope: -slope, offset, weight: (near as f64).powi(3) * share * share, share: share.min(1.0) }
     }
+}
+
+/// How far the sides say that the frame has to be turned, in radians clockwise.
+fn turn_of(sides: &[Option<Side>; 4]) -> Option<f64> {
+    let (turn, weight) = sides
+        .iter()
+        .flatten()
+        .fold((0.0, 0.0), |sum, side| (sum.0 + side.slope * side.weight, sum.1 + side.weight));
+    (weight > 0.0).then(|| (turn / weight).atan())
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -535,6 +535,14 @@ pub(super) fn measuring_bytes(image_bytes: u64, width: u32, pixels: u64) -> u64 
     image_bytes + strips_bytes(width, pixels) + 6 * pixels
 }
 
+/// Bytes that a part takes while it is restored: with its margin, copied, and as the encoder has it.
+pub(super) fn part_bytes(bytes_of_pixel: u64, width: u32, height: u32) -> u64 {
+    const MARGINS: u32 = 512;
+    let (width, height) = (width.saturating_add(MARGINS), height.saturating_add(MARGINS));
+    let pixels = u64::from(width) * u64::from(height);
+    4 * pixels * bytes_of_pixel + strips_bytes(width, pixels)
+}
+
 fn strips_bytes(width: u32, pixels: u64) -> u64 {
     (u64::from(width) * WORKING_BYTES_PER_COLUMN).min(pixels * WORKING_BYTES_PER_PIXEL)
 }

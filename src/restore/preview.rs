@@ -110,10 +110,7 @@ async fn make(
         }
     };
     let order = Order { steps, mask, displayed, wish };
-    let _permit = match permit {
-        Some(permit) => Some(permit),
-        None => Some(room(app, order.needed_bytes(&subject)).await?),
-    };
+    let _permits = (room(app, order.needed_bytes(&subject, permit.is_some())).await?, permit);
     let name = version.sha256.to_string();
     let context = Context { cancel: cancel.clone(), ..Context::default() };
     let worked = Arc::clone(&subject);
@@ -168,19 +165,16 @@ impl Order {
         Part { left, top, width, height }
     }
 
-    /// A part needs little; to measure the whole a copy of it is needed and more.
-    fn needed_bytes(&self, subject: &Subject) -> u64 {
-        let asked =
-            Asked { part: self.part(subject), steps: &self.steps, mask: None, exact: self.wish.exact };
+    /// A part needs little; to measure the whole a copy of it is needed and more, unless that is paid for.
+    fn needed_bytes(&self, subject: &Subject, may_measure: bool) -> u64 {
         let (image, part) = (&subject.image, self.part(subject));
-        let sample = u64::from(image.bit_depth() / 8) * image.channels.count() as u64;
-        // The part with its margin, a copy, and what the encoder needs.
-        let pixels = (u64::from(part.width) + 512) * (u64::from(part.height) + 512);
-        let of_part = pixels * (4 * sample + 48);
-        if self.mask.is_none() && subject.is_measured(&asked) {
+        let asked = Asked { part, steps: &self.steps, mask: None, exact: self.wish.exact };
+        let of_pixel = u64::from(image.bit_depth() / 8) * image.channels.count() as u64;
+        let of_part = pipeline::part_bytes(of_pixel, part.width, part.height);
+        if may_measure || self.mask.is_none() && subject.is_measured(&asked) {
             return of_part;
         }
-        of_part + pipeline::measuring_bytes(image.pixels() * sample, image.width, image.pixels())
+        of_part + pipeline::measuring_bytes(image.pixels() * of_pixel, image.width, image.pixels())
     }
 
     fn carry_out(self, subject: &Subject, context: &Context) -> Result<Shown, pipeline::Error> {

@@ -520,7 +520,7 @@ fn compare(part: &Image, at: Part, whole: &Image) -> (u32, f64) {
 
 #[test]
 fn a_part_looks_as_the_whole_will_look_there() {
-    let image = worn(Scene::new(700, 560).faded().blotchy(12.0).noisy(7.0)).image(Channels::Rgb, 8);
+    let image = worn(Scene::new(420, 340).faded().blotchy(12.0).noisy(7.0)).image(Channels::Rgb, 8);
     let request = |step, strength| StepRequest { step, strength };
     let all = [
         request(Step::Inpaint, 1.0),
@@ -529,8 +529,8 @@ fn a_part_looks_as_the_whole_will_look_there() {
         request(Step::Fade, 1.0),
         request(Step::LocalContrast, 0.5),
     ];
-    let screened = screened(Scene::new(700, 560)).image(Channels::Rgb, 8);
-    let blurred = Scene::new(700, 560).blurred(1.6).image(Channels::Rgb, 8);
+    let screened = screened(Scene::new(420, 340)).image(Channels::Rgb, 8);
+    let blurred = Scene::new(420, 340).blurred(1.6).image(Channels::Rgb, 8);
     for (image, steps) in [
         (&image, &all[..]),
         (&screened, &[request(Step::Descreen, 1.0), request(Step::Denoise, 0.6)]),
@@ -542,7 +542,7 @@ fn a_part_looks_as_the_whole_will_look_there() {
         let notes = Notes::default();
         let mut part = Part { left: 0, top: 0, width: 0, height: 0 };
         for (left, top, width, height) in
-            [(0, 0, 120, 90), (301, 187, 200, 160), (301, 187, 200, 160), (571, 440, 129, 120)]
+            [(0, 0, 70, 60), (201, 137, 90, 80), (201, 137, 90, 80), (331, 270, 89, 70)]
         {
             part = Part { left, top, width, height };
             let asked = Asked { part, steps, mask: None, exact: false };
@@ -561,8 +561,8 @@ fn a_part_looks_as_the_whole_will_look_there() {
 
 #[test]
 fn strengths_are_tried_out_with_what_was_measured_nearby_unless_it_has_to_be_exact() {
-    let image = Scene::new(400, 320).faded().noisy(9.0).image(Channels::Rgb, 8);
-    let part = Part { left: 130, top: 100, width: 140, height: 120 };
+    let image = Scene::new(320, 256).faded().noisy(9.0).image(Channels::Rgb, 8);
+    let part = Part { left: 100, top: 80, width: 110, height: 90 };
     let steps = |denoise, fade| {
         [
             StepRequest { step: Step::Denoise, strength: denoise },
