@@ -8,7 +8,7 @@ use crate::cache::{DiskCache, HotFiles};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
-use crate::engine::Engines;
+use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::outbound::Outbound;
@@ -34,6 +34,8 @@ pub struct App {
     pub engines: Engines,
     /// The memory that all pictures share.
     pub budget: Budget,
+    /// The pictures that somebody is looking at right now.
+    pub previews: Previews,
     /// Renderings that can be made again.
     pub cache: DiskCache,
     /// Small files that are asked for often.

@@ -144,6 +144,7 @@ pub fn runner(app: &App) -> Runner<App> {
     Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
         .register::<restore::RestoreRemotely>()
+        .register::<restore::SplitScan>()
         .register::<library::Describe>()
         .register::<library::WarmUp>()
         .register::<library::Bulk>()

@@ -152,7 +152,7 @@ fn manage_models(
     let data_dir = DataDir::open(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let app = serve::open(config, &data_dir, Role::Guest).await?;
+        let app = serve::open(config, &data_dir, Role::Guest, None).await?;
         model::run(command, &app).await
     })?;
     Ok(ExitCode::SUCCESS)

@@ -16,7 +16,7 @@ use crate::cache::{DiskCache, HotFiles};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 use crate::db::{Db, Role};
-use crate::engine::Engines;
+use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::outbound::Outbound;
@@ -189,6 +189,7 @@ pub(crate) async fn open(
         tls: tls.unwrap_or_else(|| Tls::off(&outbound, clock.clone())),
         outbound,
         budget: Budget::of_this_machine(),
+        previews: Previews::new(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
         hot: HotFiles::new(HOT_BYTES),
         keys: Keys::new(data_dir.keys(), clock.clone()),

@@ -10,6 +10,7 @@ pub mod builtin;
 pub mod hugging_face;
 pub mod onnx;
 mod preset;
+mod preview;
 pub mod remote;
 pub mod replicate;
 pub mod space;
@@ -23,6 +24,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use preset::{Preset, UnknownPreset, plan};
+pub use preview::{Previews, Subject, Turn};
 pub use step::{Decision, Outcome, Step, StepInfo, StepReport, StepRequest, UnknownStep};
 pub use tokio_util::sync::CancellationToken;
 
@@ -218,7 +220,12 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { progress: Progress::silent(), cancel: CancellationToken::new(), threads: None, after_step: None }
+        Self {
+            progress: Progress::silent(),
+            cancel: CancellationToken::new(),
+            threads: None,
+            after_step: None,
+        }
     }
 }
 

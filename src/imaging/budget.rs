@@ -51,7 +51,7 @@ pub struct Budget {
 /// Bytes taken from a [`Budget`]; dropping it gives them back.
 #[derive(Debug)]
 pub struct Permit {
-    _units: OwnedSemaphorePermit,
+    held: OwnedSemaphorePermit,
     bytes: u64,
 }
 
@@ -59,6 +59,16 @@ impl Permit {
     /// Bytes that it stands for.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Keeps this many bytes, and hands the rest on as a permit of its own; nothing if there is none.
+    pub fn split(&mut self, kept_bytes: u64) -> Option<Self> {
+        let (all, kept) = (self.bytes.div_ceil(UNIT_BYTES), kept_bytes.div_ceil(UNIT_BYTES));
+        let rest = usize::try_from(all.checked_sub(kept)?).ok().filter(|rest| *rest > 0)?;
+        let held = self.held.split(rest)?;
+        let bytes = self.bytes - kept_bytes;
+        self.bytes = kept_bytes;
+        Some(Self { held, bytes })
     }
 }
 
@@ -112,7 +122,7 @@ impl Budget {
         }
         // The semaphore is never closed, so that waiting can only end with the permit.
         let permit = Arc::clone(&self.units).acquire_many_owned(units).await.map_err(|_| too_much)?;
-        Ok(Permit { _units: permit, bytes })
+        Ok(Permit { held: permit, bytes })
     }
 
     /// Does the same on a thread that may block, which async threads may not.

@@ -353,6 +353,12 @@ pub fn without_gps(exif: &[u8]) -> Vec<u8> {
     remove_gps(exif).unwrap_or_default()
 }
 
+/// The block for pixels that were cut out of a picture and turned: without its orientation, its size and the small picture
+/// of the whole. Nothing if nothing is left.
+pub fn upright_exif(exif: &[u8]) -> Option<Vec<u8>> {
+    for_rendering(exif, true)
+}
+
 /// Writes the block anew for a rendering, which is upright and of another size: without what describes the stored pixels,
 /// without the maker's notes and the camera's own thumbnail, and without the position unless it is to be kept.
 pub(super) fn for_rendering(exif: &[u8], keeps_position: bool) -> Option<Vec<u8>> {

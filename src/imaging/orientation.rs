@@ -66,6 +66,36 @@ impl Orientation {
         if self.swaps_sides() { (height, width) } else { (width, height) }
     }
 
+    /// Where a part of the displayed picture lies among the pixels of one stored in that size: the first column and
+    /// row, and how many. The part lies inside.
+    pub fn part_before(
+        self,
+        (left, top, width, height): (u32, u32, u32, u32),
+        stored: (u32, u32),
+    ) -> (u32, u32, u32, u32) {
+        let (swaps, across, down) = self.parts();
+        let (mut left, mut top, width, height) =
+            if swaps { (top, left, height, width) } else { (left, top, width, height) };
+        if across {
+            left = stored.0 - left - width;
+        }
+        if down {
+            top = stored.1 - top - height;
+        }
+        (left, top, width, height)
+    }
+
+    /// Where a point of the displayed picture lies in one stored in that size; both count from the corner of the first
+    /// pixel.
+    pub fn point_before(self, (x, y): (f64, f64), stored: (u32, u32)) -> (f64, f64) {
+        let (swaps, across, down) = self.parts();
+        let (x, y) = if swaps { (y, x) } else { (x, y) };
+        let turn = |value: f64, length: u32, backwards: bool| {
+            if backwards { f64::from(length) - value } else { value }
+        };
+        (turn(x, stored.0, across), turn(y, stored.1, down))
+    }
+
     /// Turning this way first and then another way, in one.
     pub(super) fn then(self, second: Self) -> Self {
         let (swaps, across, down) = self.parts();

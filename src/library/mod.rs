@@ -22,6 +22,7 @@ mod query;
 mod renditions;
 mod rights;
 mod routes;
+mod scans;
 mod signed;
 mod store;
 mod tags;
@@ -80,6 +81,7 @@ pub use rights::{
     seen_buckets,
 };
 pub use routes::{ContentQuery, Pairs, Somewhere, router, send, storage_router};
+pub use scans::{add_from_scan_in, list_of_scan};
 pub use signed::{Life, Signature, Signed, SignedUrl, sign_url};
 pub use store::MEDIA_IS_SEEN;
 pub use tags::{TAGS_MAX, list_tags};

@@ -252,6 +252,8 @@ pub struct Media {
     pub tags: Vec<String>,
     /// The camera that took it.
     pub camera: Option<String>,
+    /// The scan that it was cut out of.
+    pub scan_id: Option<MediaId>,
     /// The current version.
     #[serde(skip)]
     pub version_id: VersionId,

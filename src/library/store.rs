@@ -28,7 +28,7 @@ const MEDIA_COLUMNS: &str = "m.seq, m.id, b.slug, m.key, m.folder, m.name, m.con
      (SELECT count(*) FROM versions WHERE media_seq = m.seq), \
      (SELECT count(*) FROM renditions WHERE media_seq = m.seq), \
      m.version_id, m.bucket_seq, m.taken_or_created_at, m.description, m.tags, m.camera, \
-     EXISTS (SELECT 1 FROM favourites WHERE user_id = :viewer AND media_seq = m.seq), m.shared_rendition_id";
+     EXISTS (SELECT 1 FROM favourites WHERE user_id = :viewer AND media_seq = m.seq), m.shared_rendition_id, m.scan_id";
 
 const MEDIA_JOINS: &str =
     "CROSS JOIN buckets b ON b.seq = m.bucket_seq CROSS JOIN versions v ON v.id = m.version_id";
@@ -67,6 +67,7 @@ fn media_from_row(row: &Row<'_>) -> rusqlite::Result<Media> {
         camera: row.get(23)?,
         favourite: row.get(24)?,
         shared_rendition_id: row.get(25)?,
+        scan_id: row.get(26)?,
     })
 }
 
@@ -288,6 +289,33 @@ pub(super) fn move_media(tx: &Tx<'_>, media: Seq, bucket: Seq, place: Place<'_>)
         tx.now()
     ])?;
     Ok(())
+}
+
+/// Notes which scan a media was cut out of.
+pub(super) fn set_scan(tx: &Tx<'_>, media: Seq, scan: MediaId) -> Result<()> {
+    tx.prepare_cached("UPDATE media SET scan_id = ?2 WHERE seq = ?1")?.execute(params![media, scan])?;
+    Ok(())
+}
+
+/// What was cut out of a scan, in that order, at most `rows`; `buckets` is a JSON array of those that are looked into.
+pub(super) fn list_of_scan(
+    conn: &Connection,
+    viewer: Option<UserId>,
+    buckets: &str,
+    scan: MediaId,
+    rows: usize,
+) -> Result<Vec<Media>> {
+    let sql = format!(
+        "SELECT {MEDIA_COLUMNS} FROM media m {MEDIA_JOINS}
+         WHERE m.scan_id = :scan AND m.trashed_at IS NULL
+           AND +m.bucket_seq IN (SELECT value FROM json_each(:buckets))
+         ORDER BY m.seq LIMIT :rows"
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let values =
+        named_params! { ":viewer": viewer, ":buckets": buckets, ":scan": scan, ":rows": limit(rows) };
+    let rows = statement.query_map(values, media_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn set_description(tx: &Tx<'_>, media: Seq, description: &str) -> Result<()> {

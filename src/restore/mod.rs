@@ -5,13 +5,16 @@
 
 pub mod batches;
 mod calls;
+mod damage;
 mod jobs;
 mod kept;
 mod model;
 pub mod pipeline;
 pub mod presets;
+mod preview;
 pub mod registry;
 mod routes;
+mod scans;
 mod store;
 mod suggestion;
 
@@ -34,6 +37,7 @@ pub use model::{
     AskedStep, Complaint, Filter, Origin, PlannedStep, Request, Restoration, RestorationId, StepView,
 };
 pub use routes::router;
+pub use scans::SplitScan;
 
 /// Why a restoration could not be asked for.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +208,30 @@ pub enum Error {
     /// The mask can't be read or does not fit.
     #[error(transparent)]
     BadMask(pipeline::Error),
+    /// A part of a picture that can't be shown.
+    #[error("{why}")]
+    BadRegion {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Only steps of the built-in engine can be tried out at once.
+    #[error("{step} is done by a model on another machine, of which there are no previews")]
+    NoPreview {
+        /// The step.
+        step: Step,
+    },
+    /// Somebody has asked for the next preview meanwhile.
+    #[error("a newer preview of this picture was asked for")]
+    Superseded,
+    /// Pictures that can't be cut out of a scan.
+    #[error("{why}")]
+    BadPictures {
+        /// What is wrong with them.
+        why: String,
+    },
+    /// Other work needs the memory.
+    #[error("the server is busy with other pictures: try again in a moment")]
+    Busy,
     /// There is no such batch.
     #[error("there is no such batch")]
     NoSuchBatch,
@@ -243,8 +271,7 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
     let mut settled = settle(app, &request).await?;
     let beginning = kept::begin(app, actor, media, &request).await?;
     let version = beginning.as_ref().map(|it| it.version).or(request.version);
-    let (found, version) =
-        library::get_version_for(app, actor, media, version, Permission::Restore).await?;
+    let (found, version) = library::get_version_for(app, actor, media, version, Permission::Restore).await?;
     if found.state == State::Trashed {
         return Err(library::Error::InTrash.into());
     }
@@ -286,8 +313,8 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
 
 /// Holds a request's steps against the engines, models and presets that there are.
 async fn settle(app: &App, request: &Request) -> Result<model::Settled> {
-    let (models, presets) =
-        app.db.read(|conn| Ok::<_, Error>((registry::read(conn)?, presets::read(conn)?))).await?;
+    let models = registry::list(app).await?;
+    let presets = app.db.read(|conn| presets::read(conn)).await?;
     let catalogue = model::Catalogue {
         engines: &app.engines,
         models: &models,

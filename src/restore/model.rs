@@ -353,6 +353,29 @@ pub(super) fn decode_mask(text: &str) -> Result<Bytes, Error> {
     BASE64_STANDARD.decode(text).map(Bytes::from).map_err(|_| Error::MaskText)
 }
 
+/// Checks steps that are to be tried out: only this machine's own engine can, at once. Those that are switched off are
+/// left out; the order is the request's, or the engine's.
+pub(super) fn settle_preview(
+    catalogue: &Catalogue<'_>,
+    asked: &[AskedStep],
+    in_order: bool,
+) -> Result<Vec<StepRequest>, Error> {
+    if asked.len() > STEPS_MAX {
+        return Err(Error::TooManySteps { most: STEPS_MAX });
+    }
+    let mut steps = Vec::with_capacity(asked.len());
+    for asked in asked {
+        let PlannedStep { step, strength, engine, .. } = settle_step(catalogue, asked, true)?;
+        if engine.is_some() {
+            return Err(Error::NoPreview { step });
+        }
+        if strength > 0.0 {
+            steps.push(StepRequest { step, strength });
+        }
+    }
+    Ok(if in_order { steps } else { engine::builtin::sorted(steps) })
+}
+
 /// Checks a step and fills in what was not said. Only what is to run now has to be of models that can be used now.
 pub(super) fn settle_step(
     catalogue: &Catalogue<'_>,
@@ -467,10 +490,7 @@ mod tests {
     }
 
     fn settle_here(request: &Request) -> Result<Settled, Error> {
-        settle(
-            &Catalogue { engines: &Engines::new(), models: &[], presets: &[], unlisted: false },
-            request,
-        )
+        settle(&Catalogue { engines: &Engines::new(), models: &[], presets: &[], unlisted: false }, request)
     }
 
     fn steps(request: Request) -> Result<Vec<(&'static str, f32)>, Error> {

@@ -15,11 +15,12 @@ use stages::{Keeper, Sheet, Titles};
 use crate::engine::builtin::{self, Analysis};
 use crate::engine::remote::{self, Answer, Remote};
 use crate::engine::{
-    self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest, Work,
+    self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest,
+    Subject, Work,
 };
 use crate::imaging::{
-    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Probe,
-    Samples,
+    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit,
+    Point, Print, Probe, Samples,
 };
 
 /// What the built-in engine keeps beside the picture for each column of it while a strip passes through. `docs/engine.md`
@@ -28,6 +29,13 @@ const WORKING_BYTES_PER_COLUMN: u64 = 40_000;
 
 /// The same for pictures that are less high than a strip.
 const WORKING_BYTES_PER_PIXEL: u64 = 48;
+
+/// What looking for prints takes for its small copy of the scan: colours in floating point, and what is told about each
+/// pixel.
+const SMALL_COPY_BYTES: u64 = 64 << 20;
+
+/// How sure it must be that something is damage for it to be proposed to somebody who looks at it.
+const PROPOSED: f32 = 0.6;
 
 /// Why no restored picture came out.
 #[derive(Debug, thiserror::Error)]
@@ -301,8 +309,12 @@ where
     let target = plan.format.unwrap_or(kept_format(format));
     let aside = aside_bytes(&plan.stages, &probe, scale)?;
     let sheet = open(source, probe, plan.mask, (scale, aside), workshop, cancel).await?;
-    let context =
-        engine::Context { progress, cancel: cancel.clone(), threads: plan.threads, ..engine::Context::default() };
+    let context = engine::Context {
+        progress,
+        cancel: cancel.clone(),
+        threads: plan.threads,
+        ..engine::Context::default()
+    };
     let floor = Floor { workshop, desk, context: &context, displayed, scale, shelf: plan.shelf, target };
     let Run { sheet, report, recreated } = floor.run(sheet, jpeg, plan.stages, plan.recreated).await?;
     let applied = report.iter().any(|step| step.decision == Decision::Applied);
@@ -329,7 +341,7 @@ where
 /// # Errors
 /// What is wrong with the picture, and [`Error::Cancelled`].
 pub async fn analyse<R>(
-    mut source: R,
+    source: R,
     budget: &Budget,
     limits: Limits,
     cancel: &CancellationToken,
@@ -337,15 +349,7 @@ pub async fn analyse<R>(
 where
     R: Read + Seek + Send + 'static,
 {
-    let (mut source, probe) = off_thread(cancel, move || {
-        let probe = imaging::probe(&mut source)?;
-        limits.check(probe.width, probe.height)?;
-        Ok((source, probe))
-    })
-    .await?;
-    if probe.frames > 1 && probe.format != Format::Tiff {
-        return Err(Error::Animated { frames: probe.frames });
-    }
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
     let permit = tokio::select! {
         permit = budget.acquire(needed_bytes(&probe, 1)) => permit?,
         () = cancel.cancelled() => return Err(Error::Cancelled),
@@ -359,6 +363,198 @@ where
         Ok(analysis)
     })
     .await
+}
+
+/// Finds where a picture is damaged: what looks like damage, or with a seed, which is a mask as in [`Order::mask`], that
+/// and what is like it. Returns a gray PNG file of the size that the picture has when displayed, white where it is
+/// damaged.
+///
+/// # Errors
+/// What is wrong with the picture or the seed, and [`Error::Cancelled`].
+pub async fn find_damage<R>(
+    source: R,
+    seed: Option<Vec<u8>>,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<Vec<u8>, Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    let displayed = probe.displayed_size();
+    let seed_bytes = seed.as_deref().map(|seed| mask_bytes(seed, displayed)).transpose()?.unwrap_or(0);
+    // The seed, what is found, and that one turned and written.
+    let finding = probe.image_bytes() + builtin::damage_bytes(probe.pixels()) + 3 * probe.pixels();
+    let needed = finding.max(probe.decode_bytes() + probe.pixels()).max(seed_bytes);
+    let permit = tokio::select! {
+        permit = budget.acquire(needed) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let stop = cancel.clone();
+    off_thread(cancel, move || {
+        let seed = seed.map(|seed| read_mask(&seed, displayed, probe.orientation)).transpose()?;
+        source.rewind().map_err(imaging::Error::Read)?;
+        let image = imaging::decode(&mut source, &Options::held(limits))?.image;
+        let found = match &seed {
+            Some(seed) => builtin::find_similar(&image, seed, &stop)?,
+            None => builtin::propose_mask(&image, PROPOSED, &stop)?,
+        };
+        drop((image, seed));
+        let Mask { width, height, samples } = found;
+        let mask = Image { width, height, channels: Channels::Gray, samples: Samples::U8(samples) };
+        let mask = imaging::orient(mask, probe.orientation);
+        let file = imaging::encode(&mask, &EncodeOptions::new(Format::Png))?;
+        drop(permit);
+        Ok(file)
+    })
+    .await
+}
+
+/// Finds the prints on a scan, in displayed pixels, with the size of the scan.
+///
+/// # Errors
+/// What is wrong with the picture, and [`Error::Cancelled`].
+pub async fn find_prints<R>(
+    source: R,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<((u32, u32), Vec<Print>), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    // The picture and the same turned, or a small copy of it in floating point.
+    let needed = probe.decode_bytes().max(2 * probe.image_bytes() + SMALL_COPY_BYTES);
+    let permit = tokio::select! {
+        permit = budget.acquire(needed) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        let image = imaging::orient(decoded.image, decoded.orientation);
+        let prints = imaging::find_prints(&image);
+        drop(permit);
+        Ok(((image.width, image.height), prints))
+    })
+    .await
+}
+
+/// Cuts pictures out of a scan, each given by its corners in displayed pixels, clockwise from what becomes its top left.
+/// Each is handed on as a file in the scan's own format, with its profile and what its EXIF says; they are made one after
+/// the other, and the next only when the last was taken.
+///
+/// # Errors
+/// What is wrong with the picture, [`Error::Cancelled`], and what `take` says.
+pub async fn cut_out<R>(
+    source: R,
+    quads: Vec<[Point; 4]>,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+    take: impl Fn(usize, File) -> Result<(), Error> + Send + 'static,
+) -> Result<(), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    let stored = (probe.width, probe.height);
+    let turned = |point: Point| probe.orientation.point_before(point, stored);
+    let quads: Vec<[Point; 4]> = quads.into_iter().map(|quad| quad.map(turned)).collect();
+    let mut largest = 0;
+    for quad in &quads {
+        let (width, height) = imaging::cut_size(quad, limits.max_pixels)?;
+        largest = largest.max(u64::from(width) * u64::from(height));
+    }
+    // Beside the scan one picture at a time, and what its encoder needs.
+    let beside =
+        probe.image_bytes().div_ceil(probe.pixels().max(1)).saturating_mul(largest).saturating_mul(4);
+    let permit = tokio::select! {
+        permit = budget.acquire(probe.decode_bytes().max(probe.image_bytes().saturating_add(beside))) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let stop = cancel.clone();
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        let exif = decoded.exif.as_deref().and_then(imaging::upright_exif);
+        let format = kept_format(probe.format);
+        for (index, quad) in quads.iter().enumerate() {
+            if stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let cut = imaging::cut_out(&decoded.image, quad, imaging::cut_size(quad, limits.max_pixels)?);
+            let bytes = write(&cut, format, decoded.icc.clone(), exif.clone(), false)?;
+            take(index, File { format, bytes })?;
+        }
+        drop(permit);
+        Ok(())
+    })
+    .await
+}
+
+/// Reads the headers of a still picture.
+async fn look_at<R>(mut source: R, limits: Limits, cancel: &CancellationToken) -> Result<(R, Probe), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (source, probe) = off_thread(cancel, move || {
+        let probe = imaging::probe(&mut source)?;
+        limits.check(probe.width, probe.height)?;
+        Ok((source, probe))
+    })
+    .await?;
+    if probe.frames > 1 && probe.format != Format::Tiff {
+        return Err(Error::Animated { frames: probe.frames });
+    }
+    Ok((source, probe))
+}
+
+/// Reads a picture of which previews are wanted. The second permit is what a look at the whole needs besides, see
+/// [`measuring_bytes`].
+pub(super) async fn sit<R>(
+    source: R,
+    budget: &Budget,
+    limits: Limits,
+    cancel: &CancellationToken,
+) -> Result<(Subject, Option<Permit>), Error>
+where
+    R: Read + Seek + Send + 'static,
+{
+    let (mut source, probe) = look_at(source, limits, cancel).await?;
+    let kept = Subject::bytes(probe.image_bytes(), probe.pixels());
+    let beside = measuring_bytes(probe.image_bytes(), probe.width, probe.pixels()).max(probe.decode_bytes());
+    let mut permit = tokio::select! {
+        permit = budget.acquire(kept + beside) => permit?,
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    off_thread(cancel, move || {
+        source.rewind().map_err(imaging::Error::Read)?;
+        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
+        let rest = permit.split(kept);
+        let jpeg = tables(&probe);
+        Ok((Subject::new(decoded.image, jpeg, probe.orientation, decoded.icc, permit), rest))
+    })
+    .await
+}
+
+/// Bytes beside a picture that measuring it step after step takes: a copy of it, and what the steps need.
+pub(super) fn measuring_bytes(image_bytes: u64, width: u32, pixels: u64) -> u64 {
+    image_bytes + strips_bytes(width, pixels) + 6 * pixels
+}
+
+/// Bytes that a part takes while it is restored: with its margin, copied, and as the encoder has it.
+pub(super) fn part_bytes(bytes_of_pixel: u64, width: u32, height: u32) -> u64 {
+    const MARGINS: u32 = 512;
+    let (width, height) = (width.saturating_add(MARGINS), height.saturating_add(MARGINS));
+    let pixels = u64::from(width) * u64::from(height);
+    4 * pixels * bytes_of_pixel + strips_bytes(width, pixels)
+}
+
+fn strips_bytes(width: u32, pixels: u64) -> u64 {
+    (u64::from(width) * WORKING_BYTES_PER_COLUMN).min(pixels * WORKING_BYTES_PER_PIXEL)
 }
 
 /// Reads a picture and its mask with memory from the budget.
@@ -431,10 +627,8 @@ impl Floor<'_> {
         let (mut done, mut report) = (0.0, Vec::new());
         for stage in stages {
             let share = stage.weight() / total;
-            let part = engine::Context {
-                progress: self.context.progress.part(done, share),
-                ..self.context.clone()
-            };
+            let part =
+                engine::Context { progress: self.context.progress.part(done, share), ..self.context.clone() };
             let recreates = is_recreated(&stage, self.workshop.engines);
             let keeper = self.keeper(&sheet, recreated || recreates);
             // Tables belong to the pixels that were quantised, not to what has another size or comes from elsewhere.
@@ -490,7 +684,8 @@ impl Floor<'_> {
             None => None,
         };
         let is_damage = steps.iter().all(|request| request.step == Step::Inpaint);
-        let (damage, region) = if is_damage && region.is_some() { (region, None) } else { (sheet.mask.clone(), region) };
+        let (damage, region) =
+            if is_damage && region.is_some() { (region, None) } else { (sheet.mask.clone(), region) };
         // An earlier step may have enlarged the picture.
         let damage = damage.map(|mask| stages::fitted(mask, width, height));
         let before = region.map(|region| (sheet.image.clone(), region));
@@ -526,7 +721,9 @@ impl Floor<'_> {
     ) -> Result<(Sheet, StepReport), Error> {
         let engine = self.workshop.engines.get(Some(&call.model.engine))?;
         let needs_model = || engine::Error::NeedsModel { engine: engine.name().to_owned() };
-        let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else { return Err(needs_model().into()) };
+        let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else {
+            return Err(needs_model().into());
+        };
         let started = std::time::Instant::now();
         let (max_side, keep) = (call.model.max_side, call.strength < 1.0 || call.mask.is_some());
         let format = if remote.is_here() { Format::Png } else { Format::Jpeg };
@@ -607,7 +804,7 @@ fn aside_bytes(stages: &[Stage], probe: &Probe, scale: u32) -> Result<u64, Error
 }
 
 /// Runs work that blocks; a panic in a decoder is the picture's fault and not the end of the program.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     cancel: &CancellationToken,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -638,8 +835,7 @@ fn needed_bytes(probe: &Probe, scale: u32) -> u64 {
     let image = if scale > 1 { image.saturating_add(small) } else { image };
     // The mask, and what is kept while damage is looked for.
     let mask = probe.pixels() * 6;
-    let strips =
-        (u64::from(probe.width) * WORKING_BYTES_PER_COLUMN).min(probe.pixels() * WORKING_BYTES_PER_PIXEL);
+    let strips = strips_bytes(probe.width, probe.pixels());
     let working = image.saturating_add(strips);
     let encoding = image.saturating_mul(3);
     mask.saturating_add(probe.decode_bytes().max(working).max(encoding))
@@ -683,7 +879,7 @@ pub fn check_mask(mask: &[u8], displayed: (u32, u32)) -> Result<(), Error> {
 }
 
 /// Reads a mask and turns it to where the stored pixels lie.
-fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
+pub(super) fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
     mask_bytes(file, displayed)?;
     // As many pixels as the picture, which was judged.
     let limits = Limits { max_pixels: u64::MAX };
@@ -741,7 +937,7 @@ const fn inverse(orientation: Orientation) -> Orientation {
 }
 
 /// Writes a picture as a file; one that may show what the photograph never did is marked so.
-fn write(
+pub(super) fn write(
     image: &Image,
     format: Format,
     icc: Option<Vec<u8>>,

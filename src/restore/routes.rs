@@ -1,7 +1,9 @@
 //! Restorations over HTTP.
 
 mod hooks;
+mod looking;
 mod models;
+mod scans;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -18,8 +20,8 @@ use super::{
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
-use crate::engine::builtin::Finding;
 use crate::engine::StepRequest;
+use crate::engine::builtin::Finding;
 use crate::imaging;
 use crate::jobs::JobState;
 use crate::library::{self, ContentQuery, MediaId, Pairs, Rendition, Somewhere, VersionId};
@@ -44,6 +46,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(hooks::router())
         .merge(super::batches::router())
         .routes(routes!(get_suggestion))
+        .merge(looking::router())
+        .merge(scans::router())
 }
 
 /// What to restore, and how.
@@ -305,6 +309,17 @@ impl From<Error> for Problem {
             Error::NotLookedAt(error) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), pipeline::sentence(&error))
             }
+            Error::BadRegion { .. } => {
+                let detail = pipeline::sentence(&error);
+                Self::validation(detail.clone()).field("region", detail)
+            }
+            Error::BadPictures { .. } => {
+                let detail = pipeline::sentence(&error);
+                Self::validation(detail.clone()).field("pictures", detail)
+            }
+            Error::NoPreview { .. } => unprocessable("no-preview", &error),
+            Error::Superseded => conflict("superseded", &error),
+            Error::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", pipeline::sentence(&error)),
             Error::BadMask(_) | Error::MaskText => unprocessable("bad-mask", &error),
             Error::Library(error) => error.into(),
             Error::Storage(error) => error.into(),

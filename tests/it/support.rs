@@ -12,8 +12,8 @@ use safelight::cache::{DiskCache, HotFiles};
 use safelight::clock::{Clock, Timestamp};
 use safelight::config::Config;
 use safelight::db::{Db, Role};
-use safelight::engine::Engines;
 use safelight::engine::remote::{Line, Pace};
+use safelight::engine::{Engines, Previews};
 use safelight::imaging::Budget;
 use safelight::keys::Keys;
 use safelight::outbound::Outbound;
@@ -72,6 +72,7 @@ impl TestServer {
             tls: Tls::off(&outbound, clock.clone()),
             outbound,
             budget: Budget::new(1 << 30),
+            previews: Previews::new(),
             cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
             hot: HotFiles::new(16 << 20),
             keys: Keys::new(data_dir.keys(), clock.clone()),

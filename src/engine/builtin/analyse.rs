@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::canvas::{Canvas, Sample, Ticker};
-use super::{Known, STEPS, Verdict, chroma, deblock, deblur, denoise, descreen, fade, inpaint, quantisation};
+use super::{Known, STEPS, Verdict, quantisation};
 use crate::engine::{Context, Error, JpegTables, Step, StepRequest};
 use crate::imaging::{Image, Samples};
 
@@ -46,18 +46,18 @@ pub struct Finding {
 pub fn analyse(mut image: Image, jpeg: Option<&JpegTables>, context: &Context) -> Result<Analysis, Error> {
     let (width, height, channels) = (image.width as usize, image.height as usize, image.channels);
     match &mut image.samples {
-        Samples::U8(samples) => look(&mut Canvas { samples, width, height, channels }, jpeg, context),
-        Samples::U16(samples) => look(&mut Canvas { samples, width, height, channels }, jpeg, context),
+        Samples::U8(samples) => look(&Canvas { samples, width, height, channels }, jpeg, context),
+        Samples::U16(samples) => look(&Canvas { samples, width, height, channels }, jpeg, context),
     }
 }
 
 fn look<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
+    canvas: &Canvas<'_, T>,
     jpeg: Option<&JpegTables>,
     context: &Context,
 ) -> Result<Analysis, Error> {
     let jpeg_quality = jpeg.map(|tables| quantisation::quality(&tables.luma));
-    let mut known = Known { jpeg, jpeg_quality, mask: None, repaired: false, dry: true };
+    let mut known = Known { jpeg, jpeg_quality, mask: None, repaired: false };
     let mut findings = Vec::new();
     let looked_at =
         STEPS.iter().filter(|info| !matches!(info.step, Step::LocalContrast | Step::Upscale)).enumerate();
@@ -65,15 +65,8 @@ fn look<T: Sample>(
         let ticker = Ticker::new(context, info.step, number as f32 / 7.0, 1.0 / 7.0, None);
         ticker.check()?;
         let strength = info.default_strength;
-        let verdict = match info.step {
-            Step::Deblock => deblock::run(canvas, strength, &mut known, &ticker)?,
-            Step::Descreen => descreen::run(canvas, strength, &known, &ticker)?,
-            Step::Inpaint => inpaint::run(canvas, strength, &known, &ticker)?,
-            Step::Denoise => denoise::run(canvas, strength, &known, &ticker)?,
-            Step::Chroma => chroma::run(canvas, strength, &known, &ticker)?,
-            Step::Fade => fade::run(canvas, strength, &known, &ticker)?,
-            _ => deblur::run(canvas, strength, &known, &ticker)?,
-        };
+        let request = StepRequest { step: info.step, strength };
+        let (verdict, _) = super::measure(canvas, request, &mut known, &ticker)?;
         ticker.finish();
         if verdict.applied {
             let words = words(info.step, &verdict);

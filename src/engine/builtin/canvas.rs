@@ -74,6 +74,15 @@ pub(super) struct Canvas<'a, T> {
     pub(super) channels: Channels,
 }
 
+/// Where a part of a picture begins in the whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Column.
+    pub(super) x: usize,
+    /// Row.
+    pub(super) y: usize,
+}
+
 /// Brightness of a pixel as JPEG and television weigh it, 0..=255.
 #[inline(always)]
 pub(super) fn luma_of<T: Sample>(pixel: &[T], colours: usize) -> f32 {

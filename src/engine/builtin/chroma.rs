@@ -15,16 +15,19 @@ const WINDOW: usize = 2 * RADIUS + 1;
 const EPSILON: f32 = 60.0;
 const HALO: usize = 2 * RADIUS;
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
-    strength: f32,
+/// Rows and columns that the result of a pixel depends on, on each side of it.
+pub(super) const REACH: usize = HALO;
+
+/// Looks for colour noise in the whole picture. The filter itself needs to know nothing of the whole.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     known: &Known<'_>,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<()>), Error> {
     if !canvas.has_colour() {
-        return Ok(Verdict::skipped("The picture has no colour."));
+        return Ok((Verdict::skipped("The picture has no colour."), None));
     }
-    let [_, blue, red] = noise::measure(canvas, Space::YCbCr, known.mask);
+    let [_, blue, red] = noise::measure(canvas, Space::YCbCr, known.mask.as_deref());
     ticker.check()?;
     let level = blue.map_or(0.0, |s| s.level).max(red.map_or(0.0, |s| s.level));
     let fading = fade::evidence(canvas);
@@ -33,17 +36,24 @@ pub(super) fn run<T: Sample>(
     // Blocks of compressed colour that nobody sees now will be seen once the fading is undone.
     let blocks = known.jpeg_quality.is_some_and(|quality| quality < 85.0) && fading > 0.3;
     if level < 3.0 && !blocks {
-        return Ok(report(Verdict::skipped("The colours are clean.")));
+        return Ok((report(Verdict::skipped("The colours are clean.")), None));
     }
+    let verdict = Verdict::applied("The colours were blotchy; they now follow the brightness.");
+    Ok((report(verdict), Some(())))
+}
+
+/// Lets the colours of a picture, or of a part of it, follow its brightness.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    strength: f32,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
     let positions: Vec<usize> =
         (0..canvas.width + 4 * RADIUS).map(|x| mirror(x as isize - HALO as isize, canvas.width)).collect();
-    if !known.dry {
-        canvas.in_strips(HALO, ticker, Scratch::default, |scratch, strip| {
-            scratch.filter(strip, &positions, strength);
-            Ok(())
-        })?;
-    }
-    Ok(report(Verdict::applied("The colours were blotchy; they now follow the brightness.")))
+    canvas.in_strips(HALO, ticker, Scratch::default, |scratch, strip| {
+        scratch.filter(strip, &positions, strength);
+        Ok(())
+    })
 }
 
 /// Planes of a strip with its halo. After the guide and the two colours come the window sums.

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use rayon::prelude::*;
 
 use super::canvas::{Canvas, Sample, luma_of};
-use crate::engine::Mask;
+use crate::engine::{CancellationToken, Error, Mask};
 use crate::imaging::{Image, Samples};
 
 /// Numbers that describe a candidate.
@@ -35,6 +35,18 @@ const PIECES_MIN: f32 = 12.0;
 const PIECES_PER_ROOT: f32 = 35.0;
 /// And if they cover this share of it.
 const SHARE_MIN: f32 = 0.001;
+
+/// The most marked pieces that others are held against.
+const EXAMPLES_MAX: usize = 400;
+
+/// Says whether to go on; looked at after every row and every few thousand pixels.
+type Check<'a> = &'a (dyn Fn() -> Result<(), Error> + Sync);
+
+/// Bytes that looking for damage takes beside the picture, its mask included.
+pub fn damage_bytes(pixels: u64) -> u64 {
+    // Brightness, colourfulness, difference, state and mark; and the numbers of the pieces' pixels.
+    pixels + pixels.min(PIXELS_MAX as u64) * (6 + 4)
+}
 
 /// A connected piece of a picture that may be damage.
 #[derive(Debug, Clone)]
@@ -64,22 +76,31 @@ pub(super) struct Found {
 /// Lists what may be damage in a picture: what a classifier learns from. Pixels are numbered in the picture itself,
 /// or in a copy of it scaled by a whole number if it has more than 12 megapixels.
 pub fn candidates(image: &Image) -> Vec<Candidate> {
-    View::of(image).candidates()
+    let found = View::of(image, &|| Ok(())).and_then(|view| view.candidates(&|| Ok(())));
+    found.unwrap_or_default()
 }
 
 /// Proposes where a picture is damaged: every piece of which the classifier is at least as sure as `threshold`
 /// (0..=1), whether or not the picture as a whole looks damaged.
-pub fn propose_mask(image: &Image, threshold: f32) -> Mask {
-    let view = View::of(image);
-    let found = view.candidates();
-    view.mask(found.iter().filter(|candidate| candidate.confidence >= threshold))
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub fn propose_mask(image: &Image, threshold: f32, cancel: &CancellationToken) -> Result<Mask, Error> {
+    let check = || if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) };
+    let view = View::of(image, &check)?;
+    let found = view.candidates(&check)?;
+    Ok(view.mask(found.iter().filter(|candidate| candidate.confidence >= threshold)))
 }
 
 /// Proposes more places like those that somebody has marked: pieces that look like the marked ones, whatever the
 /// classifier thinks of them. The marked places are part of the answer; without any the answer is empty.
-pub fn find_similar(image: &Image, seed: &Mask) -> Mask {
-    let view = View::of(image);
-    let found = view.candidates();
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub fn find_similar(image: &Image, seed: &Mask, cancel: &CancellationToken) -> Result<Mask, Error> {
+    let check = || if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) };
+    let view = View::of(image, &check)?;
+    let found = view.candidates(&check)?;
     let is_marked = |pixel: u32| {
         let (x, y) = (pixel as usize % view.width, pixel as usize / view.width);
         let (x, y) = (x * view.scale, y * view.scale);
@@ -98,22 +119,33 @@ pub fn find_similar(image: &Image, seed: &Mask) -> Mask {
         let terms = a.features.iter().zip(&b.features).zip(&spread);
         terms.map(|((a, b), spread)| ((a - b) / spread).powi(2).min(9.0)).sum::<f32>() / FEATURES as f32
     };
+    let examples: Vec<&Candidate> =
+        marked.iter().copied().step_by(marked.len().div_ceil(EXAMPLES_MAX).max(1)).collect();
+    check()?;
     // Two things of one kind differ in about half of what things differ in.
-    let similar = others.into_iter().filter(|other| {
-        marked.iter().any(|marked| distance(marked, other) < if other.confidence > 0.5 { 0.8 } else { 0.35 })
-    });
-    let mut mask = view.mask(similar);
+    let similar: Vec<&Candidate> = others
+        .into_par_iter()
+        .filter(|other| {
+            let near = if other.confidence > 0.5 { 0.8 } else { 0.35 };
+            examples.iter().any(|example| distance(example, other) < near)
+        })
+        .collect();
+    check()?;
+    let mut mask = view.mask(similar.into_iter());
     for (sample, &marked) in mask.samples.iter_mut().zip(&seed.samples) {
         *sample = (*sample).max(if marked >= 128 { 255 } else { 0 });
     }
-    mask
+    Ok(mask)
 }
 
 /// Looks for damage that can be repaired without asking.
-pub(super) fn detect<T: Sample>(canvas: &Canvas<'_, T>) -> Found {
-    let view =
-        View::new(&*canvas.samples, canvas.width, canvas.height, canvas.pixel_len(), canvas.has_colour());
-    let found = view.candidates();
+///
+/// # Errors
+/// What `check` says.
+pub(super) fn detect<T: Sample>(canvas: &Canvas<'_, T>, check: Check<'_>) -> Result<Found, Error> {
+    let size = (canvas.width, canvas.height);
+    let view = View::new(&*canvas.samples, size, canvas.pixel_len(), canvas.has_colour(), check)?;
+    let found = view.candidates(check)?;
     let sure: Vec<&Candidate> = found.iter().filter(|candidate| candidate.confidence >= SURE).collect();
     let area: usize = sure.iter().map(|candidate| candidate.pixels.len()).sum();
     let pixels = (view.width * view.height) as f32;
@@ -123,14 +155,15 @@ pub(super) fn detect<T: Sample>(canvas: &Canvas<'_, T>) -> Found {
     let taken: Vec<&Candidate> =
         found.iter().filter(|candidate| damaged && candidate.confidence >= LIKELY).collect();
     let total: f32 = taken.iter().map(|candidate| candidate.confidence).sum();
-    Found {
+    check()?;
+    Ok(Found {
         pieces: taken.len(),
         sure,
         // An empty sum is minus zero.
         confidence: (total + 0.0) / taken.len().max(1) as f32,
         damaged,
         mask: view.mask(taken.into_iter()),
-    }
+    })
 }
 
 /// A picture as the finder sees it.
@@ -151,23 +184,30 @@ struct View {
 }
 
 impl View {
-    fn of(image: &Image) -> Self {
-        let (width, height) = (image.width as usize, image.height as usize);
+    fn of(image: &Image, check: Check<'_>) -> Result<Self, Error> {
+        let size = (image.width as usize, image.height as usize);
         let (count, colour) = (image.channels.count(), image.channels.colour_count() == 3);
         match &image.samples {
-            Samples::U8(samples) => Self::new(samples, width, height, count, colour),
-            Samples::U16(samples) => Self::new(samples, width, height, count, colour),
+            Samples::U8(samples) => Self::new(samples, size, count, colour, check),
+            Samples::U16(samples) => Self::new(samples, size, count, colour, check),
         }
     }
 
-    fn new<T: Sample>(samples: &[T], width: usize, height: usize, pixel_len: usize, colour: bool) -> Self {
+    fn new<T: Sample>(
+        samples: &[T],
+        (width, height): (usize, usize),
+        pixel_len: usize,
+        colour: bool,
+        check: Check<'_>,
+    ) -> Result<Self, Error> {
         let scale = (1..).find(|scale| (width / scale) * (height / scale) <= PIXELS_MAX).unwrap_or(1);
         let full = (width, height);
         let (width, height) = ((width / scale).max(1), (height / scale).max(1));
         let mut luma = vec![0u8; width * height];
         let mut colourfulness = vec![0u8; width * height];
-        luma.par_chunks_mut(width).zip(colourfulness.par_chunks_mut(width)).enumerate().for_each(
+        luma.par_chunks_mut(width).zip(colourfulness.par_chunks_mut(width)).enumerate().try_for_each(
             |(y, (luma, colourful))| {
+                check()?;
                 for (x, (luma, colourful)) in luma.iter_mut().zip(colourful).enumerate() {
                     let (mut sum, mut spread) = (0.0, 0.0);
                     for v in 0..scale.min(full.1) {
@@ -185,11 +225,13 @@ impl View {
                     *luma = u8::put(sum / count);
                     *colourful = u8::put(spread / count);
                 }
+                Ok::<(), Error>(())
             },
-        );
-        let difference = differences(&luma, width, height);
+        )?;
+        let difference = differences(&luma, width, height, check)?;
+        check()?;
         let variation = cells(width, height, |index| f32::from(difference[index].unsigned_abs().min(30)), 2);
-        Self { full, scale, width, height, luma, colourfulness, difference, variation }
+        Ok(Self { full, scale, width, height, luma, colourfulness, difference, variation })
     }
 
     fn cell(&self, index: usize) -> usize {
@@ -197,13 +239,17 @@ impl View {
         y / CELL * self.width.div_ceil(CELL) + x / CELL
     }
 
-    fn candidates(&self) -> Vec<Candidate> {
+    fn candidates(&self, check: Check<'_>) -> Result<Vec<Candidate>, Error> {
         let mut state = self.states();
+        check()?;
         let density = cells(self.width, self.height, |index| if state[index] > 0 { 1.0 } else { 0.0 }, 4);
         let levels = self.levels();
         let mut found = Vec::new();
         let mut pending = Vec::new();
         for start in 0..state.len() {
+            if start % (1 << 16) == 0 {
+                check()?;
+            }
             if state[start] & STRONG == 0 {
                 continue;
             }
@@ -215,6 +261,9 @@ impl View {
             state[start] = 0;
             while let Some(index) = pending.pop() {
                 pixels.push(index as u32);
+                if pixels.len() % (1 << 16) == 0 {
+                    check()?;
+                }
                 let (x, y) = (index % self.width, index / self.width);
                 for v in y.saturating_sub(1)..=(y + 1).min(self.height - 1) {
                     for u in x.saturating_sub(1)..=(x + 1).min(self.width - 1) {
@@ -233,7 +282,7 @@ impl View {
                 found.push(Candidate { confidence: NETWORK.judge(&features), pixels, features });
             }
         }
-        found
+        Ok(found)
     }
 
     /// Which pixels stand out, on which side and how much.
@@ -453,9 +502,10 @@ impl Moments {
 }
 
 /// The difference of each sample to the median of those around it.
-fn differences(luma: &[u8], width: usize, height: usize) -> Vec<i16> {
+fn differences(luma: &[u8], width: usize, height: usize, check: Check<'_>) -> Result<Vec<i16>, Error> {
     let mut out = vec![0i16; luma.len()];
-    out.par_chunks_mut(width).enumerate().for_each(|(y, out)| {
+    out.par_chunks_mut(width).enumerate().try_for_each(|(y, out)| {
+        check()?;
         let top = y.saturating_sub(RADIUS);
         let bottom = (y + RADIUS).min(height - 1);
         // Huang's running median: the counts of the window, and how many lie below the median.
@@ -491,8 +541,9 @@ fn differences(luma: &[u8], width: usize, height: usize) -> Vec<i16> {
             }
             out[x - RADIUS] = i16::from(luma[y * width + x - RADIUS]) - median as i16;
         }
-    });
-    out
+        Ok::<(), Error>(())
+    })?;
+    Ok(out)
 }
 
 /// Mean of a quantity over each cell and the `around` cells on every side of it.

@@ -15,36 +15,56 @@ const SHARP: f32 = 0.85;
 /// More than this is not attempted: what such a blur took can't be guessed.
 const WIDEST: f32 = 1.6;
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
-    strength: f32,
+/// The blur to undo.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    kernel: Vec<f32>,
+}
+
+impl Plan {
+    /// Rows and columns that the result of a pixel depends on, on each side of it.
+    pub(super) fn reach(&self) -> usize {
+        2 * (self.kernel.len() / 2) * ITERATIONS
+    }
+}
+
+/// Reads from the edges of the whole picture how blurred it is.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     known: &Known<'_>,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<Plan>), Error> {
     let Some(width) = blur_width(canvas) else {
-        return Ok(Verdict::skipped("There are too few edges to tell how sharp the picture is."));
+        let why = "There are too few edges to tell how sharp the picture is.";
+        return Ok((Verdict::skipped(why), None));
     };
     ticker.check()?;
-    let noise = noise::measure(canvas, Space::Gray, known.mask)[0].as_ref().map_or(0.0, |s| s.level);
+    let noise =
+        noise::measure(canvas, Space::Gray, known.mask.as_deref())[0].as_ref().map_or(0.0, |s| s.level);
     let report =
         |verdict: Verdict| verdict.with("blur_width", f64::from(width)).with("noise", f64::from(noise));
     if width < SHARP {
-        return Ok(report(Verdict::skipped("The edges are sharp already.")));
+        return Ok((report(Verdict::skipped("The edges are sharp already.")), None));
     }
     if noise > 8.0 {
-        return Ok(report(Verdict::skipped(
-            "There is so much noise that sharpening would mostly sharpen that.",
-        )));
+        let why = "There is so much noise that sharpening would mostly sharpen that.";
+        return Ok((report(Verdict::skipped(why)), None));
     }
-    if known.dry {
-        return Ok(report(Verdict::applied("The edges are soft.")));
-    }
-    let kernel = kernel(width.min(WIDEST));
-    let halo = 2 * (kernel.len() / 2) * ITERATIONS;
+    let verdict = report(Verdict::applied("The edges are soft; a slight defocus was undone."));
+    Ok((verdict, Some(Plan { kernel: kernel(width.min(WIDEST)) })))
+}
+
+/// Undoes the blur of a picture or of a part of it.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    plan: &Plan,
+    strength: f32,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let halo = plan.reach();
     canvas.in_strips(halo, ticker, Scratch::default, |scratch, strip| {
-        scratch.sharpen(strip, &kernel, halo, strength, ticker)
-    })?;
-    Ok(report(Verdict::applied("The edges are soft; a slight defocus was undone.")))
+        scratch.sharpen(strip, &plan.kernel, halo, strength, ticker)
+    })
 }
 
 /// A normalised Gaussian of this standard deviation.

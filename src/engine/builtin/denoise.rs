@@ -14,17 +14,25 @@ const MIN_CONFIDENCE: f32 = 0.1;
 /// First pass: coefficients below this many standard deviations are cut off.
 const CUT: f32 = 2.7;
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
-    strength: f32,
+/// The noise of the planes that have any worth removing, and how sure that is.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    space: Space,
+    noisy: [Option<(Spectrum, f32)>; 3],
+}
+
+/// Measures the noise of the whole picture.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     known: &Known<'_>,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<Plan>), Error> {
     let space = if canvas.has_colour() { Space::Opponent } else { Space::Gray };
-    let spectra = noise::measure(canvas, space, known.mask);
+    let spectra = noise::measure(canvas, space, known.mask.as_deref());
     ticker.check()?;
     let Some(luma) = &spectra[0] else {
-        return Ok(Verdict::skipped("The picture is too small or too uniform to tell noise from detail."));
+        let why = "The picture is too small or too uniform to tell noise from detail.";
+        return Ok((Verdict::skipped(why), None));
     };
     let evidence = |mut verdict: Verdict| {
         for (name, spectrum) in ["noise_luma", "noise_red_blue", "noise_green"].iter().zip(&spectra) {
@@ -40,25 +48,36 @@ pub(super) fn run<T: Sample>(
         spectra[plane].as_ref().map_or(0.0, |s| confidence(s.level * scale, plane, luma.floor))
     });
     let evidence = |verdict| evidence(verdict).with("confidence", f64::from(confidence[0]));
-    let filters: [Option<PlaneFilter>; 3] = std::array::from_fn(|plane| {
-        let spectrum = spectra[plane].as_ref()?;
-        (confidence[plane] >= MIN_CONFIDENCE)
-            .then(|| plane_filter(spectrum, strength, plane, confidence[plane]))
+    let noisy: [Option<(Spectrum, f32)>; 3] = std::array::from_fn(|plane| {
+        let spectrum = spectra[plane].clone()?;
+        (confidence[plane] >= MIN_CONFIDENCE).then_some((spectrum, confidence[plane]))
     });
-    if filters.iter().all(Option::is_none) {
+    if noisy.iter().all(Option::is_none) {
         let reason = if luma.level * scale < VISIBLE {
             "There is no visible noise or grain."
         } else {
             "What looks like noise is not the same everywhere, so it is taken for texture."
         };
-        return Ok(evidence(Verdict::skipped(reason)));
+        return Ok((evidence(Verdict::skipped(reason)), None));
     }
-    if !known.dry {
-        sliding::filter(canvas, space, &filters, ticker)?;
-    }
-    Ok(evidence(Verdict::applied(
+    let verdict = evidence(Verdict::applied(
         "There is noise or grain all over the picture; it was removed by its own spectrum.",
-    )))
+    ));
+    Ok((verdict, Some(Plan { space, noisy })))
+}
+
+/// Removes the noise of a picture or of a part of it.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    plan: &Plan,
+    strength: f32,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let filters: [Option<PlaneFilter>; 3] = std::array::from_fn(|plane| {
+        let (spectrum, confidence) = plan.noisy[plane].as_ref()?;
+        Some(plane_filter(spectrum, strength, plane, *confidence))
+    });
+    sliding::filter(canvas, plan.space, &filters, ticker)
 }
 
 /// How sure it is that a plane has noise that anyone sees, 0..=1.

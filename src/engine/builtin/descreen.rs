@@ -8,9 +8,9 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use super::Verdict;
 use super::canvas::{Canvas, Sample, Strip, Ticker};
 use super::fourier::{Block, SIDE};
-use super::{Known, Verdict};
 use crate::engine::Error;
 
 /// Blocks overlap by half, so that their windows add up to one.
@@ -49,33 +49,47 @@ struct Spectrum {
     logarithm: Vec<[f32; SIDE]>,
 }
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
-    strength: f32,
-    known: &Known<'_>,
+/// Rows and columns that the result of a pixel depends on, on each side of it.
+pub(super) const REACH: usize = SIDE;
+
+/// The mean power of each colour's spectrum, and its screen.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    colours: Vec<(Vec<[f32; SIDE]>, Screen)>,
+}
+
+/// Looks for a screen in the whole picture.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
-    let Some(spectra) = measure(canvas) else {
-        return Ok(Verdict::skipped("The picture is too small to tell a screen of dots."));
+) -> Result<(Verdict, Option<Plan>), Error> {
+    let Some(spectra) = spectra(canvas) else {
+        return Ok((Verdict::skipped("The picture is too small to tell a screen of dots."), None));
     };
     ticker.check()?;
     let screens: Vec<Option<Screen>> = spectra.iter().map(|spectrum| find(&spectrum.logarithm)).collect();
     let best = screens.iter().flatten().copied().max_by(|a, b| a.excess.total_cmp(&b.excess));
     let Some(best) = best else {
-        return Ok(Verdict::skipped("There is no screen of printing dots."));
+        return Ok((Verdict::skipped("There is no screen of printing dots."), None));
     };
     let verdict = Verdict::applied("The picture was printed with a screen of dots, which was removed.")
         .with("period", SIDE as f64 / f64::from(best.frequency))
         .with("angle", f64::from(best.angle))
         .with("peaks", f64::from(best.excess));
-    if known.dry {
-        return Ok(verdict);
-    }
-    let gains: Vec<Gain> = spectra
-        .iter()
-        .zip(&screens)
-        .map(|(spectrum, screen)| gain(&spectrum.power, screen.unwrap_or(best), strength))
-        .collect();
+    let colours =
+        spectra.into_iter().zip(screens).map(|(spectrum, screen)| (spectrum.power, screen.unwrap_or(best)));
+    Ok((verdict, Some(Plan { colours: colours.collect() })))
+}
+
+/// Removes the screen from a picture or from a part of it that begins at a block's corner.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    plan: &Plan,
+    strength: f32,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let gains: Vec<Gain> =
+        plan.colours.iter().map(|(power, screen)| gain(power, *screen, strength)).collect();
     canvas.in_strips(SIDE, ticker, Scratch::new, |scratch, strip| {
         for (colour, gain) in gains.iter().enumerate() {
             ticker.check()?;
@@ -83,8 +97,7 @@ pub(super) fn run<T: Sample>(
         }
         scratch.store(strip);
         Ok(())
-    })?;
-    Ok(verdict)
+    })
 }
 
 /// A window that is zero at the ends and adds up to one with its neighbours half a block away.
@@ -97,7 +110,7 @@ fn windows() -> [f32; SIDE] {
 }
 
 /// The spectra of the colours; none if the picture has too few blocks.
-fn measure<T: Sample>(canvas: &Canvas<'_, T>) -> Option<Vec<Spectrum>> {
+fn spectra<T: Sample>(canvas: &Canvas<'_, T>) -> Option<Vec<Spectrum>> {
     let (across, down) = (canvas.width / SIDE, canvas.height / SIDE);
     if across * down < BLOCKS_MIN {
         return None;

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::canvas::{Canvas, Sample, Ticker, luma_of};
+use super::canvas::{Canvas, Origin, Sample, Ticker, luma_of};
 use super::frames::{self, Area, Frame};
 use super::sliding::Space;
 use super::{Known, Verdict};
@@ -90,6 +90,7 @@ pub(super) fn evidence<T: Sample>(canvas: &Canvas<'_, T>) -> f32 {
 }
 
 /// What was found about one picture on a scan.
+#[derive(Debug, Clone)]
 struct Finding {
     zone: Area,
     evidence: Evidence,
@@ -144,12 +145,18 @@ impl Finding {
     }
 }
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
-    strength: f32,
+/// The pictures of a scan, of which one at least has faded.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    found: Vec<Finding>,
+}
+
+/// Looks for fading in the whole picture.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     known: &Known<'_>,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<Plan>), Error> {
     let colour = canvas.has_colour();
     let found: Vec<Finding> = frames::find(canvas)
         .into_iter()
@@ -157,25 +164,45 @@ pub(super) fn run<T: Sample>(
         .collect();
     ticker.check()?;
     let Some(worst) = found.iter().max_by(|a, b| a.evidence.amount().total_cmp(&b.evidence.amount())) else {
-        return Ok(Verdict::skipped("There is no picture."));
+        return Ok((Verdict::skipped("There is no picture."), None));
     };
     let report = |verdict: Verdict| {
         let verdict = worst.report(colour, verdict);
         if found.len() > 1 { verdict.with("pictures", found.len() as f64) } else { verdict }
     };
     if worst.evidence.amount() < MIN_EVIDENCE {
-        return Ok(report(Verdict::skipped("Blacks and whites are where they belong; nothing has faded.")));
+        let why = "Blacks and whites are where they belong; nothing has faded.";
+        return Ok((report(Verdict::skipped(why)), None));
     }
     if found.iter().all(Finding::even) {
-        return Ok(report(Verdict::skipped(
-            "The picture is one even tone; there is no contrast to bring back.",
-        )));
+        let why = "The picture is one even tone; there is no contrast to bring back.";
+        return Ok((report(Verdict::skipped(why)), None));
     }
-    for finding in &found {
+    let verdict = report(Verdict::applied(match (colour, worst.monochrome) {
+        (true, false) => "Colours and contrast have faded; each dye was brought back to its full range.",
+        (true, true) => {
+            "Contrast has faded; brightness was brought back, the print's tone kept and its yellowing reduced."
+        }
+        (false, _) => "Contrast has faded; blacks and whites were brought back.",
+    }));
+    Ok((verdict, Some(Plan { found })))
+}
+
+/// Brings back what has faded in a picture, or in the part of it that begins at `origin`.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    plan: &Plan,
+    strength: f32,
+    origin: Origin,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let colour = canvas.has_colour();
+    for finding in &plan.found {
         let amount = finding.evidence.amount() * strength;
-        if known.dry || amount < MIN_EVIDENCE * strength || finding.even() {
+        if amount < MIN_EVIDENCE * strength || finding.even() {
             continue;
         }
+        let zone = &finding.zone.seen_from(origin, canvas.width, canvas.height);
         match finding.firm {
             Some(firm) => {
                 let mut curve = curve::<T>(finding.ends[0], firm, amount);
@@ -183,22 +210,16 @@ pub(super) fn run<T: Sample>(
                     lift(&mut curve, middle);
                 }
                 let tone = 1.0 - amount * (1.0 - TONE_KEPT * finding.hue.toned);
-                stretch_brightness(canvas, &finding.zone, &curve, if colour { tone } else { 1.0 }, ticker)?;
+                stretch_brightness(canvas, zone, &curve, if colour { tone } else { 1.0 }, ticker)?;
             }
             None => {
                 let curves: Vec<Vec<f32>> =
                     finding.ends.iter().map(|&ends| curve::<T>(ends, ends, amount)).collect();
-                stretch_channels(canvas, &finding.zone, &curves, ticker)?;
+                stretch_channels(canvas, zone, &curves, ticker)?;
             }
         }
     }
-    Ok(report(Verdict::applied(match (colour, worst.monochrome) {
-        (true, false) => "Colours and contrast have faded; each dye was brought back to its full range.",
-        (true, true) => {
-            "Contrast has faded; brightness was brought back, the print's tone kept and its yellowing reduced."
-        }
-        (false, _) => "Contrast has faded; blacks and whites were brought back.",
-    })))
+    Ok(())
 }
 
 /// Maps sample values to values of 0..=255: straight between the firm ends, and to the full ends with what is left.
@@ -390,6 +411,7 @@ fn ends_of(histogram: &[u32], scale: f32, tail: f64) -> Ends {
 }
 
 /// What the colours of a picture have in common.
+#[derive(Debug, Clone, Copy)]
 struct Hue {
     /// How far the picture is from having a single hue, as a root mean square in Cb and Cr: pixels of equal brightness
     /// that differ, hues across the principal one, and hues opposite to it. Near 0 in a toned or grey picture.

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::canvas::{Canvas, Sample};
+use super::canvas::{Canvas, Origin, Sample};
 
 /// Rows and columns are judged by about this many samples.
 const SAMPLES: usize = 400;
@@ -49,6 +49,14 @@ impl Area {
             range.start + border..range.end - border
         };
         Self { columns: cut(&self.columns, across), rows: cut(&self.rows, down) }
+    }
+
+    /// What of it lies in a part of the picture of this size, counted from where that part begins.
+    pub(super) fn seen_from(&self, origin: Origin, width: usize, height: usize) -> Self {
+        let cut = |range: &Range<usize>, start: usize, len: usize| {
+            range.start.saturating_sub(start).min(len)..range.end.saturating_sub(start).min(len)
+        };
+        Self { columns: cut(&self.columns, origin.x, width), rows: cut(&self.rows, origin.y, height) }
     }
 }
 

@@ -5,14 +5,17 @@
 //! cut off, and the marked pixels take what comes back, with a threshold that falls from pass to pass. That carries
 //! edges and texture across a scratch, which averaging can't.
 
+use std::sync::Arc;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::canvas::{Canvas, Sample, Ticker, mirror};
+use super::damage::{self, Found};
 use super::dct::{self, Blocks, LANES};
 use super::sliding::Space;
-use super::{Known, Verdict, damage};
-use crate::engine::Error;
+use super::{Known, Verdict};
+use crate::engine::{Error, Mask};
 
 /// How far a pixel of the first filling looks for known ones.
 const REACH: isize = 4;
@@ -31,60 +34,75 @@ const KNOWN: u8 = 0;
 const QUEUED: u8 = 1;
 const UNKNOWN: u8 = 2;
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
-    strength: f32,
+/// How far away what is seen of a pixel may come from, as long as damage is no wider.
+pub(super) const SEEN: usize = TILE + MARGIN;
+
+/// Where the picture is damaged.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) mask: Arc<Mask>,
+}
+
+/// Looks for damage in the whole picture, unless somebody has marked it.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     known: &Known<'_>,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
-    let found;
-    let (mask, found) = match known.mask {
-        Some(mask) => (mask, None),
+) -> Result<(Verdict, Option<Plan>), Error> {
+    let (mask, found) = match &known.mask {
+        Some(mask) => (Arc::clone(mask), None),
         None => {
-            found = damage::detect(canvas);
-            ticker.check()?;
-            (&found.mask, Some(&found))
+            let Found { mask, pieces, sure, confidence, damaged } =
+                damage::detect(canvas, &|| ticker.check())?;
+            (Arc::new(mask), Some((pieces, sure, confidence, damaged)))
         }
     };
-    let mut state: Vec<u8> =
-        mask.samples.iter().map(|&sample| if sample >= 128 { UNKNOWN } else { KNOWN }).collect();
-    let marked = state.iter().filter(|&&state| state == UNKNOWN).count();
-    let share = marked as f64 / state.len() as f64;
+    let marked = mask.samples.iter().filter(|&&sample| sample >= 128).count();
+    let pixels = mask.samples.len();
+    let share = marked as f64 / pixels as f64;
     let report = |verdict: Verdict| {
         let verdict = verdict.with("marked_share", share).with("marked_pixels", marked as f64);
         match found {
-            Some(found) => verdict
-                .with("found", found.pieces as f64)
-                .with("beyond_doubt", found.sure as f64)
-                .with("confidence", f64::from(found.confidence)),
+            Some((pieces, sure, confidence, _)) => verdict
+                .with("found", pieces as f64)
+                .with("beyond_doubt", sure as f64)
+                .with("confidence", f64::from(confidence)),
             None => verdict,
         }
     };
-    if found.is_some_and(|found| !found.damaged) {
-        return Ok(report(Verdict::skipped("No damage is marked, and none is plain to see.")));
+    if found.is_some_and(|(.., damaged)| !damaged) {
+        return Ok((report(Verdict::skipped("No damage is marked, and none is plain to see.")), None));
     }
     if marked == 0 {
-        return Ok(report(Verdict::skipped("No damage is marked.")));
+        return Ok((report(Verdict::skipped("No damage is marked.")), None));
     }
-    if marked == state.len() {
-        return Ok(report(Verdict::skipped(
-            "The whole picture is marked; there is nothing left to fill it from.",
-        )));
+    if marked == pixels {
+        let why = "The whole picture is marked; there is nothing left to fill it from.";
+        return Ok((report(Verdict::skipped(why)), None));
     }
-    if known.dry {
-        return Ok(report(Verdict::applied("There is damage.")));
-    }
-    let damaged = (strength < 1.0).then(|| copy_marked(canvas, mask.samples.as_slice()));
-    fill_from_rim(canvas, &mut state, ticker)?;
-    refine(canvas, &mask.samples, ticker)?;
-    if let Some(damaged) = damaged {
-        blend(canvas, &mask.samples, &damaged, strength);
-    }
-    Ok(report(Verdict::applied(if found.is_some() {
+    let verdict = report(Verdict::applied(if found.is_some() {
         "Scratches and dust were found and filled from what surrounds them."
     } else {
         "The marked damage was filled from what surrounds it."
-    })))
+    }));
+    Ok((verdict, Some(Plan { mask })))
+}
+
+/// Fills the damage of a picture, or of a part of it that begins at a tile's corner; `mask` is of the canvas's size.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    mask: &[u8],
+    strength: f32,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let mut state: Vec<u8> = mask.iter().map(|&sample| if sample >= 128 { UNKNOWN } else { KNOWN }).collect();
+    let damaged = (strength < 1.0).then(|| copy_marked(canvas, mask));
+    fill_from_rim(canvas, &mut state, ticker)?;
+    refine(canvas, mask, ticker)?;
+    if let Some(damaged) = damaged {
+        blend(canvas, mask, &damaged, strength);
+    }
+    Ok(())
 }
 
 /// The colour samples of the marked pixels, in order.

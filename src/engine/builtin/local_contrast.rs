@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::Verdict;
-use super::canvas::{Canvas, Sample, Ticker, luma_of};
+use super::canvas::{Canvas, Origin, Sample, Ticker, luma_of};
 use crate::engine::Error;
 
 /// Tiles along the longer side.
@@ -16,11 +16,22 @@ const BINS: usize = 256;
 
 type Curve = [f32; BINS + 1];
 
-pub(super) fn run<T: Sample>(
-    canvas: &mut Canvas<'_, T>,
+/// The curves of the tiles of a picture.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    curves: Vec<Curve>,
+    /// Side of a tile in pixels.
+    side: usize,
+    across: usize,
+    down: usize,
+}
+
+/// Reads the curves from the whole picture.
+pub(super) fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
     strength: f32,
     ticker: &Ticker<'_>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<Plan>), Error> {
     let (width, height) = (canvas.width, canvas.height);
     let side = (width.max(height) / TILES).max(32);
     let (across, down) = (width.div_ceil(side), height.div_ceil(side));
@@ -36,16 +47,30 @@ pub(super) fn run<T: Sample>(
         })
         .fold(0.0f32, f32::max);
     if gain < 1.0 {
-        return Ok(Verdict::skipped("The picture has no detail to bring out.")
-            .with("largest_change", f64::from(gain)));
+        let verdict = Verdict::skipped("The picture has no detail to bring out.");
+        return Ok((verdict.with("largest_change", f64::from(gain)), None));
     }
+    let verdict = Verdict::applied("Detail was brought out as far as you asked.")
+        .with("largest_change", f64::from(gain * strength));
+    Ok((verdict, Some(Plan { curves, side, across, down })))
+}
+
+/// Brings out the detail of a picture, or of the part of it that begins at `origin`.
+pub(super) fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    Plan { curves, side, across, down }: &Plan,
+    strength: f32,
+    origin: Origin,
+    ticker: &Ticker<'_>,
+) -> Result<(), Error> {
+    let (side, across, down) = (*side, *across, *down);
     // Tiles' curves are mixed by the distance to the tiles' centres.
     let place = |position: usize, count: usize| {
         let place = ((position as f32 + 0.5) / side as f32 - 0.5).clamp(0.0, (count - 1) as f32);
         let first = place as usize;
         (first, (first + 1).min(count - 1), place - first as f32)
     };
-    let columns: Vec<(usize, usize, f32)> = (0..width).map(|x| place(x, across)).collect();
+    let columns: Vec<(usize, usize, f32)> = (0..canvas.width).map(|x| place(x + origin.x, across)).collect();
     canvas.in_strips(
         0,
         ticker,
@@ -53,7 +78,7 @@ pub(super) fn run<T: Sample>(
         |(), strip| {
             let (colours, pixel_len) = (strip.channels.colour_count(), strip.channels.count());
             for y in strip.start..strip.end {
-                let (above, below, v) = place(y, down);
+                let (above, below, v) = place(y + origin.y, down);
                 let row = strip.row_mut(y);
                 for (pixel, &(left, right, u)) in row.chunks_exact_mut(pixel_len).zip(&columns) {
                     let luma = luma_of(pixel, colours);
@@ -72,9 +97,7 @@ pub(super) fn run<T: Sample>(
             }
             Ok(())
         },
-    )?;
-    Ok(Verdict::applied("Detail was brought out as far as you asked.")
-        .with("largest_change", f64::from(gain * strength)))
+    )
 }
 
 /// The curve of a tile: the running sum of its clipped histogram, on the scale of 0..=255.

@@ -20,6 +20,7 @@ mod frames;
 mod inpaint;
 mod local_contrast;
 mod noise;
+mod part;
 mod quantisation;
 mod sliding;
 #[cfg(test)]
@@ -27,12 +28,15 @@ mod tests;
 mod upscale;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::analyse::{Analysis, Finding, analyse};
-pub use self::damage::{Candidate, candidates, find_similar, propose_mask};
+pub use self::damage::{Candidate, candidates, damage_bytes, find_similar, propose_mask};
+pub(super) use self::part::stages_bytes;
+pub use self::part::{Asked, Measured, Notes, Part, is_measured, restore_part, sorted};
 
-use self::canvas::{Canvas, Sample, Ticker};
+use self::canvas::{Canvas, Origin, Sample, Ticker};
 use super::{
     BoxFuture, Context, Decision, Engine, Error, JpegTables, Mask, Outcome, Restored, Step, StepInfo,
     StepReport, StepRequest, Work,
@@ -131,6 +135,7 @@ impl Engine for Builtin {
 }
 
 /// What a step measured and decided.
+#[derive(Debug, Clone)]
 struct Verdict {
     applied: bool,
     reason: String,
@@ -159,11 +164,22 @@ struct Known<'a> {
     jpeg: Option<&'a JpegTables>,
     /// Quality of the JPEG file that the picture comes from, once a step has found that there was one.
     jpeg_quality: Option<f32>,
-    mask: Option<&'a Mask>,
-    /// Whether damage was found without a mask and filled.
+    mask: Option<Arc<Mask>>,
+    /// Whether damage was filled.
     repaired: bool,
-    /// Whether steps only measure and say what they would do.
-    dry: bool,
+}
+
+/// What a step will do, which was found out on the whole picture and can be done to a part of it.
+#[derive(Debug, Clone)]
+enum Plan {
+    Deblock(deblock::Plan),
+    Descreen(descreen::Plan),
+    Inpaint(inpaint::Plan),
+    Denoise(denoise::Plan),
+    Chroma,
+    Fade(fade::Plan),
+    Deblur(deblur::Plan),
+    LocalContrast(local_contrast::Plan),
 }
 
 /// Restores a picture on the calling thread and a pool of workers; blocks until it is done.
@@ -233,9 +249,8 @@ fn run(work: Work, context: &Context, strip_rows: Option<usize>) -> Result<Resto
     let mut known = Known {
         jpeg: jpeg.as_ref(),
         jpeg_quality: jpeg.as_ref().map(|tables| quantisation::quality(&tables.luma)),
-        mask: mask.as_ref(),
+        mask: mask.map(Arc::new),
         repaired: false,
-        dry: false,
     };
     let total: f32 = steps.iter().map(|request| cost(request.step)).sum();
     let mut done = 0.0;
@@ -297,10 +312,10 @@ fn run_step(
     }
     match &mut image.samples {
         Samples::U8(samples) => {
-            dispatch(&mut Canvas { samples, width, height, channels }, request, known, ticker)
+            both(&mut Canvas { samples, width, height, channels }, request, known, ticker)
         }
         Samples::U16(samples) => {
-            dispatch(&mut Canvas { samples, width, height, channels }, request, known, ticker)
+            both(&mut Canvas { samples, width, height, channels }, request, known, ticker)
         }
     }
 }
@@ -332,22 +347,66 @@ fn enlarge(image: &mut Image, strength: f32, ticker: &Ticker<'_>) -> Result<Verd
     Ok(verdict)
 }
 
-fn dispatch<T: Sample>(
+/// Measures a picture and does to the same one what that asks for.
+fn both<T: Sample>(
     canvas: &mut Canvas<'_, T>,
     request: StepRequest,
     known: &mut Known<'_>,
     ticker: &Ticker,
 ) -> Result<Verdict, Error> {
-    let strength = request.strength;
-    match request.step {
-        Step::Deblock => deblock::run(canvas, strength, known, ticker),
-        Step::Descreen => descreen::run(canvas, strength, known, ticker),
-        Step::Inpaint => inpaint::run(canvas, strength, known, ticker),
-        Step::Denoise => denoise::run(canvas, strength, known, ticker),
-        Step::Chroma => chroma::run(canvas, strength, known, ticker),
-        Step::Fade => fade::run(canvas, strength, known, ticker),
-        Step::Deblur => deblur::run(canvas, strength, known, ticker),
-        Step::LocalContrast => local_contrast::run(canvas, strength, ticker),
-        step => Err(Error::UnsupportedStep { engine: NAME.to_owned(), step }),
+    let (verdict, plan) = measure(canvas, request, known, ticker)?;
+    if let Some(plan) = plan {
+        apply(canvas, &plan, request.strength, Origin::default(), ticker)?;
+    }
+    Ok(verdict)
+}
+
+/// What a step finds in the whole picture, and what it will do about that; nothing where it has nothing to do.
+fn measure<T: Sample>(
+    canvas: &Canvas<'_, T>,
+    request: StepRequest,
+    known: &mut Known<'_>,
+    ticker: &Ticker,
+) -> Result<(Verdict, Option<Plan>), Error> {
+    fn planned<P>((verdict, plan): (Verdict, Option<P>), wrap: fn(P) -> Plan) -> (Verdict, Option<Plan>) {
+        (verdict, plan.map(wrap))
+    }
+    let found = match request.step {
+        Step::Deblock => planned(deblock::measure(canvas, known, ticker)?, Plan::Deblock),
+        Step::Descreen => planned(descreen::measure(canvas, ticker)?, Plan::Descreen),
+        Step::Inpaint => planned(inpaint::measure(canvas, known, ticker)?, Plan::Inpaint),
+        Step::Denoise => planned(denoise::measure(canvas, known, ticker)?, Plan::Denoise),
+        Step::Chroma => planned(chroma::measure(canvas, known, ticker)?, |()| Plan::Chroma),
+        Step::Fade => planned(fade::measure(canvas, known, ticker)?, Plan::Fade),
+        Step::Deblur => planned(deblur::measure(canvas, known, ticker)?, Plan::Deblur),
+        Step::LocalContrast => {
+            planned(local_contrast::measure(canvas, request.strength, ticker)?, Plan::LocalContrast)
+        }
+        step => return Err(Error::UnsupportedStep { engine: NAME.to_owned(), step }),
+    };
+    Ok(found)
+}
+
+/// Does what was planned to a picture, or to the part of it that begins at `origin`, which is a multiple of
+/// [`part::GRID`].
+fn apply<T: Sample>(
+    canvas: &mut Canvas<'_, T>,
+    plan: &Plan,
+    strength: f32,
+    origin: Origin,
+    ticker: &Ticker,
+) -> Result<(), Error> {
+    match plan {
+        Plan::Deblock(plan) => deblock::apply(canvas, plan, strength, ticker),
+        Plan::Descreen(plan) => descreen::apply(canvas, plan, strength, ticker),
+        Plan::Inpaint(plan) => {
+            let mask = part::of_mask(&plan.mask, origin, canvas.width, canvas.height);
+            inpaint::apply(canvas, &mask, strength, ticker)
+        }
+        Plan::Denoise(plan) => denoise::apply(canvas, plan, strength, ticker),
+        Plan::Chroma => chroma::apply(canvas, strength, ticker),
+        Plan::Fade(plan) => fade::apply(canvas, plan, strength, origin, ticker),
+        Plan::Deblur(plan) => deblur::apply(canvas, plan, strength, ticker),
+        Plan::LocalContrast(plan) => local_contrast::apply(canvas, plan, strength, origin, ticker),
     }
 }

@@ -483,7 +483,8 @@ fn without_a_mask_nothing_is_filled_unless_the_picture_is_plainly_damaged() {
 fn marking_one_scratch_finds_the_others_like_it() {
     let damaged = worn(Scene::new(320, 240)).image(Channels::Rgb, 8);
     let none = Mask { width: 320, height: 240, samples: vec![0; 320 * 240] };
-    assert_eq!(find_similar(&damaged, &none), none);
+    let cancel = CancellationToken::new();
+    assert_eq!(find_similar(&damaged, &none, &cancel).unwrap(), none);
     let mut seed = none;
     for y in 0..240usize {
         let x = 320.0 * 0.1 + y as f32 * 0.03;
@@ -491,10 +492,110 @@ fn marking_one_scratch_finds_the_others_like_it() {
             seed.samples[y * 320 + u] = 255;
         }
     }
-    let similar = find_similar(&damaged, &seed);
+    let similar = find_similar(&damaged, &seed, &cancel).unwrap();
     let count = |mask: &Mask| mask.samples.iter().filter(|&&sample| sample >= 128).count();
     assert!(count(&similar) > 2 * count(&seed), "{} {}", count(&similar), count(&seed));
-    assert!(count(&propose_mask(&damaged, 0.5)) >= count(&propose_mask(&damaged, 0.95)));
+    let proposed = |threshold| count(&propose_mask(&damaged, threshold, &cancel).unwrap());
+    assert!(proposed(0.5) >= proposed(0.95));
+    cancel.cancel();
+    assert!(matches!(propose_mask(&damaged, 0.5, &cancel), Err(Error::Cancelled)));
+    assert!(matches!(find_similar(&damaged, &seed, &cancel), Err(Error::Cancelled)));
+}
+
+/// The largest and the mean difference between a part and the same place of a whole picture.
+fn compare(part: &Image, at: Part, whole: &Image) -> (u32, f64) {
+    let (Samples::U8(part), Samples::U8(all)) = (&part.samples, &whole.samples) else { panic!("8 bits") };
+    let count = whole.channels.count();
+    let (mut most, mut sum) = (0, 0.0);
+    for (index, sample) in part.iter().enumerate() {
+        let (pixel, channel) = (index / count, index % count);
+        let (x, y) =
+            (pixel % at.width as usize + at.left as usize, pixel / at.width as usize + at.top as usize);
+        let difference = u32::from(sample.abs_diff(all[(y * whole.width as usize + x) * count + channel]));
+        most = most.max(difference);
+        sum += f64::from(difference);
+    }
+    (most, sum / part.len() as f64)
+}
+
+#[test]
+fn a_part_looks_as_the_whole_will_look_there() {
+    let image = worn(Scene::new(420, 340).faded().blotchy(12.0).noisy(7.0)).image(Channels::Rgb, 8);
+    let request = |step, strength| StepRequest { step, strength };
+    let all = [
+        request(Step::Inpaint, 1.0),
+        request(Step::Denoise, 0.8),
+        request(Step::Chroma, 0.8),
+        request(Step::Fade, 1.0),
+        request(Step::LocalContrast, 0.5),
+    ];
+    let screened = screened(Scene::new(420, 340)).image(Channels::Rgb, 8);
+    let blurred = Scene::new(420, 340).blurred(1.6).image(Channels::Rgb, 8);
+    for (image, steps) in [
+        (&image, &all[..]),
+        (&screened, &[request(Step::Descreen, 1.0), request(Step::Denoise, 0.6)]),
+        (&blurred, &[request(Step::Deblur, 1.0)]),
+    ] {
+        let work = Work { image: image.clone(), jpeg: None, mask: None, steps: steps.to_vec() };
+        let whole = restore(work, &Context::default()).unwrap();
+        assert_eq!(whole.outcome, Outcome::Restored, "{:?}", whole.report);
+        let notes = Notes::default();
+        let mut part = Part { left: 0, top: 0, width: 0, height: 0 };
+        for (left, top, width, height) in
+            [(0, 0, 70, 60), (201, 137, 90, 80), (201, 137, 90, 80), (331, 270, 89, 70)]
+        {
+            part = Part { left, top, width, height };
+            let asked = Asked { part, steps, mask: None, exact: false };
+            let (shown, measured) = restore_part(image, None, &notes, &asked, &Context::default()).unwrap();
+            assert_eq!((shown.width, shown.height, measured), (width, height, Measured::Exactly));
+            let (most, mean) = compare(&shown, part, &whole.image);
+            assert!(most <= 1 && mean < 0.002, "{steps:?} {part:?}: {most} {mean}");
+        }
+        // Enlarging is left out, and the picture itself is shown where nothing is asked for.
+        let upscale = [request(Step::Upscale, 1.0)];
+        let asked = Asked { part, steps: &upscale, mask: None, exact: false };
+        let (shown, _) = restore_part(image, None, &notes, &asked, &Context::default()).unwrap();
+        assert_eq!(compare(&shown, part, image), (0, 0.0));
+    }
+}
+
+#[test]
+fn strengths_are_tried_out_with_what_was_measured_nearby_unless_it_has_to_be_exact() {
+    let image = Scene::new(320, 256).faded().noisy(9.0).image(Channels::Rgb, 8);
+    let part = Part { left: 100, top: 80, width: 110, height: 90 };
+    let steps = |denoise, fade| {
+        [
+            StepRequest { step: Step::Denoise, strength: denoise },
+            StepRequest { step: Step::Fade, strength: fade },
+        ]
+    };
+    let notes = Notes::default();
+    let look = |denoise, fade, exact| {
+        let steps = steps(denoise, fade);
+        let asked = Asked { part, steps: &steps, mask: None, exact };
+        let is_known = is_measured(&notes, &asked);
+        let (shown, measured) = restore_part(&image, None, &notes, &asked, &Context::default()).unwrap();
+        let work = Work { image: image.clone(), jpeg: None, mask: None, steps: steps.to_vec() };
+        let whole = restore(work, &Context::default()).unwrap();
+        (is_known, measured, compare(&shown, part, &whole.image).1)
+    };
+    let (known, measured, mean) = look(1.0, 1.0, false);
+    assert!(!known && measured == Measured::Exactly && mean < 0.002, "{mean}");
+    // A step's own strength changes nothing of what it measures.
+    let (known, measured, mean) = look(1.0, 0.4, false);
+    assert!(known && measured == Measured::Exactly && mean < 0.002, "{mean}");
+    let (known, measured, mean) = look(0.8, 0.4, false);
+    assert!(known && measured == Measured::Nearby && mean < 6.0, "{mean}");
+    let (known, measured, mean) = look(0.8, 0.4, true);
+    assert!(!known && measured == Measured::Exactly && mean < 0.002, "{mean}");
+    let (known, measured, _) = look(0.8, 0.9, true);
+    assert!(known && measured == Measured::Exactly);
+
+    let cancelled = Context::default();
+    cancelled.cancel.cancel();
+    let asked = Asked { part, steps: &steps(0.3, 0.9), mask: None, exact: true };
+    let ended = restore_part(&image, None, &notes, &asked, &cancelled);
+    assert!(matches!(ended, Err(Error::Cancelled)));
 }
 
 #[test]

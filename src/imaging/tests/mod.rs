@@ -4,6 +4,7 @@ mod formats;
 mod hostile;
 mod jpeg_dc;
 mod samples;
+mod scan;
 mod stills;
 mod variants;
 

@@ -58,10 +58,10 @@ impl Author {
 /// # Errors
 /// [`Error::Db`].
 pub async fn list(app: &App) -> Result<Vec<PresetInfo>> {
-    let engines = app.engines.clone();
+    let (engines, models) = (app.engines.clone(), registry::list(app).await?);
     app.db
         .read(move |conn| {
-            let (own, models) = (store::list(conn)?, registry::read(conn)?);
+            let own = store::list(conn)?;
             let shipped = Preset::ALL.map(PresetInfo::from).into_iter();
             Ok(shipped.chain(own.iter().map(|preset| shown(&engines, &models, &own, preset))).collect())
         })
@@ -75,7 +75,8 @@ fn shown(engines: &Engines, models: &[Entry], own: &[OwnPreset], preset: &OwnPre
         None => engines.find(model).is_none_or(|engine| engine.recreates()),
     };
     let steps = expand(own, &preset.name).unwrap_or_default();
-    let OwnPreset { name, title, description, steps: own_steps, created_by, created_at, updated_at } = preset.clone();
+    let OwnPreset { name, title, description, steps: own_steps, created_by, created_at, updated_at } =
+        preset.clone();
     PresetInfo {
         name,
         title,
@@ -108,11 +109,12 @@ pub async fn import(app: &App, author: Author, text: &str) -> Result<Vec<PresetI
 }
 
 async fn save(app: &App, author: Author, new: Vec<OwnPreset>, same_is_fine: bool) -> Result<Vec<PresetInfo>> {
-    let engines = app.engines.clone();
+    let (engines, models) = (app.engines.clone(), registry::list(app).await?);
     app.db
         .write(move |tx| {
-            let (mut own, models) = (store::list(tx)?, registry::read(tx)?);
-            let catalogue = Catalogue { engines: &engines, models: &models, presets: &[], unlisted: author.is_admin };
+            let mut own = store::list(tx)?;
+            let catalogue =
+                Catalogue { engines: &engines, models: &models, presets: &[], unlisted: author.is_admin };
             let mut names = Vec::new();
             let mut added = Vec::new();
             for mut preset in new {
@@ -149,10 +151,10 @@ async fn save(app: &App, author: Author, new: Vec<OwnPreset>, same_is_fine: bool
 /// # Errors
 /// [`Error::NoSuchPreset`], [`Error::PresetShipped`], [`Error::NotYourPreset`], and what is wrong with words and steps.
 pub async fn change(app: &App, author: Author, name: String, change: Change) -> Result<PresetInfo> {
-    let engines = app.engines.clone();
+    let (engines, models) = (app.engines.clone(), registry::list(app).await?);
     app.db
         .write(move |tx| {
-            let (mut own, models) = (store::list(tx)?, registry::read(tx)?);
+            let mut own = store::list(tx)?;
             let mut preset = find_own(&own, &name)?.clone();
             author.may_change(&preset)?;
             changed_texts(change.title, change.description, &mut preset)?;

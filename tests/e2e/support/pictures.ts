@@ -93,6 +93,25 @@ export function pngOf256Colours(rgba: Uint8Array, width: number, height: number)
 export const gradient = (width = 320, height = 240, tint = 0) =>
   png(width, height, (x, y) => [(40 + (180 * x) / width) | 0, (60 + (150 * y) / height) | 0, 40 + (tint % 200)]);
 
+/** A scanner's lid with two prints on it, one of them askew; 900 x 640. */
+export function scanOfTwo(): Buffer {
+  const prints = [
+    { x: 250, y: 230, width: 320, height: 220, angle: 4 },
+    { x: 650, y: 380, width: 240, height: 330, angle: -2.5 },
+  ];
+  return png(900, 640, (x, y) => {
+    for (const print of prints) {
+      const [sine, cosine] = [Math.sin((print.angle * Math.PI) / 180), Math.cos((print.angle * Math.PI) / 180)];
+      const u = ((x - print.x) * cosine + (y - print.y) * sine) / print.width + 0.5;
+      const v = ((y - print.y) * cosine - (x - print.x) * sine) / print.height + 0.5;
+      if (u < 0 || v < 0 || u >= 1 || v >= 1) continue;
+      const hill = 0.55 + 0.12 * Math.sin(u * 7 + print.x);
+      return v < hill ? [90 + 60 * v, 120 + 60 * v, 170 + 30 * u] : [70 + 50 * u, 90 - 30 * v, 50];
+    }
+    return [243, 244, 244];
+  });
+}
+
 /** A grainy scene, large enough that restoring it takes a while. */
 export function grain(width: number, height: number): Buffer {
   let seed = 1974;

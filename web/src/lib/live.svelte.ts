@@ -9,6 +9,7 @@ export type Events = {
   restoration: Restoration;
   batch: Batch;
   job: { id: string; kind: string; state: JobState; progress: number };
+  scan: { media_id: string; job_id: string; state: JobState; progress: number; items: string[]; error: { code: string; detail: string } | null };
 };
 
 /** The one event stream. `lost` turns true when it has been away for a while, which the shell shows as a banner. */
@@ -69,7 +70,7 @@ export function connect() {
     disconnect();
     sessionEnded();
   });
-  for (const kind of ['media', 'buckets', 'restoration', 'batch', 'job']) {
+  for (const kind of ['media', 'buckets', 'restoration', 'batch', 'job', 'scan']) {
     stream.addEventListener(kind, (event) => {
       const data = JSON.parse((event as MessageEvent<string>).data) as never;
       for (const handler of handlers.get(kind) ?? []) handler(data);
