@@ -87,7 +87,10 @@ pub(super) async fn fill(app: &App, url: &str) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("can't put {file} in"))?;
         // Those that need nothing show how that looks.
-        let wish = restore::Request { preset: Some(Preset::Auto.as_str().to_owned()), ..restore::Request::default() };
+        let wish = restore::Request {
+            preset: Some(Preset::Auto.as_str().to_owned()),
+            ..restore::Request::default()
+        };
         restore::request(app, &actor, media.id, wish)
             .await
             .with_context(|| format!("can't restore {file}"))?;

@@ -217,7 +217,12 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { progress: Progress::silent(), cancel: CancellationToken::new(), threads: None, after_step: None }
+        Self {
+            progress: Progress::silent(),
+            cancel: CancellationToken::new(),
+            threads: None,
+            after_step: None,
+        }
     }
 }
 

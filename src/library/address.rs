@@ -214,15 +214,13 @@ fn look_up(conn: &Connection, question: &Question) -> Result<Answer> {
     let is_public = bucket.visibility == Visibility::Public;
     let mut content = match question.version {
         // A signed address means the content of the time when it was signed, also when there is a newer one.
-        Some(name) => {
-            match store::find_version_by_name(conn, media.seq, name)? {
-                Some(version) => Content::version(&media, &version),
-                None => {
-                    let rendition = store::find_rendition_by_name(conn, media.seq, name)?;
-                    Content::rendition(&rendition.ok_or(Error::NoSuchMedia)?)
-                }
+        Some(name) => match store::find_version_by_name(conn, media.seq, name)? {
+            Some(version) => Content::version(&media, &version),
+            None => {
+                let rendition = store::find_rendition_by_name(conn, media.seq, name)?;
+                Content::rendition(&rendition.ok_or(Error::NoSuchMedia)?)
             }
-        }
+        },
         None => match media.shared_rendition_id {
             Some(id) => {
                 let rendition = store::find_rendition(conn, media.seq, id)?;

@@ -388,7 +388,11 @@ struct Masks {
 }
 
 /// Opens the picture that a restoration begins with, and reads its masks.
-async fn open(app: &App, restoration: &Restoration, version: Version) -> Result<(BlobReader, Masks), Trouble> {
+async fn open(
+    app: &App,
+    restoration: &Restoration,
+    version: Version,
+) -> Result<(BlobReader, Masks), Trouble> {
     let storage = app.storage.clone();
     let picture = restoration.beginning.as_ref().and_then(|beginning| beginning.picture);
     let (whole, steps) = (restoration.mask, restoration.steps.clone());

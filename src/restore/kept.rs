@@ -72,7 +72,10 @@ impl Shelf for Pictures {
                     Ok(kept) => Put::Changed { kept, content_type, width, height, recreated },
                     // The restoration is worth more than what it leaves by the way.
                     Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "the picture after a step was not kept");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the picture after a step was not kept"
+                        );
                         Put::Lost
                     }
                 }
@@ -122,7 +125,8 @@ fn first(conn: &Connection, restoration: &Restoration) -> db::Result<Option<Kept
         return steps::find(conn, from.restoration_id, from.place.saturating_sub(1));
     }
     let found = library::get_version_in(conn, restoration.media_id, Some(restoration.version_id));
-    let Ok((_, Version { sha256, content_type, width: Some(width), height: Some(height), .. })) = found else {
+    let Ok((_, Version { sha256, content_type, width: Some(width), height: Some(height), .. })) = found
+    else {
         return Ok(None);
     };
     Ok(Some(KeptStep { place: 0, picture: sha256, content_type, width, height, recreated: false }))
@@ -152,7 +156,12 @@ pub(super) struct Begun {
 ///
 /// # Errors
 /// [`Error::NoSuchRestoration`], also for one of another media; [`Error::NoSuchStep`].
-pub(super) async fn begin(app: &App, actor: &Actor, media: MediaId, request: &Request) -> Result<Option<Begun>> {
+pub(super) async fn begin(
+    app: &App,
+    actor: &Actor,
+    media: MediaId,
+    request: &Request,
+) -> Result<Option<Begun>> {
     let Some(from) = request.from else { return Ok(None) };
     let (caller, version) = (Caller::from(actor), request.version);
     let found = app.db.read(move |conn| {
@@ -271,7 +280,16 @@ fn find(
 
 /// The extension of a picture's file.
 fn extension(step: &KeptStep) -> &'static str {
-    let formats = [Format::Jpeg, Format::Png, Format::Webp, Format::Tiff, Format::Gif, Format::Avif, Format::Heic, Format::Jxl];
+    let formats = [
+        Format::Jpeg,
+        Format::Png,
+        Format::Webp,
+        Format::Tiff,
+        Format::Gif,
+        Format::Avif,
+        Format::Heic,
+        Format::Jxl,
+    ];
     let found = formats.into_iter().find(|format| format.content_type() == step.content_type);
     found.unwrap_or(Format::Jpeg).extension()
 }
@@ -290,7 +308,9 @@ pub async fn keep_step(app: &App, actor: &Actor, id: RestorationId, place: u32) 
     }
     let storage = app.storage.clone();
     let read = tokio::task::spawn_blocking(move || jobs::read(&storage, step.picture));
-    let bytes = read.await.map_err(|stopped| Error::NotLookedAt(pipeline::Error::Panicked(stopped.to_string())))??;
+    let bytes = read
+        .await
+        .map_err(|stopped| Error::NotLookedAt(pipeline::Error::Panicked(stopped.to_string())))??;
     let arrived = library::receive_bytes(app, &media.name, Bytes::from(bytes)).await?;
     let actor = actor.clone();
     // What arrived goes into the transaction and comes back after it, so that nobody sweeps it away in between.

@@ -232,8 +232,7 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
     let mut settled = settle(app, &request).await?;
     let beginning = kept::begin(app, actor, media, &request).await?;
     let version = beginning.as_ref().map(|it| it.version).or(request.version);
-    let (found, version) =
-        library::get_version_for(app, actor, media, version, Permission::Restore).await?;
+    let (found, version) = library::get_version_for(app, actor, media, version, Permission::Restore).await?;
     if found.state == State::Trashed {
         return Err(library::Error::InTrash.into());
     }

@@ -467,10 +467,7 @@ mod tests {
     }
 
     fn settle_here(request: &Request) -> Result<Settled, Error> {
-        settle(
-            &Catalogue { engines: &Engines::new(), models: &[], presets: &[], unlisted: false },
-            request,
-        )
+        settle(&Catalogue { engines: &Engines::new(), models: &[], presets: &[], unlisted: false }, request)
     }
 
     fn steps(request: Request) -> Result<Vec<(&'static str, f32)>, Error> {

@@ -300,8 +300,12 @@ where
     let target = plan.format.unwrap_or(kept_format(format));
     let aside = aside_bytes(&plan.stages, &probe, scale)?;
     let sheet = open(source, probe, plan.mask, (scale, aside), workshop, cancel).await?;
-    let context =
-        engine::Context { progress, cancel: cancel.clone(), threads: plan.threads, ..engine::Context::default() };
+    let context = engine::Context {
+        progress,
+        cancel: cancel.clone(),
+        threads: plan.threads,
+        ..engine::Context::default()
+    };
     let floor = Floor { workshop, desk, context: &context, displayed, scale, shelf: plan.shelf, target };
     let Run { sheet, report, recreated } = floor.run(sheet, jpeg, plan.stages, plan.recreated).await?;
     let applied = report.iter().any(|step| step.decision == Decision::Applied);
@@ -430,10 +434,8 @@ impl Floor<'_> {
         let (mut done, mut report) = (0.0, Vec::new());
         for stage in stages {
             let share = stage.weight() / total;
-            let part = engine::Context {
-                progress: self.context.progress.part(done, share),
-                ..self.context.clone()
-            };
+            let part =
+                engine::Context { progress: self.context.progress.part(done, share), ..self.context.clone() };
             let recreates = is_recreated(&stage, self.workshop.engines);
             let keeper = self.keeper(&sheet, recreated || recreates);
             // Tables belong to the pixels that were quantised, not to what has another size or comes from elsewhere.
@@ -489,7 +491,8 @@ impl Floor<'_> {
             None => None,
         };
         let is_damage = steps.iter().all(|request| request.step == Step::Inpaint);
-        let (damage, region) = if is_damage && region.is_some() { (region, None) } else { (sheet.mask.clone(), region) };
+        let (damage, region) =
+            if is_damage && region.is_some() { (region, None) } else { (sheet.mask.clone(), region) };
         // An earlier step may have enlarged the picture.
         let damage = damage.map(|mask| stages::fitted(mask, width, height));
         let before = region.map(|region| (sheet.image.clone(), region));
@@ -525,7 +528,9 @@ impl Floor<'_> {
     ) -> Result<(Sheet, StepReport), Error> {
         let engine = self.workshop.engines.get(Some(&call.model.engine))?;
         let needs_model = || engine::Error::NeedsModel { engine: engine.name().to_owned() };
-        let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else { return Err(needs_model().into()) };
+        let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else {
+            return Err(needs_model().into());
+        };
         let started = std::time::Instant::now();
         let (max_side, keep) = (call.model.max_side, call.strength < 1.0 || call.mask.is_some());
         let parcel = off_thread(&context.cancel, move || sheet.pack(max_side, keep)).await?;

@@ -17,8 +17,8 @@ use super::{
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
 use crate::app::App;
-use crate::engine::builtin::Finding;
 use crate::engine::StepRequest;
+use crate::engine::builtin::Finding;
 use crate::imaging;
 use crate::jobs::JobState;
 use crate::library::{self, ContentQuery, MediaId, Pairs, Rendition, Somewhere, VersionId};
@@ -185,7 +185,7 @@ async fn get_step_content(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let content = super::kept::step_content(&app, user.id(), id, place).await?;
-    library::send(&app, &content, &pairs, &method, &headers).await
+    library::send_content(&app, &content, &pairs, &method, &headers).await
 }
 
 /// Makes a rendition of the picture after a step

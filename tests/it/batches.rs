@@ -129,7 +129,8 @@ async fn an_archive_that_can_not_be_made_to_its_end_does_not_look_whole() {
     assert_eq!(archive(&owner, &batch).await.len(), 2);
     // A folder in the place of the result: it can be opened and not be read, as on a disk that fails.
     let made = owner.json(&format!("/api/v1/media/{}/renditions", ids[0])).await;
-    let content = format!("/api/v1/media/{}/renditions/{}/content", ids[0], made["items"][0]["id"].as_str().unwrap());
+    let content =
+        format!("/api/v1/media/{}/renditions/{}/content", ids[0], made["items"][0]["id"].as_str().unwrap());
     let etag = owner.get(&content).send().await.unwrap().headers()["etag"].to_str().unwrap().to_owned();
     let name = etag.trim_matches('"');
     let file = walk(&server.dir.path().join("data")).into_iter().find(|file| file.ends_with(name)).unwrap();

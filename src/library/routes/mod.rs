@@ -20,11 +20,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::limits::said;
 use super::model::{
     Bucket, Folder, Media, MediaId, OnConflict, Position, Rendition, RenditionId, Search, Slug, Sort,
     Version, VersionId,
 };
-use super::limits::said;
 use super::{BucketChange, Change, Content, Error, Fact, NewBucket, buckets};
 use crate::accounts::{Allowed, Permission, may};
 use crate::api::{Json, Page, PageQuery, Path, Problem, Query};

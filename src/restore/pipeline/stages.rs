@@ -149,7 +149,10 @@ impl Keeper {
                 Shelved::Changed { file, width, height, recreated: self.recreated }
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the picture after a step was not kept");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the picture after a step was not kept"
+                );
                 Shelved::Lost
             }
         };
@@ -159,7 +162,9 @@ impl Keeper {
     /// Keeps the pictures after the steps of an engine, the first of which has a place.
     pub(super) fn watch(self, first: u32) -> AfterStep {
         let next = AtomicU32::new(first);
-        AfterStep::new(move |image, told| self.keep(next.fetch_add(1, Ordering::Relaxed), image, told.decision))
+        AfterStep::new(move |image, told| {
+            self.keep(next.fetch_add(1, Ordering::Relaxed), image, told.decision)
+        })
     }
 }
 
@@ -475,10 +480,14 @@ fn feathered(mask: &Mask) -> Vec<u8> {
     let mut columns = vec![0; width * height];
     for x in 0..width {
         let mut y = 0;
-        soften(height, |y| u32::from(rows[y * width + x]), |mean| {
-            columns[y * width + x] = mean;
-            y += 1;
-        });
+        soften(
+            height,
+            |y| u32::from(rows[y * width + x]),
+            |mean| {
+                columns[y * width + x] = mean;
+                y += 1;
+            },
+        );
     }
     columns
 }

@@ -36,7 +36,8 @@ pub(super) fn read_own(text: &str) -> Result<Vec<OwnPreset>> {
         return Err(bad(format!("a file of presets has at most {} kB", FILE_BYTES_MAX >> 10)));
     }
     let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         bad(format!("line {line}: {}", error.message()))
     })?;
     if file.preset.is_empty() || file.preset.len() > PRESETS_MAX {
@@ -60,7 +61,8 @@ pub(super) fn write(own: &[OwnPreset], first: &OwnPreset) -> Result<String> {
     while let Some(preset) = presets.get(at) {
         at += 1;
         let included = preset.steps.iter().filter_map(|step| step.preset.as_deref());
-        let found: Vec<_> = included.filter_map(|name| own.iter().find(|preset| preset.name == name)).collect();
+        let found: Vec<_> =
+            included.filter_map(|name| own.iter().find(|preset| preset.name == name)).collect();
         presets.extend(found.into_iter().filter(|preset| names.insert(preset.name.clone())));
     }
     let file = File { preset: presets.into_iter().map(OwnPreset::for_file).collect() };
@@ -74,7 +76,9 @@ pub(super) fn write(own: &[OwnPreset], first: &OwnPreset) -> Result<String> {
 /// [`Error::BadStrength`], [`Error::UnknownParameter`].
 pub fn builtin_steps(text: &str) -> Result<(String, Vec<StepRequest>)> {
     let presets = read_own(text)?;
-    let Some(first) = presets.first() else { return Err(Error::BadFile { detail: "there is no preset".into() }) };
+    let Some(first) = presets.first() else {
+        return Err(Error::BadFile { detail: "there is no preset".into() });
+    };
     let engines = Engines::new();
     let mut steps = Vec::new();
     for asked in expand(&presets, &first.name)? {
@@ -117,7 +121,10 @@ steps = [{ step = "inpaint" }, { step = "enhance", model = "gfpgan", parameters 
         assert_eq!(read_own(&written).unwrap(), presets);
         assert_eq!(read(&write(&presets, &presets[1]).unwrap()).unwrap().len(), 1);
         assert!(matches!(builtin_steps(ATTIC), Err(Error::UnknownEngine { .. })));
-        let (name, steps) = builtin_steps(&ATTIC.replace(", { step = \"enhance\", model = \"gfpgan\", parameters = { scale = 2 } }", "")).unwrap();
+        let (name, steps) = builtin_steps(
+            &ATTIC.replace(", { step = \"enhance\", model = \"gfpgan\", parameters = { scale = 2 } }", ""),
+        )
+        .unwrap();
         assert_eq!((name.as_str(), steps.len()), ("attic", 2));
     }
 
@@ -129,7 +136,10 @@ steps = [{ step = "inpaint" }, { step = "enhance", model = "gfpgan", parameters 
             ("", "missing field `preset`"),
             ("preset = []", "1 to 500"),
             ("{\"json\": 1}", "line 1"),
-            ("[[preset]]\ntitle = \"a\"\nsteps = [{ step = \"fade\" }]\nsecret = 1", "line 4: unknown field `secret`"),
+            (
+                "[[preset]]\ntitle = \"a\"\nsteps = [{ step = \"fade\" }]\nsecret = 1",
+                "line 4: unknown field `secret`",
+            ),
             ("[[preset]]\ntitle = \"a\"\nsteps = [{ step = \"fade\", power = 1 }]", "unknown field `power`"),
             ("[[preset]]\ntitle = 7\nsteps = []", "line 2"),
             (&long, "256 kB"),
@@ -139,9 +149,17 @@ steps = [{ step = "inpaint" }, { step = "enhance", model = "gfpgan", parameters 
             assert!(error.to_string().contains(why), "{text:.60}: {error}");
         }
         let shape = |steps: &str| read(&format!("[[preset]]\ntitle = \"a\"\nsteps = {steps}")).unwrap_err();
-        for steps in ["[]", "[{}]", "[{ step = \"fade\", preset = \"auto\" }]", "[{ preset = \"auto\", strength = 1.0 }]"] {
+        for steps in [
+            "[]",
+            "[{}]",
+            "[{ step = \"fade\", preset = \"auto\" }]",
+            "[{ preset = \"auto\", strength = 1.0 }]",
+        ] {
             assert!(matches!(shape(steps), Error::BadPreset { field: "steps", .. }), "{steps}");
         }
-        assert!(matches!(shape(&format!("[{}]", "{ step = \"fade\" },".repeat(40))), Error::TooManySteps { .. }));
+        assert!(matches!(
+            shape(&format!("[{}]", "{ step = \"fade\" },".repeat(40))),
+            Error::TooManySteps { .. }
+        ));
     }
 }

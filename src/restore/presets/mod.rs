@@ -75,7 +75,8 @@ fn shown(engines: &Engines, models: &[Entry], own: &[OwnPreset], preset: &OwnPre
         None => engines.find(model).is_none_or(|engine| engine.recreates()),
     };
     let steps = expand(own, &preset.name).unwrap_or_default();
-    let OwnPreset { name, title, description, steps: own_steps, created_by, created_at, updated_at } = preset.clone();
+    let OwnPreset { name, title, description, steps: own_steps, created_by, created_at, updated_at } =
+        preset.clone();
     PresetInfo {
         name,
         title,
@@ -112,7 +113,8 @@ async fn save(app: &App, author: Author, new: Vec<OwnPreset>, same_is_fine: bool
     app.db
         .write(move |tx| {
             let (mut own, models) = (store::list(tx)?, registry::read(tx)?);
-            let catalogue = Catalogue { engines: &engines, models: &models, presets: &[], unlisted: author.is_admin };
+            let catalogue =
+                Catalogue { engines: &engines, models: &models, presets: &[], unlisted: author.is_admin };
             let mut names = Vec::new();
             let mut added = Vec::new();
             for mut preset in new {

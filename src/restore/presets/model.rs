@@ -108,7 +108,10 @@ impl PresetStep {
         match (&self.step, &self.preset) {
             (Some(_), None) => Ok(()),
             (None, Some(_)) if alone => Ok(()),
-            _ => Err(bad("steps", "Each step has either a step's name, with what belongs to it, or a preset's name alone.")),
+            _ => Err(bad(
+                "steps",
+                "Each step has either a step's name, with what belongs to it, or a preset's name alone.",
+            )),
         }
     }
 
@@ -241,7 +244,12 @@ pub(in crate::restore) struct OwnPreset {
 
 impl OwnPreset {
     /// One that nobody has saved yet.
-    pub(super) const fn new(name: String, title: String, description: String, steps: Vec<PresetStep>) -> Self {
+    pub(super) const fn new(
+        name: String,
+        title: String,
+        description: String,
+        steps: Vec<PresetStep>,
+    ) -> Self {
         let never = Timestamp::from_millis(0);
         Self { name, title, description, steps, created_by: None, created_at: never, updated_at: never }
     }

@@ -89,5 +89,6 @@ pub(in crate::restore) fn is_needed(conn: &Connection, media: MediaId, blob: Blo
                  OR EXISTS (SELECT 1 FROM restoration_calls c WHERE c.restoration_id = r.id AND c.result = :blob)))",
     )?;
     let name = blob.to_string();
-    Ok(statement.query_row(named_params! { ":media": media, ":blob": blob, ":name": name }, |row| row.get(0))?)
+    Ok(statement
+        .query_row(named_params! { ":media": media, ":blob": blob, ":name": name }, |row| row.get(0))?)
 }
