@@ -185,7 +185,9 @@ impl fmt::Debug for Progress {
 /// A closure that sees the picture after each step, with what was decided. It is called by the thread that works, which
 /// goes on when it returns.
 #[derive(Clone)]
-pub struct AfterStep(Arc<dyn Fn(&Image, &StepReport) + Send + Sync>);
+pub struct AfterStep(Arc<Look>);
+
+type Look = dyn Fn(&Image, &StepReport) + Send + Sync;
 
 impl AfterStep {
     /// Wraps a closure.

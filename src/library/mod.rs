@@ -80,7 +80,7 @@ pub use rights::{
     BucketAccess, BucketRole, Caller, audience_of, get_for_in, hears, may_somewhere, permissions_somewhere,
     seen_buckets,
 };
-pub use routes::{ContentQuery, Pairs, Somewhere, router, send, storage_router};
+pub use routes::{ContentQuery, Pairs, Somewhere, router, send as send_content, storage_router};
 pub use scans::{add_from_scan_in, list_of_scan};
 pub use signed::{Life, Signature, Signed, SignedUrl, sign_url};
 pub use store::MEDIA_IS_SEEN;

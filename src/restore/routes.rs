@@ -191,7 +191,7 @@ async fn get_step_content(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let content = super::kept::step_content(&app, user.id(), id, place).await?;
-    library::send(&app, &content, &pairs, &method, &headers).await
+    library::send_content(&app, &content, &pairs, &method, &headers).await
 }
 
 /// Makes a rendition of the picture after a step

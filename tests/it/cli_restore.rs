@@ -322,3 +322,35 @@ fn a_folder_that_can_not_be_written_is_told() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("locked/a.jpg can't be written"), "{}", said(&output));
 }
+
+#[test]
+fn a_file_of_presets_runs_in_its_own_order_and_its_mistakes_are_told() {
+    let desk = Desk::new();
+    desk.put("old.jpg", noisy_jpeg());
+    desk.put(
+        "attic.toml",
+        "[[preset]]\ntitle = \"Attic\"\nsteps = [{ step = \"local_contrast\", strength = 0.5 }, { preset = \"dust\" }]\n\
+         [[preset]]\ntitle = \"Dust\"\nsteps = [{ step = \"inpaint\" }, { preset = \"quick\" }, { step = \"denoise\" }]\n",
+    );
+    let output =
+        desk.restore(&["old.jpg", "-o", "new.jpg", "--preset", "attic.toml", "--step", "fade=0", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = &lines(&output)[0];
+    assert_eq!(told["preset"], "attic");
+    let run: Vec<_> =
+        told["report"].as_array().unwrap().iter().map(|it| it["step"].as_str().unwrap()).collect();
+    assert_eq!(run, ["local_contrast", "inpaint", "deblock", "denoise"]);
+    assert!(imaging::probe_bytes(&fs::read(desk.path("new.jpg")).unwrap()).is_ok());
+    for (text, why) in [
+        ("title = 1", "no file of presets"),
+        ("[[preset]]\ntitle = \"a\"\nsteps = [{ step = \"enhance\", model = \"gfpgan\" }]", "gfpgan"),
+        ("[[preset]]\ntitle = \"a\"\nsteps = [{ preset = \"a\" }]", "circle"),
+    ] {
+        desk.put("bad.toml", text);
+        let output = desk.restore(&["old.jpg", "-o", "never.jpg", "--preset", "bad.toml"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+    let output = desk.restore(&["old.jpg", "-o", "never.jpg", "--preset", "best"]);
+    assert!(output.status.code() == Some(2) && said(&output).contains("gentle"), "{}", said(&output));
+}

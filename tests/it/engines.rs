@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use safelight::config;
 use safelight::imaging::{self, Channels, EncodeOptions, Format, Limits, Options, Samples, SourceType};
 use safelight::outbound::{self, Method, Outbound};
@@ -187,6 +189,38 @@ async fn engines_here_and_elsewhere_work_on_one_picture_in_the_order_asked_for()
     assert!((light - half).abs() < 20.0, "half of it is the photograph: {light} {half}");
     let rendition = owner.json(&format!("{}/renditions", path_of(&media))).await["items"][0].clone();
     assert_eq!(rendition["provenance"]["engine"], "builtin+replicate");
+
+    // A marked place is all that changes, also where the model draws everything.
+    let mut painted = scene(400, 240, Channels::Gray, 8, 0.0);
+    painted.samples = Samples::U8((0..400 * 240).map(|at| if at % 400 < 200 { 255 } else { 0 }).collect());
+    let painted =
+        BASE64_STANDARD.encode(imaging::encode(&painted, &EncodeOptions::new(Format::Png)).unwrap());
+    let marked = json!([{ "step": "enhance", "model": "a-replicate", "mask": painted }]);
+    provider.mood(Mood::Sized(400, 240));
+    let asked = ask(&owner, &media, marked.clone()).await;
+    server.run_jobs().await;
+    let file = content(&owner, &media, &look(&owner, &asked).await).await;
+    let of = |file: &[u8]| match imaging::decode_bytes(file, &Options::held(Limits::default()))
+        .unwrap()
+        .image
+        .samples
+    {
+        Samples::U8(samples) => samples,
+        Samples::U16(_) => panic!("8 bits"),
+    };
+    let (before, after) = (of(&large), of(&file));
+    let at = |x: usize| (120 * 400 + x) * 3;
+    assert!(after[at(0)..at(190)].iter().all(|sample| *sample == 250));
+    assert_eq!(after[at(206)..at(400)], before[at(206)..at(400)]);
+    provider.mood(Mood::Sized(64, 64));
+    let asked = ask(&owner, &media, marked).await;
+    server.run_jobs().await;
+    let done = look(&owner, &asked).await;
+    assert_eq!(
+        (&done["outcome"], &done["report"][0]["decision"]),
+        (&json!("unchanged"), &json!("skipped")),
+        "{done}"
+    );
 
     // A picture of another shape can't be mixed in, and that is said.
     provider.mood(Mood::Sized(64, 64));
@@ -481,7 +515,7 @@ async fn admins_keep_the_list_of_models() {
         (json!([{ "step": "face", "engine": "replicate" }]), "validation"),
         (json!([{ "step": "colorize", "model": "a-fal" }]), "unknown-step"),
         (json!([{ "step": "enhance", "model": "a-fal", "engine": "replicate" }]), "unknown-engine"),
-        (Value::Array(vec![json!({ "step": "fade" }); 40]), "validation"),
+        (Value::Array(vec![json!({ "step": "fade" }); 40]), "too-many-steps"),
     ] {
         let answer = editor.post(&path).json(&json!({ "steps": steps })).send().await.unwrap();
         problem(answer, 422, code).await;

@@ -35,6 +35,7 @@ mod organise;
 mod photographs;
 mod pictures;
 mod power_loss;
+mod presets;
 mod process;
 mod providers;
 mod restore;

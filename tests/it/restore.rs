@@ -191,7 +191,7 @@ async fn what_can_not_be_done_is_refused_at_once() {
         (of(&media), json!({ "steps": [{ "step": "fade", "model": "gfpgan" }] }), 422, "unknown-engine"),
         (of(&media), json!({ "steps": [{ "step": "fade", "strength": 1.5 }] }), 422, "validation"),
         (of(&media), json!({ "steps": [{ "step": "fade", "parameters": { "x": 1 } }] }), 422, "validation"),
-        (of(&media), json!({ "preset": "best" }), 422, "validation"),
+        (of(&media), json!({ "preset": "best" }), 422, "unknown-preset"),
         (of(&media), json!({ "version_id": unknown }), 404, "not-found"),
         (of(&text), json!({}), 422, "not-a-picture"),
         (format!("/api/v1/media/{unknown}/restorations"), json!({}), 404, "not-found"),
