@@ -175,7 +175,7 @@ enum Plan {
     Deblock(deblock::Plan),
     Descreen(descreen::Plan),
     Inpaint(inpaint::Plan),
-    Denoise(denoise::Plan),
+    Denoise(Box<denoise::Plan>),
     Chroma,
     Fade(fade::Plan),
     Deblur(deblur::Plan),
@@ -371,7 +371,9 @@ fn measure<T: Sample>(
         Step::Deblock => planned(deblock::measure(canvas, known, ticker)?, Plan::Deblock),
         Step::Descreen => planned(descreen::measure(canvas, ticker)?, Plan::Descreen),
         Step::Inpaint => planned(inpaint::measure(canvas, known, ticker)?, Plan::Inpaint),
-        Step::Denoise => planned(denoise::measure(canvas, known, ticker)?, Plan::Denoise),
+        Step::Denoise => {
+            planned(denoise::measure(canvas, known, ticker)?, |plan| Plan::Denoise(Box::new(plan)))
+        }
         Step::Chroma => planned(chroma::measure(canvas, known, ticker)?, |()| Plan::Chroma),
         Step::Fade => planned(fade::measure(canvas, known, ticker)?, Plan::Fade),
         Step::Deblur => planned(deblur::measure(canvas, known, ticker)?, Plan::Deblur),
