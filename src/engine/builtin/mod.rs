@@ -172,7 +172,7 @@ struct Known<'a> {
 /// What a step will do, which was found out on the whole picture and can be done to a part of it.
 #[derive(Debug, Clone)]
 enum Plan {
-    Deblock(deblock::Plan),
+    Deblock(Box<deblock::Plan>),
     Descreen(descreen::Plan),
     Inpaint(inpaint::Plan),
     Denoise(Box<denoise::Plan>),
@@ -368,7 +368,9 @@ fn measure<T: Sample>(
         (verdict, plan.map(wrap))
     }
     let found = match request.step {
-        Step::Deblock => planned(deblock::measure(canvas, known, ticker)?, Plan::Deblock),
+        Step::Deblock => {
+            planned(deblock::measure(canvas, known, ticker)?, |plan| Plan::Deblock(Box::new(plan)))
+        }
         Step::Descreen => planned(descreen::measure(canvas, ticker)?, Plan::Descreen),
         Step::Inpaint => planned(inpaint::measure(canvas, known, ticker)?, Plan::Inpaint),
         Step::Denoise => {
