@@ -17,6 +17,8 @@ const SIDE_MIN: f64 = 0.05;
 const LONGEST: f64 = 6.0;
 /// The lid shows in at least this share of the rim.
 const LID_MIN: f64 = 0.25;
+/// And in at least this share of each of its sides.
+const SIDE_LID_MIN: f64 = 0.03;
 /// Differences to the lid below this are noise, whatever is measured; above the second they are none.
 const DIFFERENT: f32 = 6.0;
 const NOISIEST: f32 = 18.0;
@@ -175,7 +177,25 @@ impl View {
             lid = sum.map(|sum| (sum / count) as f32);
             share = count / rim.len() as f64;
         }
-        (share >= LID_MIN).then_some(lid)
+        (share >= LID_MIN && self.lies_around(&rim, lid)).then_some(lid)
+    }
+
+    /// Whether a colour shows along all four sides: a sky does not.
+    fn lies_around(&self, rim: &[usize], lid: [f32; 3]) -> bool {
+        let mut sides = [(0usize, 0usize); 4];
+        for &index in rim {
+            let (x, y) = (index % self.width, index / self.width);
+            let is_lid = self.rgb[index].iter().zip(&lid).all(|(a, b)| (a - b).abs() < 14.0);
+            let away = [y, self.width - 1 - x, self.height - 1 - y, x];
+            // Corners belong to two sides and say nothing for either.
+            let near = away.iter().filter(|away| **away < self.width.min(self.height) / 20).count();
+            let nearest = (0..4).min_by_key(|side| away[*side]).unwrap_or(0);
+            if near == 1 {
+                sides[nearest].0 += usize::from(is_lid);
+                sides[nearest].1 += 1;
+            }
+        }
+        sides.iter().all(|(lid, all)| *lid as f64 >= SIDE_LID_MIN * *all as f64)
     }
 
     fn is_even(&self, index: usize) -> bool {
@@ -254,8 +274,9 @@ fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> Option<[f64; 3]> {
         }
         for j in i + 1..3 {
             let factor = a[j][i] / a[i][i];
-            for k in i..3 {
-                a[j][k] -= factor * a[i][k];
+            let row = a[i];
+            for (cell, value) in a[j].iter_mut().zip(row).skip(i) {
+                *cell -= factor * value;
             }
             b[j] -= factor * b[i];
         }
@@ -891,7 +912,8 @@ impl Straight {
             like * 100 >= all * 93
         };
         let places = Self::places(cells, across);
-        let (mut run, mut best): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+        let mut run: Option<(usize, usize)> = None;
+        let mut best: Option<(usize, usize)> = None;
         for at in places {
             if is_rim(at) {
                 // The line between two borders may be darker.

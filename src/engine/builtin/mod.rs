@@ -172,10 +172,10 @@ struct Known<'a> {
 /// What a step will do, which was found out on the whole picture and can be done to a part of it.
 #[derive(Debug, Clone)]
 enum Plan {
-    Deblock(deblock::Plan),
+    Deblock(Box<deblock::Plan>),
     Descreen(descreen::Plan),
     Inpaint(inpaint::Plan),
-    Denoise(denoise::Plan),
+    Denoise(Box<denoise::Plan>),
     Chroma,
     Fade(fade::Plan),
     Deblur(deblur::Plan),
@@ -372,10 +372,14 @@ fn measure<T: Sample>(
         (verdict, plan.map(wrap))
     }
     let found = match request.step {
-        Step::Deblock => planned(deblock::measure(canvas, known, ticker)?, Plan::Deblock),
+        Step::Deblock => {
+            planned(deblock::measure(canvas, known, ticker)?, |plan| Plan::Deblock(Box::new(plan)))
+        }
         Step::Descreen => planned(descreen::measure(canvas, ticker)?, Plan::Descreen),
         Step::Inpaint => planned(inpaint::measure(canvas, known, ticker)?, Plan::Inpaint),
-        Step::Denoise => planned(denoise::measure(canvas, known, ticker)?, Plan::Denoise),
+        Step::Denoise => {
+            planned(denoise::measure(canvas, known, ticker)?, |plan| Plan::Denoise(Box::new(plan)))
+        }
         Step::Chroma => planned(chroma::measure(canvas, known, ticker)?, |()| Plan::Chroma),
         Step::Fade => planned(fade::measure(canvas, known, ticker)?, Plan::Fade),
         Step::Deblur => planned(deblur::measure(canvas, known, ticker)?, Plan::Deblur),
