@@ -159,6 +159,9 @@ describe('the live preview', () => {
     expect(seen({ x: 0, y: 50, w: 1000, h: 500 }, frame, picture)).toEqual({ x: 0, y: 0, width: 4000, height: 2000 });
     expect(seen({ x: -500, y: -250, w: 4000, h: 2000 }, frame, picture)).toEqual({ x: 500, y: 250, width: 1000, height: 600 });
     expect(seen({ x: 0, y: 0, w: 0, h: 0 }, frame, picture)).toBeNull();
+    const much = seen({ x: 0, y: 0, w: 1000, h: 600 }, frame, { w: 10_000, h: 6000 })!;
+    expect(much.width * much.height).toBeLessThanOrEqual(16_000_000);
+    expect(Math.abs(much.x + much.width / 2 - 5000)).toBeLessThan(2);
   });
 
   function slow() {

@@ -4,7 +4,13 @@ import { clamp, type Rect, type Size } from './compare';
 export type Region = { x: number; y: number; width: number; height: number };
 export type Patch = { region: Region; bitmap: ImageBitmap };
 
-/** The part of the picture that the frame shows, in whole pixels of the picture; null where nothing is seen. */
+/** The most pixels that the server previews at once. */
+const mostPixels = 16_000_000;
+
+/**
+ * The part of the picture that the frame shows, in whole pixels of the picture; its middle where that is more than the
+ * server does at once, null where nothing is seen.
+ */
 export function seen(rect: Rect, frame: Size, picture: Size): Region | null {
   if (!picture.w || !picture.h || !rect.w || !rect.h || !frame.w || !frame.h) return null;
   const scale = rect.w / picture.w;
@@ -12,7 +18,10 @@ export function seen(rect: Rect, frame: Size, picture: Size): Region | null {
   const y = Math.floor(clamp(-rect.y / scale, 0, picture.h));
   const width = Math.ceil(clamp((frame.w - rect.x) / scale, 0, picture.w)) - x;
   const height = Math.ceil(clamp((frame.h - rect.y) / scale, 0, picture.h)) - y;
-  return width > 0 && height > 0 ? { x, y, width, height } : null;
+  if (width <= 0 || height <= 0) return null;
+  const shrink = Math.min(1, Math.sqrt(mostPixels / (width * height)));
+  const [w, h] = [Math.max(1, Math.floor(width * shrink)), Math.max(1, Math.floor(height * shrink))];
+  return { x: x + Math.floor((width - w) / 2), y: y + Math.floor((height - h) / 2), width: w, height: h };
 }
 
 type Wait = (run: () => void, ms: number) => unknown;
