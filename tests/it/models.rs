@@ -415,7 +415,7 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn number(number: u8, value: usize) -> Vec<u8> {
-    [&[number << 3][..], &length(value)].concat()
+    [length(usize::from(number) << 3), length(value)].concat()
 }
 
 fn length(mut value: usize) -> Vec<u8> {
