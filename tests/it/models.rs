@@ -411,11 +411,11 @@ async fn a_model_may_enlarge_but_not_past_what_the_server_takes() {
 
 /// One field of a protobuf message: a number, or bytes.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2][..], &length(bytes.len()), bytes].concat()
+    [&[(number << 3) | 2][..], &length(bytes.len()), bytes].concat()
 }
 
 fn number(number: u8, value: usize) -> Vec<u8> {
-    [&[number << 3][..], &length(value)].concat()
+    [length(usize::from(number) << 3), length(value)].concat()
 }
 
 fn length(mut value: usize) -> Vec<u8> {
