@@ -13,6 +13,7 @@ use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::outbound::Outbound;
 use crate::storage::Storage;
+use crate::tls::Tls;
 
 /// The running appliance as features see it.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct App {
     pub storage: Storage,
     /// The way to other machines.
     pub outbound: Outbound,
+    /// The certificates.
+    pub tls: Tls,
     /// The engines that restore pictures.
     pub engines: Engines,
     /// The memory that all pictures share.

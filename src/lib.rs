@@ -16,6 +16,7 @@ pub mod imaging;
 pub mod keys;
 pub mod outbound;
 pub mod storage;
+pub mod tls;
 
 // What every feature stands on.
 pub mod api;

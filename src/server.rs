@@ -1,8 +1,13 @@
 //! The top: all routers in one, the layers around them, the kinds of jobs, and the accept loop.
 
+mod activity;
 mod cors;
+mod crowd;
+mod front;
 mod health;
 mod listen;
+mod prefixed;
+mod proxy_protocol;
 
 use std::any::Any;
 use std::time::Duration;
@@ -23,7 +28,9 @@ use crate::app::App;
 use crate::jobs::Runner;
 use crate::{accounts, admin, api, library, notify, restore, uploads, web};
 
-pub use listen::{Listening, SHUTDOWN_GRACE, serve};
+pub use front::front;
+pub use listen::{Door, Listening, Patience, SHUTDOWN_GRACE, serve};
+pub use proxy_protocol::{ProxyHeader, read_proxy_header};
 
 /// Sent with every answer, so that nothing which people upload can act as a page of ours.
 const SECURITY_HEADERS: [(&str, &str); 6] = [

@@ -1,5 +1,6 @@
 //! The HTTP side of administration: wire types and thin handlers.
 
+mod certificates;
 mod setup;
 mod tokens;
 
@@ -31,6 +32,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(retry_job))
         .routes(routes!(list_audit))
         .routes(routes!(dashboard))
+        .routes(routes!(certificates::list_certificates))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -11,7 +11,7 @@ mod problem;
 mod ranges;
 mod request_id;
 
-pub use client::Client;
+pub use client::{Client, Encrypted};
 pub use cors::Sharing;
 pub use disposition::content_disposition;
 pub use extract::{Json, Path, Query};

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     GlobalArgs, allocator, config, generated, import, migrate, openapi, restore, secrets, serve, settings,
-    user,
+    tls, user,
 };
 use crate::clock::Clock;
 use crate::config::Environment;
@@ -42,6 +42,9 @@ enum Command {
     /// Makes and rotates the instance's own keys
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Shows certificates and how their renewal is doing
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
     /// Takes a folder of files into the library
     Import(import::ImportArgs),
     /// Checks, shows and documents the configuration
@@ -90,6 +93,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => restore::run(&args),
         Command::User(command) => manage_people(&command, &global, &environment),
         Command::Secrets(command) => manage_secrets(&command, &global, &environment),
+        Command::Tls(command) => tls::run(&command, &global, &environment),
         Command::Import(args) => import_folder(&args, &global, &environment),
         Command::Config(command) => config::run(&command, &global, &environment),
         Command::Migrate(command) => migrate::run(&command, &global, &environment),
@@ -144,7 +148,7 @@ fn import_folder(
     let data_dir = DataDir::open(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let app = serve::open(config, &data_dir, Role::Guest).await?;
+        let app = serve::open(config, &data_dir, Role::Guest, None).await?;
         import::run(args, &app).await
     })
 }

@@ -13,6 +13,7 @@ mod openapi;
 pub mod restore;
 pub mod secrets;
 pub mod serve;
+pub mod tls;
 pub mod user;
 
 pub use command::main;

@@ -1,6 +1,7 @@
 //! `safelight serve`: everything in the right order, and its undoing in the reverse one.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,8 +20,9 @@ use crate::engine::Engines;
 use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::outbound::Outbound;
-use crate::server::{self, Listening};
+use crate::server::{self, Door, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
+use crate::tls::{Pace, Tls};
 use crate::{accounts, library, uploads};
 
 /// What the small files that are asked for often may take of the memory.
@@ -62,20 +64,18 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let data_dir = DataDir::create(&config.data_dir)?;
     let _lock = data_dir.lock_for_server()?;
-    let address = config.server.listen;
-    let listening = Listening::bind(address)
-        .await
-        .with_context(|| format!("can't listen on {address}: is another program using this address?"))?;
-    let app = open(config, &data_dir, Role::Server).await?;
+    // Before anything can be accepted: nobody should meet a server without its certificates.
+    let outbound = Outbound::new(&config.outbound);
+    let tls = Tls::open(&config.tls, data_dir.acme(), &outbound, Clock::system(), Pace::default())?;
+    let listening = listen(&config, &tls).await?;
+    let url = url_of(&config, &tls, &listening);
+    let app = open(config, &data_dir, Role::Server, Some(tls)).await?;
     let cleaning = app.clone();
     tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
         .await?
         .context("can't clean up after the last run")?;
     uploads::pick_up(&app).await?;
 
-    let public_url = app.config.server.public_url.as_ref().map(ToString::to_string);
-    let url = public_url.unwrap_or_else(|| format!("http://{}", listening.address()))
-        + &app.config.server.base_path;
     if demo {
         tokio::select! {
             filled = demo::fill(&app, &url) => filled?,
@@ -91,11 +91,17 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
 
     let mut runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
     tokio::spawn(uploads::watch(app.clone()));
+    let tls = app.tls.clone();
+    let mut certificates = tokio::spawn({
+        let stopping = app.stopping.clone();
+        async move { tls.run(stopping).await }
+    });
     let mut http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     // Neither ends before it is told to: if one does, whoever restarts services should hear of it.
     let died = tokio::select! {
-        () = signals.next() => None,
+        () = signals.next_with(|| app.tls.reload()) => None,
+        ended = &mut certificates => Some(anyhow::anyhow!("the keeper of certificates has stopped: {ended:?}")),
         ended = &mut runner => Some(anyhow::anyhow!("the job runner has stopped: {ended:?}")),
         ended = &mut http => Some(anyhow::anyhow!("the listener has stopped: {ended:?}")),
     };
@@ -118,11 +124,59 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     died.map_or(Ok(()), Err)
 }
 
-/// Opens what a process on a data directory works with.
+/// Opens every door that the configuration asks for.
+async fn listen(config: &Config, tls: &Tls) -> anyhow::Result<Listening> {
+    let settings = &config.server;
+    let mut doors: Vec<(SocketAddr, Door)> = Vec::new();
+    if let Some(address) = settings.listen {
+        doors.push((address, Door::Plain));
+    }
+    if tls.is_on() {
+        doors.push((settings.https_listen, Door::Tls(tls.server_config()?, config.tls.hsts)));
+        let front = server::front(tls.clone(), settings.https_listen.port());
+        doors.push((settings.http_listen, Door::Other(front)));
+    }
+    let mut listening = Listening::new(config);
+    for (address, door) in doors {
+        listening = listening.open(address, door).await.map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE",
+                _ => "is another program using this address?",
+            };
+            anyhow::Error::new(error).context(format!("can't listen on {address}: {hint}"))
+        })?;
+    }
+    Ok(listening)
+}
+
+/// Where people find the appliance.
+fn url_of(config: &Config, tls: &Tls, listening: &Listening) -> String {
+    let certificate = tls.status().into_iter().next();
+    let name = certificate.and_then(|certificate| certificate.names.into_iter().next());
+    let origin = match (&config.server.public_url, name) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(name)) => {
+            let host = if name.contains(':') { format!("[{name}]") } else { name };
+            match config.server.https_listen.port() {
+                443 => format!("https://{host}"),
+                port => format!("https://{host}:{port}"),
+            }
+        }
+        (None, None) => format!("http://{}", listening.address()),
+    };
+    origin + &config.server.base_path
+}
+
+/// Opens what a process on a data directory works with; the certificates are the server's.
 ///
 /// # Errors
 /// When the database or the blobs can't be opened.
-pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyhow::Result<App> {
+pub(crate) async fn open(
+    config: Config,
+    data_dir: &DataDir,
+    role: Role,
+    tls: Option<Tls>,
+) -> anyhow::Result<App> {
     let clock = Clock::system();
     let db = Db::open(&data_dir.database(), role, clock.clone())?;
     let options = LocalOptions {
@@ -135,6 +189,7 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
         db,
         storage,
         engines: Engines::configured(&config.engines, &outbound),
+        tls: tls.unwrap_or_else(|| Tls::off(&outbound, clock.clone())),
         outbound,
         budget: Budget::of_this_machine(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
@@ -151,12 +206,28 @@ pub(crate) async fn open(config: Config, data_dir: &DataDir, role: Role) -> anyh
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("can't wait for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// The same, and does something whenever the process is asked to look at its files again.
+    async fn next_with(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                Some(()) = self.hangup.recv() => reload(),
+            }
+        }
     }
 
     async fn next(&mut self) {

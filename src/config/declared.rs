@@ -51,7 +51,10 @@ pub(super) fn environment_name(key: &str) -> String {
 /// The sections in the order of the reference page, each with what it is about.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("server", "Where Safelight listens and under which address people reach it."),
+    ("tls", "Encryption: certificates that are obtained and renewed by themselves, or files of your own."),
+    ("tls.acme", "How certificates are obtained for the names in `tls.domains`."),
     ("limits", "What one request or one picture may cost."),
+    ("limits.connections", "What connections may do before anybody knows who is behind them."),
     ("limits.login", "How failed logins are slowed down."),
     ("uploads", "Files that arrive in several goes."),
     ("import", "A folder of this machine whose files come into the library by themselves."),
@@ -91,8 +94,25 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Address,
         default: Default::Value(r#""127.0.0.1:8080""#),
         example: r#""0.0.0.0:8080""#,
-        doc: "Address and port for plain HTTP; port 0 takes any free one.",
+        doc: "Address and port for plain HTTP; port 0 takes any free one. \
+              With `tls.domains` or `tls.certificate` it is closed unless it is set.",
         flag: Some("--listen"),
+    },
+    Setting {
+        key: "server.https_listen",
+        kind: Kind::Address,
+        default: Default::Value(r#""[::]:443""#),
+        example: r#""203.0.113.7:443""#,
+        doc: "Address and port for HTTPS, used with `tls.domains` or `tls.certificate`; `[::]` means IPv4 as well.",
+        flag: None,
+    },
+    Setting {
+        key: "server.http_listen",
+        kind: Kind::Address,
+        default: Default::Value(r#""[::]:80""#),
+        example: r#""203.0.113.7:80""#,
+        doc: "Where, beside HTTPS, certificate authorities ask and everybody else is sent to HTTPS.",
+        flag: None,
     },
     Setting {
         key: "server.public_url",
@@ -118,6 +138,126 @@ pub const SETTINGS: &[Setting] = &[
         example: r#"["127.0.0.1", "10.0.0.0/8"]"#,
         doc: "Addresses and networks of proxies whose `X-Forwarded-*` headers are believed; \
               from anybody else they are ignored.",
+        flag: None,
+    },
+    Setting {
+        key: "server.proxy_protocol",
+        kind: Kind::Flag,
+        default: Default::Value("false"),
+        example: "true",
+        doc: "Whether connections of `server.trusted_proxies` begin with a header of the PROXY protocol, \
+              version 1 or 2. They are refused without one.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.domains",
+        kind: Kind::Names,
+        default: Default::Value("[]"),
+        example: r#"["photos.example.org www.photos.example.org", "203.0.113.7"]"#,
+        doc: "Names and IP addresses for which certificates are obtained, one for each entry; \
+              names with a space between them share one. Setting it turns HTTPS on.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.certificate",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/etc/safelight/fullchain.pem""#,
+        doc: "A PEM file with a certificate of your own and those between it and its root, used instead of obtained ones. \
+              Changes are noticed; SIGHUP makes Safelight look at once.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.key",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/etc/safelight/key.pem""#,
+        doc: "The PEM file with the key of `tls.certificate`.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.email",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""admin@example.org""#,
+        doc: "Whom the certificate authority may write to.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.hsts",
+        kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(3650 * 24 * 3600) },
+        default: Default::Value(r#""180 d""#),
+        example: r#""0 s""#,
+        doc: "How long browsers remember that this name is only reached over HTTPS; `0 s` tells them to forget it.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.directory_url",
+        kind: Kind::Endpoint,
+        default: Default::Value(r#""https://acme-v02.api.letsencrypt.org/directory""#),
+        example: r#""https://acme-staging-v02.api.letsencrypt.org/directory""#,
+        doc: "The directory of the certificate authority, which is Let's Encrypt unless you name another. \
+              Setting `tls.domains` means that you agree to its terms.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.fallback_directory_url",
+        kind: Kind::Endpoint,
+        default: Default::Absent("none"),
+        example: r#""https://api.buypass.com/acme/directory""#,
+        doc: "The directory of another authority, asked when the first one fails. It can't be one that needs an \
+              arranged account.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.ca_file",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/etc/safelight/our-root.pem""#,
+        doc: "A PEM file with the roots to trust when talking to an authority of your own, beside the system's.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.eab_kid",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""kid-1""#,
+        doc: "The key identifier of an account that was arranged with the authority (external account binding).",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.eab_hmac_key",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W""#,
+        doc: "The key that belongs to `tls.acme.eab_kid`, in base64url as authorities hand it out.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.challenges",
+        kind: Kind::Choices(&["tls-alpn-01", "http-01", "dns-01"]),
+        default: Default::Value(r#"["tls-alpn-01", "http-01"]"#),
+        example: r#"["http-01"]"#,
+        doc: "How the authority may check that a name is yours: at port 443, at port 80, or by DNS, which needs \
+              `tls.acme.dns_hook`. The first one that it offers is tried, after a failure the next one.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.profile",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""shortlived""#,
+        doc: "Which of the authority's kinds of certificate to ask for, where it has several. \
+              Let's Encrypt wants `shortlived` for IP addresses.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns_hook",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/etc/safelight/dns-hook""#,
+        doc: "A program that is called as `HOOK set NAME VALUE` and ends when the TXT record can be seen, and as \
+              `HOOK remove NAME VALUE` afterwards.",
         flag: None,
     },
     Setting {
@@ -152,6 +292,47 @@ pub const SETTINGS: &[Setting] = &[
         example: r#""5 GiB""#,
         doc: "How much space uploads leave free on the disk of the data folder, \
               so that the database can always be written; an upload beyond that is answered 507.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.connections.max",
+        kind: Kind::Integer { min: 8, max: 1_000_000 },
+        default: Default::Value("4_096"),
+        example: "20_000",
+        doc: "How many connections there may be at once; more wait. Each takes a file descriptor and some kilobytes.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.connections.max_per_address",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: Default::Value("512"),
+        example: "64",
+        doc: "How many of them may come from one address, or from one IPv6 network of 64 bits; more are closed. \
+              Connections of `server.trusted_proxies` don't count.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.connections.header_timeout",
+        kind: Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(3600) },
+        default: Default::Value(r#""10 s""#),
+        example: r#""30 s""#,
+        doc: "How long the head of a request may take, and the first one with everything before it.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.connections.idle_timeout",
+        kind: Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(24 * 3600) },
+        default: Default::Value(r#""1 min""#),
+        example: r#""5 min""#,
+        doc: "How long a connection is kept without a request, or with an answer that nobody takes.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.connections.body_timeout",
+        kind: Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(3600) },
+        default: Default::Value(r#""10 s""#),
+        example: r#""1 min""#,
+        doc: "How long each kilobyte of an upload may take. Slower ones are ended; resumable ones go on later.",
         flag: None,
     },
     Setting {

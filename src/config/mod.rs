@@ -36,6 +36,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where Safelight listens.
     pub server: Server,
+    /// Encryption.
+    pub tls: Tls,
     /// What a request or a picture may cost.
     pub limits: Limits,
     /// Files that arrive in several goes.
@@ -61,14 +63,20 @@ pub struct Config {
 /// Where Safelight listens and under which address people reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Plain HTTP listens here.
-    pub listen: SocketAddr,
+    /// Plain HTTP listens here; `None` where HTTPS took its place.
+    pub listen: Option<SocketAddr>,
+    /// HTTPS listens here, where it is on.
+    pub https_listen: SocketAddr,
+    /// Beside HTTPS, the way to it is shown here.
+    pub http_listen: SocketAddr,
     /// Scheme and host that people type, if the admin said so.
     pub public_url: Option<PublicUrl>,
     /// The subpath: empty, or with a leading and without a trailing slash.
     pub base_path: String,
     /// Proxies whose `X-Forwarded-*` counts.
     pub trusted_proxies: Vec<Network>,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Server {
@@ -76,6 +84,84 @@ impl Server {
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(address))
     }
+}
+
+/// Encryption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The names of each certificate that is to be obtained: host names, with `*.` before them or not, and IP addresses.
+    pub domains: Vec<Vec<String>>,
+    /// A certificate of the admin's own, and its key.
+    pub files: Option<CertificateFiles>,
+    /// Whom the certificate authority may write to.
+    pub email: Option<String>,
+    /// How long browsers remember that there is encryption.
+    pub hsts: Duration,
+    /// How certificates are obtained.
+    pub acme: Acme,
+}
+
+impl Tls {
+    /// Whether HTTPS is on.
+    pub fn is_on(&self) -> bool {
+        self.files.is_some() || !self.domains.is_empty()
+    }
+}
+
+/// PEM files of the admin's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate and those between it and its root.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// How certificates are obtained (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// The authority's directory.
+    pub directory_url: String,
+    /// Another one's, for when that fails.
+    pub fallback_directory_url: Option<String>,
+    /// Roots to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The key identifier of an arranged account.
+    pub eab_kid: Option<String>,
+    /// Its key, in base64url.
+    pub eab_hmac_key: Option<Secret>,
+    /// How the authority may check names, the best way first. Never empty.
+    pub challenges: Vec<Challenge>,
+    /// Which kind of certificate to ask for.
+    pub profile: Option<String>,
+    /// The program that sets TXT records.
+    pub dns_hook: Option<PathBuf>,
+}
+
+/// A way to check that a name is somebody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// In the handshake at port 443 (RFC 8737).
+    TlsAlpn01,
+    /// By a request at port 80.
+    Http01,
+    /// By a TXT record.
+    Dns01,
+}
+
+/// What connections may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connections {
+    /// How many there may be.
+    pub max: usize,
+    /// How many of one address.
+    pub max_per_address: usize,
+    /// How long the head of a request may take.
+    pub header_timeout: Duration,
+    /// How long a connection may be idle.
+    pub idle_timeout: Duration,
+    /// How long a kilobyte of a body may take.
+    pub body_timeout: Duration,
 }
 
 /// What a request or a picture may cost.
@@ -89,6 +175,8 @@ pub struct Limits {
     pub max_files_per_request: usize,
     /// Bytes that uploads leave free on the disk.
     pub min_free_bytes: u64,
+    /// What connections may do.
+    pub connections: Connections,
     /// How failed logins are slowed down.
     pub login: LoginLimits,
 }
@@ -360,7 +448,11 @@ impl Values {
     }
 
     /// Finds values that are right one by one but not together.
-    fn contradictions(&self) -> Option<Mistake> {
+    fn contradictions(&self) -> Vec<Mistake> {
+        self.session_contradiction().into_iter().chain(self.tls_contradictions()).collect()
+    }
+
+    fn session_contradiction(&self) -> Option<Mistake> {
         let key = "accounts.remember_days";
         let (Some(remember), Some(session)) = (self.0.get(key), self.0.get("accounts.session_days")) else {
             return None;
@@ -374,6 +466,81 @@ impl Values {
         let origin = if remember.1 == Origin::Default { &session.1 } else { &remember.1 };
         let reason = format!("{days} is less than accounts.session_days, {session_days}");
         Some(Mistake { origin: origin.clone(), fault: Fault::WrongValue { key: key.to_owned(), reason } })
+    }
+
+    fn tls_contradictions(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        // What is wrong by itself is missing here and has been reported.
+        let given = |key: &'static str| Some((self.0.get(key)?.0.as_ref()?, &self.0.get(key)?.1));
+        let mut wrong = |key: &str, origin: &Origin, reason: &str| {
+            let fault = Fault::WrongValue { key: key.to_owned(), reason: reason.to_owned() };
+            mistakes.push(Mistake { origin: origin.clone(), fault });
+        };
+        for (one, other) in [("tls.certificate", "tls.key"), ("tls.acme.eab_kid", "tls.acme.eab_hmac_key")] {
+            for (one, other) in [(one, other), (other, one)] {
+                let is_missing = matches!(self.0.get(other), Some((None, _)));
+                if let (Some((_, origin)), true) = (given(one), is_missing) {
+                    wrong(one, origin, &format!("it needs {other} beside it"));
+                }
+            }
+        }
+        let has_hook = given("tls.acme.dns_hook").is_some();
+        let challenges =
+            given("tls.acme.challenges").map(|(challenges, origin)| (challenges.texts(), origin));
+        let dns = challenges.as_ref().is_some_and(|(names, _)| names.iter().any(|name| name == "dns-01"));
+        if let (true, false, Some((_, origin))) = (dns, has_hook, &challenges) {
+            wrong(
+                "tls.acme.challenges",
+                origin,
+                "dns-01 needs the program that sets records, tls.acme.dns_hook",
+            );
+        }
+        if let (Some((domains, origin)), false, true) = (given("tls.domains"), dns, challenges.is_some())
+            && given("tls.certificate").is_none()
+            && domains.texts().iter().any(|names| names.contains('*'))
+        {
+            wrong("tls.domains", origin, "a name with * needs dns-01 in tls.acme.challenges");
+        }
+        mistakes
+    }
+
+    /// Plain HTTP gives way to HTTPS unless somebody asked for it.
+    fn plain_listen(&self) -> Option<SocketAddr> {
+        let key = "server.listen";
+        let is_default = self.0.get(key).is_some_and(|(_, origin)| *origin == Origin::Default);
+        (!(is_default && self.tls().is_on())).then(|| self.required(key).address())
+    }
+
+    fn tls(&self) -> Tls {
+        let path = |key| self.find(key).map(Value::path);
+        let text = |key| self.find(key).map(Value::text);
+        let files = path("tls.certificate").zip(path("tls.key"));
+        let challenge = |name: &String| match name.as_str() {
+            "http-01" => Challenge::Http01,
+            "dns-01" => Challenge::Dns01,
+            _ => Challenge::TlsAlpn01,
+        };
+        Tls {
+            domains: self
+                .required("tls.domains")
+                .texts()
+                .iter()
+                .map(|names| names.split(' ').map(str::to_owned).collect())
+                .collect(),
+            files: files.map(|(certificate, key)| CertificateFiles { certificate, key }),
+            email: text("tls.email"),
+            hsts: self.required("tls.hsts").duration(),
+            acme: Acme {
+                directory_url: self.required("tls.acme.directory_url").text(),
+                fallback_directory_url: text("tls.acme.fallback_directory_url"),
+                ca_file: path("tls.acme.ca_file"),
+                eab_kid: text("tls.acme.eab_kid"),
+                eab_hmac_key: self.find("tls.acme.eab_hmac_key").map(Value::secret),
+                challenges: self.required("tls.acme.challenges").texts().iter().map(challenge).collect(),
+                profile: text("tls.acme.profile"),
+                dns_hook: path("tls.acme.dns_hook"),
+            },
+        }
     }
 
     fn engines(&self) -> Engines {
@@ -408,16 +575,27 @@ impl Values {
         Config {
             data_dir: self.required("data_dir").path(),
             server: Server {
-                listen: self.required("server.listen").address(),
+                listen: self.plain_listen(),
+                https_listen: self.required("server.https_listen").address(),
+                http_listen: self.required("server.http_listen").address(),
                 public_url: self.find("server.public_url").map(Value::url),
                 base_path: self.required("server.base_path").text(),
                 trusted_proxies: self.required("server.trusted_proxies").networks(),
+                proxy_protocol: self.required("server.proxy_protocol").flag(),
             },
+            tls: self.tls(),
             limits: Limits {
                 max_upload_bytes: self.integer("limits.max_upload_bytes"),
                 max_pixels: self.required("limits.max_pixels").integer(),
                 max_files_per_request: self.count("limits.max_files_per_request") as usize,
                 min_free_bytes: self.required("limits.min_free_bytes").integer(),
+                connections: Connections {
+                    max: self.count("limits.connections.max") as usize,
+                    max_per_address: self.count("limits.connections.max_per_address") as usize,
+                    header_timeout: self.required("limits.connections.header_timeout").duration(),
+                    idle_timeout: self.required("limits.connections.idle_timeout").duration(),
+                    body_timeout: self.required("limits.connections.body_timeout").duration(),
+                },
                 login: LoginLimits {
                     attempts: self.count("limits.login.attempts"),
                     attempts_per_address: self.count("limits.login.attempts_per_address"),

@@ -94,7 +94,7 @@ static WITH_SECRETS: &[Setting] = &[
 fn nothing_at_all_gives_the_documented_defaults() {
     let config = Scene::new("").config();
     assert_eq!(config.data_dir, Path::new("./safelight-data"));
-    assert_eq!(config.server.listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.server.listen, "127.0.0.1:8080".parse().ok());
     assert_eq!(config.server.public_url, None);
     assert_eq!(config.server.base_path, "");
     assert!(!config.server.trusts("127.0.0.1".parse().unwrap()));
@@ -139,7 +139,7 @@ fn flags_beat_the_environment_which_beats_the_file_which_beats_the_default() {
     .env("SAFELIGHT_LOG__LEVEL", "debug");
     scene.flags.listen = Some("127.0.0.1:3".to_owned());
     let loaded = scene.load().unwrap();
-    assert_eq!(loaded.config.server.listen.port(), 3);
+    assert_eq!(loaded.config.server.listen.unwrap().port(), 3);
     assert_eq!(loaded.config.log, Log { level: LogLevel::Debug, format: LogFormat::Json });
     assert_eq!(loaded.config.jobs, Config::defaults("x").jobs);
 
@@ -215,11 +215,11 @@ workers = 0
 #[test]
 fn a_key_that_only_a_later_version_knows_is_an_error_too() {
     assert_eq!(
-        Scene::new("[tls]\ndomains = [\"example.org\"]").mistake(),
-        "safelight.toml:1: [tls] is not a section of this version"
+        Scene::new("[portal]\nhost = \"example.org\"").mistake(),
+        "safelight.toml:1: [portal] is not a section of this version"
     );
-    let mistake = Scene::new("server.https_listen = \"[::]:443\"").mistake();
-    assert!(mistake.starts_with("safelight.toml:1: server.https_listen is not a setting"), "{mistake}");
+    let mistake = Scene::new("server.quic_listen = \"[::]:443\"").mistake();
+    assert!(mistake.starts_with("safelight.toml:1: server.quic_listen is not a setting"), "{mistake}");
     let mistake = Scene::new("").env("SAFELIGHT_SCAN__REQUIRED", "true").mistake();
     assert!(mistake.contains("SAFELIGHT_SCAN__REQUIRED: this is not a setting of this version"), "{mistake}");
 }
@@ -449,9 +449,9 @@ fn the_environment_may_name_the_file_and_the_flag_beats_it() {
     let mut scene = Scene::new("server.listen = \"127.0.0.1:1\"");
     let other = scene.write("other.toml", "server.listen = \"127.0.0.1:2\"");
     scene = scene.env("SAFELIGHT_CONFIG", other.clone());
-    assert_eq!(scene.config().server.listen.port(), 1);
+    assert_eq!(scene.config().server.listen.unwrap().port(), 1);
     scene.flags.config = None;
-    assert_eq!(scene.config().server.listen.port(), 2);
+    assert_eq!(scene.config().server.listen.unwrap().port(), 2);
     std::fs::remove_file(other).unwrap();
     assert_eq!(scene.mistake(), "environment SAFELIGHT_CONFIG: can't read other.toml: it does not exist");
 }
@@ -461,7 +461,7 @@ fn the_usual_file_is_read_if_it_exists_and_may_be_missing() {
     let scene = Scene::new("server.listen = \"127.0.0.1:1\"");
     let gather = |path: &Path| check(raw::gather(SETTINGS, &Flags::default(), &Environment::empty(), path));
     let there = gather(scene.flags.config.as_ref().unwrap());
-    assert_eq!(there.values.config().server.listen.port(), 1);
+    assert_eq!(there.values.config().server.listen.unwrap().port(), 1);
     assert_eq!(there.file, scene.flags.config);
     let missing = gather(&scene.folder.path().join("safelight.toml/not/there"));
     assert!(missing.mistakes.is_empty() && missing.file.is_none());
@@ -633,5 +633,40 @@ fn every_setting_is_declared_once_in_a_section_with_words_and_explained_by_sente
         if let Some((section, _)) = setting.key.rsplit_once('.') {
             assert!(SECTIONS.iter().any(|(name, _)| *name == section), "[{section}] has no words");
         }
+    }
+}
+
+#[test]
+fn https_takes_the_place_of_plain_http_unless_that_was_asked_for() {
+    assert!(!Scene::new("").config().tls.is_on());
+    let config = Scene::new("[tls]\ndomains = [\"A.example.org.  b.example.org\", \"192.0.2.1\"]").config();
+    assert_eq!(config.tls.domains, [vec!["a.example.org", "b.example.org"], vec!["192.0.2.1"]]);
+    assert_eq!(config.server.listen, None);
+    assert_eq!(config.tls.acme.challenges, [Challenge::TlsAlpn01, Challenge::Http01]);
+    let both = "server.listen = \"127.0.0.1:8080\"\ntls.domains = [\"a.example.org\"]";
+    assert!(Scene::new(both).config().server.listen.is_some());
+    let files = Scene::new("[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"").config();
+    assert!(files.tls.is_on() && files.tls.files.is_some() && files.server.listen.is_none());
+}
+
+#[test]
+fn settings_of_encryption_that_can_not_work_are_told_at_once() {
+    for (file, mistake) in [
+        ("tls.certificate = \"c.pem\"", "tls.certificate: it needs tls.key beside it"),
+        ("tls.acme.eab_kid = \"k\"", "tls.acme.eab_kid: it needs tls.acme.eab_hmac_key beside it"),
+        ("tls.domains = [\"*.example.org\"]", "tls.domains: a name with * needs dns-01"),
+        ("tls.acme.challenges = [\"dns-01\"]", "dns-01 needs the program that sets records"),
+        ("tls.acme.challenges = [\"http\"]", "\"http\" is not one of"),
+        (
+            "tls.domains = [\"https://example.org\"]",
+            "is not a host name or an IP address (write the name alone)",
+        ),
+        ("tls.domains = [\"photos\"]", "with a dot in it"),
+        ("tls.domains = [\"fotós.example.org\"]", "xn--"),
+        ("tls.domains = [\"a.example.org\", \"b.example.org a.example.org\"]", "is listed twice"),
+        ("tls.acme.directory_url = \"http://ca.example.org/dir\"", "should start with https://"),
+    ] {
+        let said = Scene::new(file).mistake();
+        assert!(said.contains(mistake), "{file}: {said}");
     }
 }

@@ -55,6 +55,12 @@ pub enum Kind {
     Urls,
     /// Origins of sites.
     Origins,
+    /// Host names and IP addresses; those that stand together, with a space between them, share something.
+    Names,
+    /// Several of a few words.
+    Choices(&'static [&'static str]),
+    /// `https`, a host and a path.
+    Endpoint,
     /// Text that is never shown; also taken from a file or a systemd credential.
     Secret,
 }
@@ -81,6 +87,9 @@ impl Kind {
             Self::Origins => {
                 "a list of origins such as \"https://example.org\", or of \"*\" alone".to_owned()
             }
+            Self::Names => "a list of host names and IP addresses".to_owned(),
+            Self::Choices(words) => format!("a list of {}", words.join(", ")),
+            Self::Endpoint => "an https URL".to_owned(),
             Self::Secret => "text (secret)".to_owned(),
         }
     }
@@ -224,6 +233,56 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+/// Checks names that certificates may be for, and writes each group with single spaces in lower case.
+fn names(groups: &[String]) -> Result<Vec<String>, String> {
+    let check = |name: &str| {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let plain = name.strip_prefix("*.").unwrap_or(&name);
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Ok(address.to_string());
+        }
+        if is_host(plain) && plain.contains('.') && !plain.starts_with('[') {
+            return Ok(name);
+        }
+        let hint = match name.is_ascii() {
+            true if plain.contains("://") || plain.contains('/') => " (write the name alone)",
+            true if is_host(plain) => " (a certificate is for a full name, with a dot in it)",
+            true => "",
+            false => " (write an international name in its xn-- form)",
+        };
+        Err(format!("{name:?} is not a host name or an IP address{hint}"))
+    };
+    let mut seen: Vec<String> = Vec::new();
+    let mut checked = Vec::with_capacity(groups.len());
+    for group in groups {
+        let names = group.split_whitespace().map(check).collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            return Err("an entry is empty".to_owned());
+        }
+        for name in &names {
+            if seen.contains(name) {
+                return Err(format!("{name:?} is listed twice"));
+            }
+            seen.push(name.clone());
+        }
+        checked.push(names.join(" "));
+    }
+    Ok(checked)
+}
+
+/// Reads the address of a service that is only spoken to over TLS.
+fn endpoint(text: &str) -> Result<String, String> {
+    let Some(rest) = text.strip_prefix("https://") else {
+        return Err(format!("{text:?} should start with https://"));
+    };
+    let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+    if text.contains(char::is_whitespace) || text.contains(['@', '#']) {
+        return Err(format!("{text:?} is not a URL"));
+    }
+    PublicUrl::parse(&format!("https://{host}"))?;
+    Ok(text.to_owned())
+}
+
 fn is_host(host: &str) -> bool {
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return inner.parse::<std::net::Ipv6Addr>().is_ok();
@@ -292,6 +351,14 @@ impl Network {
             ));
         }
         Ok(Self { address, prefix })
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 
@@ -375,7 +442,7 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             });
             Ok(Value::Networks(networks.collect::<Result<_, _>>()?))
         }
-        (Kind::Texts | Kind::Urls, Given::List(items)) => {
+        (Kind::Texts | Kind::Urls | Kind::Names | Kind::Choices(_), Given::List(items)) => {
             let mut texts = Vec::with_capacity(items.len());
             for item in items {
                 match item {
@@ -388,8 +455,19 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
                     }
                 }
             }
-            if matches!(kind, Kind::Texts) {
-                return Ok(Value::Texts(texts));
+            match kind {
+                Kind::Texts => return Ok(Value::Texts(texts)),
+                Kind::Names => return Ok(Value::Texts(names(&texts)?)),
+                Kind::Choices(words) => {
+                    return match texts.iter().find(|text| !words.contains(&text.as_str())) {
+                        Some(text) => {
+                            Err(Wrong::Value(format!("{text:?} is not one of {}", words.join(", "))))
+                        }
+                        None if texts.is_empty() => Err(empty()),
+                        None => Ok(Value::Texts(texts)),
+                    };
+                }
+                _ => {}
             }
             let urls = texts.iter().map(|text| PublicUrl::parse(text));
             Ok(Value::Urls(urls.collect::<Result<_, _>>()?))
@@ -403,9 +481,10 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             let origins = WebOrigins::parse(texts.iter().map(String::as_str)).map_err(Wrong::Value)?;
             Ok(Value::Origins(origins))
         }
-        (Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins, Given::Loose(text)) => {
-            read(kind, list(&text)?)
-        }
+        (
+            Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins | Kind::Names | Kind::Choices(_),
+            Given::Loose(text),
+        ) => read(kind, list(&text)?),
         (Kind::Flag, Given::Flag(flag)) => Ok(Value::Flag(flag)),
         (Kind::Integer { min, max }, Given::Integer(number)) => {
             Ok(Value::Integer(within(number, *min, *max)?))
@@ -418,7 +497,12 @@ fn read(kind: &Kind, given: Given) -> Result<Value, Wrong> {
             let text = text.trim();
             match kind {
                 Kind::Flag | Kind::Integer { .. } if !loose => Err(Wrong::Type("")),
-                Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins => Err(Wrong::Type("")),
+                Kind::Networks
+                | Kind::Texts
+                | Kind::Urls
+                | Kind::Origins
+                | Kind::Names
+                | Kind::Choices(_) => Err(Wrong::Type("")),
                 _ if text.is_empty() => Err(empty()),
                 _ => Ok(read_text(kind, text)?),
             }
@@ -437,6 +521,7 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Address => Value::Address(text.parse().map_err(|_| {
             format!("{text:?} is not an IP address and port, such as 127.0.0.1:8080 or [::]:8080")
         })?),
+        Kind::Endpoint => Value::Text(endpoint(text)?),
         Kind::Url => Value::Url(PublicUrl::parse(text)?),
         Kind::BasePath => Value::BasePath(base_path(text)?),
         Kind::Path => Value::Path(PathBuf::from(text)),
@@ -479,9 +564,13 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             return Err(format!("{text:?} is more than one line"));
         }
         Kind::Text => Value::Text(text.to_owned()),
-        Kind::Networks | Kind::Texts | Kind::Urls | Kind::Origins | Kind::Secret => {
-            unreachable!("read before")
-        }
+        Kind::Networks
+        | Kind::Texts
+        | Kind::Urls
+        | Kind::Origins
+        | Kind::Names
+        | Kind::Choices(_)
+        | Kind::Secret => unreachable!("read before"),
     })
 }
 

@@ -141,6 +141,8 @@ pub struct Outbound(Arc<Inner>);
 struct Inner {
     offline: bool,
     allow_private: Arc<[Network]>,
+    /// Trusted beside the system's, by trusted origins only.
+    roots: Vec<reqwest::Certificate>,
     /// For origins that an admin configured, and for all others.
     trusted: OnceLock<reqwest::Client>,
     foreign: OnceLock<reqwest::Client>,
@@ -158,9 +160,26 @@ impl Outbound {
         Self(Arc::new(Inner {
             offline: settings.offline,
             allow_private: settings.allow_private.clone().into(),
+            roots: Vec::new(),
             trusted: OnceLock::new(),
             foreign: OnceLock::new(),
         }))
+    }
+
+    /// The same client, which also trusts other servers' certificates: PEM, with at least one.
+    ///
+    /// # Errors
+    /// [`Error::NoCertificates`] when there is none in it.
+    pub fn with_roots(&self, pem: &[u8]) -> Result<Self> {
+        let roots =
+            reqwest::Certificate::from_pem_bundle(pem).map_err(|source| Error::NoCertificates { source })?;
+        Ok(Self(Arc::new(Inner {
+            offline: self.0.offline,
+            allow_private: Arc::clone(&self.0.allow_private),
+            roots,
+            trusted: OnceLock::new(),
+            foreign: OnceLock::new(),
+        })))
     }
 
     /// Whether every request is refused.
@@ -202,7 +221,7 @@ impl Outbound {
             // A proxy would resolve names where the rule about private networks can't see it.
             .no_proxy();
         let builder = if trusted {
-            builder
+            builder.tls_certs_merge(self.0.roots.iter().cloned())
         } else {
             builder.dns_resolver(Arc::new(Watchful { allowed: Arc::clone(&self.0.allow_private) }))
         };

@@ -1,81 +1,229 @@
-//! The accept loop: connections with time limits, and an end that lets requests finish.
+//! The accept loop: doors with and without encryption, connections with limits, and an end that lets requests finish.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderValue;
+use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+use super::activity::{Activity, Answering, Overdue, PatientBody, Watched};
+use super::crowd::{Crowd, Present};
+use super::prefixed::Prefixed;
+use super::proxy_protocol::{ProxyHeader, read_proxy_header};
+use crate::api::Encrypted;
+use crate::config::{Config, Network};
+use crate::tls;
+
+pub use super::activity::Patience;
 
 /// How long requests may take to finish once the process stops.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
-/// How long a caller may take to send the head of a request, and how long an idle connection is kept.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Connections at once; more wait in the system's queue. Each takes a file descriptor and some kilobytes.
-const CONNECTIONS_MAX: usize = 4096;
-
 /// The pause after a connection could not be accepted: most likely there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A socket that is bound but not served yet.
-#[derive(Debug)]
-pub struct Listening {
+/// How long a connection that has just been made may take to ask when the process stops.
+const LAST_QUESTION: Duration = Duration::from_millis(500);
+
+/// How long an idle connection of HTTP/2 has to notice that it is to end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How often HTTP/2 asks whether the other side is still there, and how long it waits for that.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What one connection of HTTP/2 may ask at once.
+const STREAMS_MAX: u32 = 128;
+
+const HTTP2_GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What is behind an address.
+#[derive(Clone)]
+pub enum Door {
+    /// The appliance, without encryption.
+    Plain,
+    /// The appliance over TLS, and how long browsers should remember that there is TLS.
+    Tls(Arc<rustls::ServerConfig>, Duration),
+    /// Something else, without encryption.
+    Other(Router),
+}
+
+struct Socket {
     listener: TcpListener,
     address: SocketAddr,
-    header_timeout: Duration,
+    door: Door,
+}
+
+/// Sockets that are bound but not served yet.
+pub struct Listening {
+    sockets: Vec<Socket>,
+    rules: Rules,
+}
+
+/// What holds on every connection.
+#[derive(Debug, Clone)]
+struct Rules {
+    patience: Patience,
+    connections_max: usize,
+    connections_per_address_max: usize,
+    trusted: Vec<Network>,
+    proxy_protocol: bool,
+}
+
+impl Rules {
+    fn of(config: &Config) -> Self {
+        let connections = &config.limits.connections;
+        Self {
+            patience: Patience {
+                header: connections.header_timeout,
+                idle: connections.idle_timeout,
+                body: connections.body_timeout,
+            },
+            connections_max: connections.max,
+            connections_per_address_max: connections.max_per_address,
+            trusted: config.server.trusted_proxies.clone(),
+            proxy_protocol: config.server.proxy_protocol,
+        }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
 }
 
 impl Listening {
-    /// Binds an address.
+    /// Listens nowhere yet; connections will have the configured limits.
+    pub fn new(config: &Config) -> Self {
+        Self { sockets: Vec::new(), rules: Rules::of(config) }
+    }
+
+    /// Binds an address. `[::]` means IPv4 as well, and only that where the machine has no IPv6.
     ///
     /// # Errors
     /// When the address is in use or not this machine's.
-    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    pub async fn open(mut self, address: SocketAddr, door: Door) -> io::Result<Self> {
+        let listener = match TcpListener::bind(address).await {
+            Err(_)
+                if address.ip() == Ipv6Addr::UNSPECIFIED && TcpListener::bind("[::1]:0").await.is_err() =>
+            {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
+            }
+            bound => bound?,
+        };
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, header_timeout: HEADER_TIMEOUT })
+        self.sockets.push(Socket { listener, address, door });
+        Ok(self)
     }
 
-    /// Gives callers another time to send the head of a request; 30 s where it is not said.
+    /// Waits for other spans of time than the configured ones.
     #[must_use]
-    pub fn with_header_timeout(self, header_timeout: Duration) -> Self {
-        Self { header_timeout, ..self }
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.rules.patience = patience;
+        self
     }
 
-    /// The address, with the port that was really taken.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    /// The addresses, in the order in which they were opened, with the ports that were really taken.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|socket| socket.address).collect()
     }
+
+    /// The first address.
+    ///
+    /// # Panics
+    /// When nothing was opened.
+    pub fn address(&self) -> SocketAddr {
+        self.sockets[0].address
+    }
+}
+
+/// What all connections share.
+struct Shared {
+    rules: Rules,
+    router: Router,
+    places: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
+    stopping: CancellationToken,
+    /// Fires when no request may go on.
+    cut: CancellationToken,
+    connections: TaskTracker,
 }
 
 /// Serves until `stopping` fires; then no connection is accepted and those that are answering may finish within
 /// [`SHUTDOWN_GRACE`].
 pub async fn serve(listening: Listening, router: Router, stopping: CancellationToken) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    let header_timeout = listening.header_timeout;
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let Listening { sockets, rules } = listening;
+    let shared = Arc::new(Shared {
+        router,
+        places: Arc::new(Semaphore::new(rules.connections_max)),
+        crowd: Crowd::new(rules.connections_per_address_max),
+        http1: http1(),
+        http2: http2(),
+        stopping,
+        cut: CancellationToken::new(),
+        connections: TaskTracker::new(),
+        rules,
+    });
+    // Whoever drops this drops the loops too.
+    let mut loops = tokio::task::JoinSet::new();
+    for socket in sockets {
+        loops.spawn(accept(socket, Arc::clone(&shared)));
+    }
+    while loops.join_next().await.is_some() {}
+    shared.connections.close();
+    if tokio::time::timeout(SHUTDOWN_GRACE, shared.connections.wait()).await.is_err() {
+        tracing::warn!("some requests did not finish in time and were cut off");
+        shared.cut.cancel();
+    }
+}
+
+/// The times are kept by [`Activity`]: hyper's own begin too late, and none of them sees every state.
+fn http1() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder
+}
+
+fn http2() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_concurrent_streams(STREAMS_MAX);
+    builder
+}
+
+async fn accept(socket: Socket, shared: Arc<Shared>) {
+    let door = socket.door;
     loop {
         let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            () = stopping.cancelled() => break,
+            place = Arc::clone(&shared.places).acquire_owned() => place,
+            () = shared.stopping.cancelled() => return,
         };
+        let Ok(place) = place else { return };
         let (stream, peer) = tokio::select! {
-            accepted = listening.listener.accept() => match accepted {
+            accepted = socket.listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
                     tracing::warn!(error = %e, "a connection could not be accepted");
@@ -83,46 +231,188 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
                     continue;
                 }
             },
-            () = stopping.cancelled() => break,
+            () = shared.stopping.cancelled() => return,
         };
+        let caller = Caller { stream, peer, door: door.clone(), shared: Arc::clone(&shared), _place: place };
+        shared.connections.spawn(caller.attend());
+    }
+}
+
+/// A connection that has been accepted, and nothing more.
+struct Caller {
+    stream: TcpStream,
+    peer: SocketAddr,
+    door: Door,
+    shared: Arc<Shared>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Caller {
+    async fn attend(self) {
+        let Self { stream, peer, door, shared, _place } = self;
+        let opened = Instant::now();
+        let deadline = opened + shared.rules.patience.header;
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        // The time limits above begin when it is known which HTTP the caller speaks: who says nothing at all, or only
-        // the beginning of HTTP/2's greeting, would be waited for without end.
-        let arrived = CancellationToken::new();
-        let first_request = arrived.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            first_request.cancel();
-            let router = router.clone();
-            async move {
-                Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
-            }
-        });
-        let builder = builder.clone();
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            let _place = place;
-            let connection =
-                builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-            let connection = watcher.watch(connection);
-            let silent = async {
-                if tokio::time::timeout(header_timeout, arrived.cancelled()).await.is_ok() {
-                    std::future::pending::<()>().await;
+        let mut stream = Prefixed::new(stream);
+        let named = tokio::time::timeout_at(deadline, shared.name(&mut stream, peer)).await;
+        let Ok(Ok((peer, _present))) = named else {
+            tracing::debug!("a connection did not say in time for whom it is, or has too many beside it");
+            return;
+        };
+        let talk = Talk { peer, opened, encrypted: false, hsts: None, router: shared.router.clone() };
+        match door {
+            Door::Plain => shared.plain(stream, talk, deadline).await,
+            Door::Other(router) => shared.plain(stream, Talk { router, ..talk }, deadline).await,
+            Door::Tls(config, hsts) => {
+                let hsts = HeaderValue::try_from(format!("max-age={}", hsts.as_secs())).ok();
+                let talk = Talk { encrypted: true, hsts, ..talk };
+                let shaken =
+                    tokio::time::timeout_at(deadline, TlsAcceptor::from(config).accept(stream)).await;
+                let Ok(Ok(mut stream)) = shaken else {
+                    tracing::debug!("a connection did not get to encryption");
+                    return;
+                };
+                match stream.get_ref().1.alpn_protocol() {
+                    // The certificate was the whole answer.
+                    Some(tls::CHALLENGE_PROTOCOL) => {
+                        let _ = tokio::time::timeout_at(deadline, stream.shutdown()).await;
+                    }
+                    Some(b"h2") => shared.converse(stream, true, talk).await,
+                    _ => shared.converse(stream, false, talk).await,
                 }
-            };
-            tokio::select! {
-                ended = connection => if let Err(e) = ended {
-                    tracing::debug!(error = %e, "a connection ended early");
-                },
-                () = silent => tracing::debug!("a connection brought no request in time"),
+            }
+        }
+    }
+}
+
+/// What the requests of a connection are told of it.
+struct Talk {
+    peer: SocketAddr,
+    opened: Instant,
+    encrypted: bool,
+    hsts: Option<HeaderValue>,
+    router: Router,
+}
+
+impl Shared {
+    /// Finds out who is at the other end, and counts it.
+    async fn name(
+        &self,
+        stream: &mut Prefixed<TcpStream>,
+        peer: SocketAddr,
+    ) -> io::Result<(SocketAddr, Option<Present>)> {
+        let trusted = self.rules.trusts(peer.ip());
+        let source = if trusted && self.rules.proxy_protocol { behind(stream).await? } else { None };
+        let caller = source.unwrap_or(peer);
+        // A proxy brings many people, and says so.
+        if trusted && source.is_none() {
+            return Ok((peer, None));
+        }
+        match self.crowd.enter(caller.ip()) {
+            Some(present) => Ok((caller, Some(present))),
+            None => Err(io::ErrorKind::QuotaExceeded.into()),
+        }
+    }
+
+    async fn plain(&self, mut stream: Prefixed<TcpStream>, talk: Talk, deadline: Instant) {
+        match tokio::time::timeout_at(deadline, greets_http2(&mut stream)).await {
+            Ok(Ok(http2)) => self.converse(stream, http2, talk).await,
+            _ => tracing::debug!("a connection brought no request in time"),
+        }
+    }
+
+    /// Answers requests until one side has had enough.
+    async fn converse<S>(&self, stream: S, http2: bool, talk: Talk)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Talk { peer, opened, encrypted, hsts, router } = talk;
+        let activity = Activity::new(opened, http2);
+        let mut patience = self.rules.patience;
+        let requests = Arc::clone(&activity);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let open = requests.begin();
+            let mut request = request.map(|body| Body::new(PatientBody::new(body, patience.body)));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if encrypted {
+                request.extensions_mut().insert(Encrypted);
+            }
+            let (router, hsts) = (router.clone(), hsts.clone());
+            async move {
+                let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                if let Some(hsts) = hsts {
+                    response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts);
+                }
+                Ok::<_, Infallible>(response.map(|body| Answering { body, _request: open }))
             }
         });
+        let builder = if http2 { &self.http2 } else { &self.http1 };
+        let stream = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+        let mut connection = pin!(builder.serve_connection(stream, service));
+        let mut stop = pin!(async {
+            self.stopping.cancelled().await;
+            // Who was let in a moment ago gets an answer.
+            let _ = tokio::time::timeout(LAST_QUESTION, activity.asked.cancelled()).await;
+        });
+        let (mut stopping, mut idle) = (false, false);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(e) = ended {
+                        tracing::debug!(error = %e, "a connection ended early");
+                    }
+                    return;
+                }
+                () = stop.as_mut(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = self.cut.cancelled() => return,
+                why = activity.overdue(&patience) => {
+                    if why == Overdue::Slow || idle {
+                        tracing::debug!(?why, "a connection took too long");
+                        return;
+                    }
+                    idle = true;
+                    patience.idle += FAREWELL;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
     }
-    drop(listening);
-    if tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time and were cut off");
+}
+
+/// Reads for whom a proxy speaks.
+async fn behind(stream: &mut Prefixed<TcpStream>) -> io::Result<Option<SocketAddr>> {
+    loop {
+        match read_proxy_header(stream.seen()) {
+            ProxyHeader::Incomplete => stream.look().await?,
+            ProxyHeader::Invalid => {
+                tracing::warn!(
+                    "a trusted proxy did not begin with a PROXY header, which server.proxy_protocol asks for"
+                );
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            ProxyHeader::Complete { source, bytes } => {
+                stream.skip(bytes);
+                return Ok(source);
+            }
+        }
+    }
+}
+
+/// Whether a connection without encryption begins as HTTP/2 does. Waits for the bytes that tell.
+async fn greets_http2(stream: &mut Prefixed<TcpStream>) -> io::Result<bool> {
+    loop {
+        let seen = stream.seen();
+        let length = seen.len().min(HTTP2_GREETING.len());
+        if seen[..length] != HTTP2_GREETING[..length] {
+            return Ok(false);
+        }
+        if length == HTTP2_GREETING.len() {
+            return Ok(true);
+        }
+        stream.look().await?;
     }
 }

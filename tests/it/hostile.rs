@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use safelight::server::{self, Listening};
+use safelight::server::{self, Door, Listening, Patience};
 
 use super::appliance::{setup_form, until};
 use super::mounts::entries;
@@ -52,8 +52,11 @@ fn status_of(answer: &str) -> u16 {
 async fn who_never_ends_a_request_is_cut_off() {
     let server = TestServer::start().await;
     let patience = Duration::from_millis(300);
-    let listening =
-        Listening::bind("127.0.0.1:0".parse().unwrap()).await.unwrap().with_header_timeout(patience);
+    let listening = Listening::new(&server.app.config)
+        .open("127.0.0.1:0".parse().unwrap(), Door::Plain)
+        .await
+        .unwrap()
+        .with_patience(Patience { header: patience, idle: patience, body: SOON });
     let address = listening.address();
     let router = server::router(server.app.clone());
     tokio::spawn(server::serve(listening, router, server.app.stopping.clone()));

@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;
+mod acme;
 mod appliance;
 mod architecture;
 mod batches;
 mod bucket_roles;
 mod bulk;
 mod caching_proxy;
+mod certificates;
 mod cli_restore;
+mod connections;
 mod cors;
 mod crash;
 mod database;

@@ -17,8 +17,9 @@ use safelight::engine::remote::{Line, Pace};
 use safelight::imaging::Budget;
 use safelight::keys::Keys;
 use safelight::outbound::Outbound;
-use safelight::server::{self, Listening};
+use safelight::server::{self, Door, Listening};
 use safelight::storage::{DataDir, LocalOptions, Storage};
+use safelight::tls::Tls;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,7 @@ impl TestServer {
             db,
             storage,
             engines: engines(&config, &outbound),
+            tls: Tls::off(&outbound, clock.clone()),
             outbound,
             budget: Budget::new(1 << 30),
             cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
@@ -69,7 +71,8 @@ impl TestServer {
             config: Arc::new(config),
             stopping: CancellationToken::new(),
         };
-        let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listening = Listening::new(&app.config);
+        let listening = listening.open("127.0.0.1:0".parse().unwrap(), Door::Plain).await.unwrap();
         let address = listening.address();
         tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
         Self { app, clock, address, dir }

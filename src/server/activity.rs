@@ -1,0 +1,314 @@
+//! What happens on one connection, and how long each silence on it is borne.
+//!
+//! A connection waits for its first request, for the rest of a head, for the next request, or for the other side to take
+//! what it asked for. The reading and writing is watched here, beside the encryption and below HTTP, so that no state of
+//! the protocol above can be forgotten; the body of a request has its own rule, since only its reader knows whether
+//! anybody waits for it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+
+/// What a slow body has to bring in each [`Patience::body`].
+const BODY_BYTES_MIN: usize = 1024;
+
+/// How long is waited for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the whole head of a request; for the first one from the connection's beginning, with encryption and all.
+    pub header: Duration,
+    /// For the next request, and for somebody who does not take an answer.
+    pub idle: Duration,
+    /// For the next kilobyte of a request's body.
+    pub body: Duration,
+}
+
+/// Why a connection should end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// Nobody asks anything.
+    Idle,
+    /// Somebody sends or takes too slowly.
+    Slow,
+}
+
+/// The state of one connection, which its reader, its requests and its watcher share.
+#[derive(Debug)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+    changed: Notify,
+    /// Fires with the first request.
+    pub(super) asked: CancellationToken,
+}
+
+#[derive(Debug)]
+struct State {
+    opened: Instant,
+    http2: bool,
+    asked: bool,
+    /// Requests whose answers are not all sent.
+    open_requests: usize,
+    /// When the head that is being read began.
+    head_since: Option<Instant>,
+    idle_since: Instant,
+    /// Since when the other side takes nothing.
+    blocked_since: Option<Instant>,
+}
+
+impl Activity {
+    pub(super) fn new(opened: Instant, http2: bool) -> Arc<Self> {
+        let state = State {
+            opened,
+            http2,
+            asked: false,
+            open_requests: 0,
+            head_since: None,
+            idle_since: opened,
+            blocked_since: None,
+        };
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), asked: CancellationToken::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a request, which ends when the guard goes.
+    pub(super) fn begin(self: &Arc<Self>) -> OpenRequest {
+        let mut state = self.lock();
+        state.open_requests += 1;
+        state.head_since = None;
+        if !std::mem::replace(&mut state.asked, true) {
+            self.asked.cancel();
+        }
+        OpenRequest(Arc::clone(self))
+    }
+
+    fn has_read(&self) {
+        let mut state = self.lock();
+        // In HTTP/2 bytes come without requests too: whoever answers a ping has said nothing.
+        if state.open_requests == 0 && state.asked && !state.http2 && state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+            self.changed.notify_one();
+        }
+    }
+
+    fn has_written(&self, moved: bool) {
+        let mut state = self.lock();
+        if moved {
+            let was_blocked = state.blocked_since.take().is_some();
+            if was_blocked && state.open_requests == 0 {
+                state.idle_since = Instant::now();
+            }
+        } else if state.blocked_since.is_none() {
+            state.blocked_since = Some(Instant::now());
+            self.changed.notify_one();
+        }
+    }
+
+    fn deadline(&self, patience: &Patience) -> Option<(Instant, Overdue)> {
+        let state = self.lock();
+        if let Some(since) = state.blocked_since {
+            return Some((since + patience.idle, Overdue::Slow));
+        }
+        if state.open_requests > 0 {
+            return None;
+        }
+        Some(match state.head_since {
+            _ if !state.asked => (state.opened + patience.header, Overdue::Slow),
+            Some(since) => (since + patience.header, Overdue::Slow),
+            None => (state.idle_since + patience.idle, Overdue::Idle),
+        })
+    }
+
+    /// Waits until the patience is at its end.
+    pub(super) async fn overdue(&self, patience: &Patience) -> Overdue {
+        loop {
+            let changed = self.changed.notified();
+            let Some((deadline, why)) = self.deadline(patience) else {
+                changed.await;
+                continue;
+            };
+            if deadline <= Instant::now() {
+                return why;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+        }
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct OpenRequest(Arc<Activity>);
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.open_requests -= 1;
+        if state.open_requests == 0 {
+            state.idle_since = Instant::now();
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// A stream whose traffic is noticed.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    pub(super) stream: S,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.activity.has_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Watched<S> {
+    fn noticed<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &outcome {
+            Poll::Ready(Ok(_)) => self.activity.has_written(true),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.activity.has_written(false),
+        }
+        outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.noticed(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.noticed(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.noticed(outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The body of a request, which has to go on arriving while somebody waits for it.
+pub(super) struct PatientBody {
+    inner: Incoming,
+    patience: Duration,
+    /// What the reader has waited for the present kilobyte.
+    waited: Duration,
+    got_bytes: usize,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl PatientBody {
+    pub(super) fn new(inner: Incoming, patience: Duration) -> Self {
+        Self { inner, patience, waited: Duration::ZERO, got_bytes: 0, waiting: None }
+    }
+}
+
+impl http_body::Body for PatientBody {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.inner).poll_frame(cx) {
+            Poll::Ready(outcome) => {
+                if let Some((since, _)) = this.waiting.take() {
+                    this.waited += since.elapsed();
+                }
+                if let Some(Ok(frame)) = &outcome {
+                    this.got_bytes += frame.data_ref().map_or(0, Bytes::len);
+                }
+                if this.got_bytes >= BODY_BYTES_MIN {
+                    (this.got_bytes, this.waited) = (0, Duration::ZERO);
+                }
+                Poll::Ready(outcome.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending => {
+                let left = this.patience.saturating_sub(this.waited);
+                let (_, sleep) = this.waiting.get_or_insert_with(|| {
+                    let now = Instant::now();
+                    (now, Box::pin(tokio::time::sleep_until(now + left)))
+                });
+                ready!(sleep.as_mut().poll(cx));
+                let late = io::Error::new(io::ErrorKind::TimedOut, "the body of the request came too slowly");
+                Poll::Ready(Some(Err(late.into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The body of an answer, with which its request ends.
+pub(super) struct Answering {
+    pub(super) body: Body,
+    pub(super) _request: OpenRequest,
+}
+
+impl http_body::Body for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

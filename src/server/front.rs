@@ -1,0 +1,46 @@
+//! The door at port 80 beside an encrypted one: answers to the certificate authority's questions, and the way to HTTPS.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::api::Problem;
+use crate::tls::Tls;
+
+#[derive(Clone)]
+struct Front {
+    tls: Tls,
+    https_port: u16,
+}
+
+/// Answers challenges and sends everybody else to the encrypted door at this port.
+pub fn front(tls: Tls, https_port: u16) -> Router {
+    Router::new()
+        .route("/.well-known/acme-challenge/{token}", get(answer))
+        .fallback(redirect)
+        .with_state(Front { tls, https_port })
+}
+
+async fn answer(State(front): State<Front>, Path(token): Path<String>) -> Response {
+    match front.tls.answer(&token) {
+        Some(answer) => ([(header::CONTENT_TYPE, "application/octet-stream")], answer).into_response(),
+        None => Problem::not_found("challenge").into_response(),
+    }
+}
+
+async fn redirect(State(front): State<Front>, headers: HeaderMap, uri: Uri) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let asked = uri.authority().cloned().or_else(|| host.and_then(|host| host.parse::<Authority>().ok()));
+    // Only names that we have a certificate for: nobody should be sent anywhere by what a request says.
+    let Some(host) = asked.as_ref().map(Authority::host).filter(|host| front.tls.serves(host)) else {
+        let detail = "Nothing is here under this name. Use the name that this server's certificate is for.";
+        return Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", detail).into_response();
+    };
+    let port = if front.https_port == 443 { String::new() } else { format!(":{}", front.https_port) };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let target = format!("https://{host}{port}{path}");
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, target)]).into_response()
+}
