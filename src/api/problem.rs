@@ -161,7 +161,13 @@ impl Problem {
     /// Logs the cause, for a problem that is reported inside another answer instead of being one.
     pub fn log(&self) {
         if let Some(Cause(cause)) = &self.0.cause {
-            tracing::error!(error = %chain(&**cause), status = self.0.status.as_u16(), "a part of a request failed");
+            let (error, status) = (chain(&**cause), self.0.status);
+            // Nobody has to look when it was the caller who gave up, or was too slow.
+            if status.is_server_error() {
+                tracing::error!(error, status = status.as_u16(), "a part of a request failed");
+            } else {
+                tracing::debug!(error, status = status.as_u16(), "a part of a request failed");
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `safelight serve`: everything in the right order, and its undoing in the reverse one.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -138,10 +138,13 @@ async fn listen(config: &Config, tls: &Tls) -> anyhow::Result<Listening> {
     }
     let mut listening = Listening::new(config);
     for (address, door) in doors {
-        listening = listening
-            .open(address, door)
-            .await
-            .with_context(|| format!("can't listen on {address}: is another program using this address?"))?;
+        listening = listening.open(address, door).await.map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE",
+                _ => "is another program using this address?",
+            };
+            anyhow::Error::new(error).context(format!("can't listen on {address}: {hint}"))
+        })?;
     }
     Ok(listening)
 }

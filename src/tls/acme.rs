@@ -242,7 +242,10 @@ impl<'a> Authority<'a> {
             let token = challenge.token.clone();
             let name = challenge.identifier().identifier.clone();
             let put = match way {
-                Challenge::Http01 => Ok(answers.by_http(token, proof.as_str())),
+                Challenge::Http01 => {
+                    answers.by_http(token, proof.as_str());
+                    Ok(())
+                }
                 Challenge::TlsAlpn01 => answers.by_handshake(&name, proof.digest().as_ref()),
                 Challenge::Dns01 => answers.by_record(&name, proof.dns_value()).await,
             };

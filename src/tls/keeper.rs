@@ -11,9 +11,6 @@ use super::{Inner, Slot, read_files};
 use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
 
-/// The longest sleep: the clock may be set meanwhile.
-const NAP: Duration = Duration::from_secs(10 * 60);
-
 /// How often an authority is asked for its wish that did not say how often, or has none.
 const WISH_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -30,8 +27,9 @@ struct Plan {
 
 /// Keeps the certificate of one slot until the task is dropped.
 pub(super) async fn keep(inner: Arc<Inner>, slot: usize) {
-    let mut plan = Plan::default();
     loop {
+        // A wish is for one certificate.
+        let mut plan = Plan::default();
         wait_until_due(&inner, slot, &mut plan).await;
         attempt(&inner, slot).await;
     }
@@ -51,7 +49,10 @@ async fn wait_until_due(inner: &Inner, slot: usize, plan: &mut Plan) {
             (Some(held), ..) => {
                 let life = held.not_after.since(held.not_before);
                 let usual = held.not_before + life / 3 * 2;
-                plan.at.map_or(usual, |wished| wished.min(held.not_after))
+                let due = plan.at.map_or(usual, |wished| wished.min(held.not_after));
+                // Whatever the authority wishes, it gets no more than that.
+                let pause = inner.pace.between.min(life / 3);
+                attempts.last_at.map_or(due, |last| due.max(last + pause))
             }
             (None, ..) => now,
         };
@@ -61,7 +62,7 @@ async fn wait_until_due(inner: &Inner, slot: usize, plan: &mut Plan) {
         if due <= now {
             return;
         }
-        let mut nap = due.since(now).min(NAP);
+        let mut nap = due.since(now).min(inner.pace.nap);
         if let (Some(again), true) = (plan.ask_again_at, held.is_some()) {
             nap = nap.min(again.since(now).max(Duration::from_secs(1)));
         }

@@ -92,6 +92,10 @@ pub struct Pace {
     pub order: Duration,
     /// The first pause before it is asked how far it is.
     pub poll: Duration,
+    /// The shortest time between two renewals, where certificates live long enough for it.
+    pub between: Duration,
+    /// The longest sleep: the clock may be set meanwhile.
+    pub nap: Duration,
     /// How often the admin's own files are looked at.
     pub look: Duration,
 }
@@ -104,6 +108,8 @@ impl Default for Pace {
             answer: Duration::from_secs(20),
             order: Duration::from_secs(120),
             poll: Duration::from_millis(150),
+            between: Duration::from_secs(6 * 60 * 60),
+            nap: Duration::from_secs(10 * 60),
             look: Duration::from_secs(30),
         }
     }

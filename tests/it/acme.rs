@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -20,7 +20,7 @@ use safelight::config::{Challenge, Config};
 use safelight::outbound::Outbound;
 use safelight::server::{self, Door, Listening};
 use safelight::tls::{CertificateState, CertificateStatus, Pace, Tls};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::{Issuer, server_config, until};
@@ -54,6 +54,8 @@ impl Drop for Running {
 
 /// Pebble with its DNS, which says 127.0.0.1 for every name.
 struct Authority {
+    /// What our side takes for the time.
+    clock: Clock,
     dir: tempfile::TempDir,
     issuer: Issuer,
     acme: u16,
@@ -89,7 +91,19 @@ impl Authority {
         }
         let (acme, management, http, https) = (free_port(), free_port(), free_port(), free_port());
         let _dns = Running::start(&mut command);
-        Self { dir, issuer, acme, management, dns, records, http, https, _dns, pebble: None }
+        Self {
+            clock: Clock::system(),
+            dir,
+            issuer,
+            acme,
+            management,
+            dns,
+            records,
+            http,
+            https,
+            _dns,
+            pebble: None,
+        }
     }
 
     /// Starts Pebble; what one before it knew is forgotten.
@@ -159,9 +173,12 @@ impl Authority {
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_millis(400),
             poll: Duration::from_millis(50),
+            answer: Duration::from_secs(5),
+            between: Duration::ZERO,
+            nap: Duration::from_millis(100),
             ..Pace::default()
         };
-        let tls = Tls::open(&config.tls, data.join("acme"), &outbound, Clock::system(), pace).unwrap();
+        let tls = Tls::open(&config.tls, data.join("acme"), &outbound, self.clock.clone(), pace).unwrap();
         let listening = Listening::new(&config)
             .open(
                 ([127, 0, 0, 1], self.https).into(),
@@ -303,7 +320,7 @@ fn hook(dir: &Path, records: u16) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_does_not_disturb_downloads() {
+async fn a_renewal_comes_in_time_and_does_not_disturb_downloads() {
     let mut authority = Authority::new();
     authority.start().await;
     let data = tempfile::tempdir().unwrap();
@@ -329,6 +346,16 @@ async fn a_renewal_does_not_disturb_downloads() {
     while let Some(text) = downloads.join_next().await {
         assert_eq!(text.unwrap().lines().count(), LINES);
     }
+    let last = site.first().serial;
+    site.stop().await;
+
+    // The next day, for a machine whose clock was wrong, may come at once. Certificates here hold for a day.
+    authority.clock = Clock::manual(Clock::system().now());
+    let site = authority.site(data.path(), |config| config.tls.domains = groups(&[&["a.test"]])).await;
+    until("the next renewal is planned", async || site.first().next_attempt_at).await;
+    assert_eq!(site.first().serial, last);
+    authority.clock.advance(Duration::from_secs(20 * 60 * 60));
+    until("it is renewed", async || (site.first().serial != last).then_some(())).await;
     site.stop().await;
 }
 
@@ -383,13 +410,26 @@ async fn nothing_that_an_authority_or_a_disk_does_is_final() {
     site.stop().await;
 }
 
-/// An authority that has too much to do, in front of the real one.
+/// An authority in front of the real one that has too much to do, and wishes of its own.
 #[derive(Clone)]
 struct Busy {
     client: Client,
     behind: String,
     host: String,
     orders: Arc<AtomicUsize>,
+    /// Whether it says when it would like to be asked for a renewal: an hour ago.
+    wishes: Arc<AtomicBool>,
+    /// Orders that named the certificate that they replace.
+    replacing: Arc<AtomicUsize>,
+}
+
+/// What is inside of a signed request.
+fn payload(body: &[u8]) -> Value {
+    use base64::Engine as _;
+    let signed: Value = serde_json::from_slice(body).unwrap_or_default();
+    let payload = signed["payload"].as_str().unwrap_or_default();
+    let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
+    serde_json::from_slice(&decoded).unwrap_or_default()
 }
 
 async fn busy(
@@ -410,8 +450,27 @@ async fn busy(
                 let headers = [("content-type", "text/html"), ("retry-after", "1")];
                 return (StatusCode::SERVICE_UNAVAILABLE, headers, "<h1>Back soon</h1>").into_response();
             }
+            // It hangs.
+            2 => std::future::pending().await,
             _ => {}
         }
+        if payload(&body)["replaces"].is_string() {
+            busy.replacing.fetch_add(1, Ordering::SeqCst);
+            busy.wishes.store(false, Ordering::SeqCst);
+            let problem =
+                r#"{"type":"urn:ietf:params:acme:error:alreadyReplaced","detail":"by another one"}"#;
+            return (StatusCode::CONFLICT, [("content-type", "application/problem+json")], problem)
+                .into_response();
+        }
+    }
+    if uri.path().starts_with("/renewal/") {
+        let (hour, now) = (Duration::from_secs(3600), Clock::system().now());
+        let window = match busy.wishes.load(Ordering::SeqCst) {
+            true => (now - hour * 2, now - hour),
+            false => (now + hour, now + hour * 2),
+        };
+        let info = json!({ "suggestedWindow": { "start": window.0, "end": window.1 } });
+        return ([("retry-after", "3600")], axum::Json(info)).into_response();
     }
     let mut request = busy.client.request(method, format!("{}{}", busy.behind, uri.path())).body(body);
     if let Some(kind) = headers.get("content-type") {
@@ -425,11 +484,17 @@ async fn busy(
             response = response.header(name, value);
         }
     }
-    response.body(Body::from(answer.bytes().await.unwrap())).unwrap()
+    let mut body = answer.bytes().await.unwrap();
+    if uri.path() == "/dir" && busy.wishes.load(Ordering::SeqCst) {
+        let mut directory: Value = serde_json::from_slice(&body).unwrap();
+        directory["renewalInfo"] = format!("https://{}/renewal", busy.host).into();
+        body = directory.to_string().into();
+    }
+    response.body(Body::from(body)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_wants_to_be_left_alone_is_left_alone() {
+async fn an_authority_is_left_alone_when_it_wants_that_and_has_its_wishes_granted() {
     let mut authority = Authority::new();
     authority.start().await;
     let (chain, key) = authority.issuer.issue(&["localhost"]);
@@ -450,16 +515,18 @@ async fn an_authority_that_wants_to_be_left_alone_is_left_alone() {
         behind: format!("https://localhost:{}", authority.acme),
         host: host.clone(),
         orders: Arc::clone(&orders),
+        wishes: Arc::new(AtomicBool::new(false)),
+        replacing: Arc::default(),
     };
+    let (wishes, replacing) = (Arc::clone(&state.wishes), Arc::clone(&state.replacing));
     let stopping = CancellationToken::new();
     tokio::spawn(server::serve(listening, Router::new().fallback(busy).with_state(state), stopping.clone()));
     let began = Instant::now();
-    let site = authority
-        .site(data.path(), |config| {
-            config.tls.domains = groups(&[&["a.test"]]);
-            config.tls.acme.directory_url = format!("https://{host}/dir");
-        })
-        .await;
+    let through_proxy = |config: &mut Config| {
+        config.tls.domains = groups(&[&["a.test"]]);
+        config.tls.acme.directory_url = format!("https://{host}/dir");
+    };
+    let site = authority.site(data.path(), through_proxy).await;
     let told = |words: &'static str| {
         let site = &site;
         async move {
@@ -473,9 +540,23 @@ async fn an_authority_that_wants_to_be_left_alone_is_left_alone() {
     told("it has had too many requests (slow down)").await;
     told("it answers with HTTP 503 Service Unavailable and gives no reason").await;
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    told("did not answer in time").await;
     site.until_valid().await;
     assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
-    assert_eq!(orders.load(Ordering::SeqCst), 3, "nobody asks in between");
+    assert_eq!(orders.load(Ordering::SeqCst), 4, "nobody asks in between");
+    let first = site.first().serial;
+    site.stop().await;
+
+    // The authority would like the certificate to be renewed, but not to hear which one that is.
+    wishes.store(true, Ordering::SeqCst);
+    let site = authority.site(data.path(), through_proxy).await;
+    until("its wish is granted", async || (site.first().serial != first).then_some(())).await;
+    assert_eq!(replacing.load(Ordering::SeqCst), 1);
+    until("the next one is planned", async || {
+        let status = site.first();
+        (status.next_attempt_at > status.last_attempt_at).then_some(())
+    })
+    .await;
     site.stop().await;
     stopping.cancel();
 }

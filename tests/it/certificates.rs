@@ -107,7 +107,14 @@ async fn over_tls_both_http_versions_have_safe_cookies_and_say_that_there_is_tls
     let files = files_in(dir.path());
     put(&files, issuer.issue(&["photos.test"]));
     let tls = tls_of(&files);
-    let door = Door::Tls(tls.server_config().unwrap(), Duration::from_secs(86_400));
+    let encryption = tls.server_config().unwrap();
+    let group = encryption.crypto_provider().kx_groups[0].name();
+    assert_eq!(
+        group,
+        rustls::NamedGroup::X25519MLKEM768,
+        "what a later quantum computer does not undo comes first"
+    );
+    let door = Door::Tls(encryption, Duration::from_secs(86_400));
     let front = Door::Other(server::front(tls.clone(), 443));
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listening =

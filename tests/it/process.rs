@@ -275,7 +275,10 @@ async fn a_stop_lets_those_finish_who_are_being_served() {
 #[tokio::test]
 async fn who_does_not_finish_is_cut_off_and_leaves_nothing() {
     let (_dir, data) = place();
-    let mut appliance = Appliance::start(&data);
+    // The end of the process, not the time that a body has, cuts it off.
+    let mut command = serve_on(&data);
+    command.env("SAFELIGHT_LIMITS__CONNECTIONS__BODY_TIMEOUT", "5 min");
+    let mut appliance = Appliance::start_as(command);
     let cookie = cookie(&appliance, &appliance.setup_token()).await;
     let (stalled, _) = begin_upload(&appliance, &cookie, "never.bin", &noise(3, 3 << 20));
     let incoming = data.join("blobs/incoming");
