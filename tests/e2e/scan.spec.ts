@@ -82,7 +82,8 @@ test('prints are found, corrected, named, turned and cut out by keyboard', async
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Summer house.png');
 });
 
-test('where nothing is found a frame is drawn by hand, and what goes wrong is said', async ({ page, context }) => {
+test('where nothing is found a frame is drawn by hand, and what goes wrong is said', async ({ page, context, complaints }) => {
+  complaints.allowStatus(422);
   const photo = await app.upload(context, 'photo.jpg', inGoodOrder(), 'image/jpeg');
   await page.goto(`${app.url}/media/${photo.id}`);
   await open(page);

@@ -154,14 +154,13 @@ async fn a_newer_preview_ends_the_older_one() {
             let newer = tokio::spawn(owner.post(&preview).json(&body).send());
             tokio::time::sleep(Duration::from_millis(20)).await;
             if first.is_finished() {
-                break newer;
+                drop(places);
+                break newer.await.unwrap().unwrap();
             }
         }
     };
-    let second = tokio::time::timeout(Duration::from_secs(60), second).await.expect("it is ended");
+    let answer = tokio::time::timeout(Duration::from_secs(60), second).await.expect("it is ended");
     problem(first.await.unwrap().unwrap(), 409, "superseded").await;
-    drop(places);
-    let answer = second.await.unwrap().unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }
 
