@@ -54,13 +54,19 @@ pub struct Onnx {
     inner: Arc<Inner>,
 }
 
+/// What a file said when it was read last, and what the file was then.
+type Said = (Stamp, Result<Spec, String>);
+
+/// A network in memory: its name, and what its files were when it was read.
+type Loaded = (String, Stamp, Arc<dyn Network>);
+
 struct Inner {
     /// One picture at a time: a network uses all cores.
     turn: Semaphore,
-    /// What the files said when they were read last, by name.
-    known: Mutex<HashMap<String, (Stamp, Result<Spec, String>)>>,
+    /// What the files said, by name.
+    known: Mutex<HashMap<String, Said>>,
     /// The network that was used last.
-    loaded: Mutex<Option<(String, Stamp, Arc<dyn Network>)>>,
+    loaded: Mutex<Option<Loaded>>,
 }
 
 impl Onnx {

@@ -212,7 +212,8 @@ impl Property {
     fn end_item(&mut self) {
         let text = std::mem::take(&mut self.text);
         let text = text.trim();
-        if !text.is_empty() && !(self.alternatives && !self.values.is_empty()) {
+        let is_another = self.alternatives && !self.values.is_empty();
+        if !text.is_empty() && !is_another {
             self.values.push(text.to_owned());
         }
     }

@@ -314,7 +314,7 @@ pub async fn request(app: &App, actor: &Actor, media: MediaId, request: Request)
 /// Holds a request's steps against the engines, models and presets that there are.
 async fn settle(app: &App, request: &Request) -> Result<model::Settled> {
     let models = registry::list(app).await?;
-    let presets = app.db.read(|conn| presets::read(conn)).await?;
+    let presets = app.db.read(presets::read).await?;
     let catalogue = model::Catalogue {
         engines: &app.engines,
         models: &models,
