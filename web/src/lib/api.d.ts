@@ -452,6 +452,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Certificates, and how their renewal is doing */
+        get: operations["list_certificates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dashboard": {
         parameters: {
             query?: never;
@@ -553,6 +570,26 @@ export interface paths {
         get: operations["live"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/replicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hears Replicate say that a prediction has ended
+         * @description Signed by Replicate; whoever waits for the prediction then asks for it. Nothing else in the call counts.
+         */
+        post: operations["replicate_calls"];
         delete?: never;
         options?: never;
         head?: never;
@@ -749,6 +786,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/media/{id}/damage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Proposes where a picture is damaged
+         * @description The answer is a gray PNG of the size that the picture has when displayed, white where it is damaged. Without a mask it is
+         *     what looks like scratches, dust or cracks; with one, what is marked there and what is like that.
+         */
+        post: operations["post_damage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/media/{id}/metadata": {
         parameters: {
             query?: never;
@@ -760,6 +818,28 @@ export interface paths {
         get: operations["metadata"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows what steps would make of a part of a picture
+         * @description Steps look at the whole picture to find out what is to be done, the first time and when steps before them are switched on
+         *     or off; then a part takes as long as a part. Enlarging is left out: the part is shown at its own size. A newer preview of
+         *     the same picture for the same person ends this one with 409 `superseded`.
+         */
+        post: operations["post_preview"];
         delete?: never;
         options?: never;
         head?: never;
@@ -832,6 +912,49 @@ export interface paths {
          * @description The result comes beside the original; nothing is overwritten.
          */
         post: operations["post_restoration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{id}/scan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finds the prints on a scan
+         * @description Nothing is changed. The pictures can be handed to the next route as they are, or after somebody has moved their corners.
+         */
+        post: operations["find_prints"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{id}/scan/pictures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pictures that were cut out of a scan */
+        get: operations["get_scan_pictures"];
+        put?: never;
+        /**
+         * Cuts pictures out of a scan
+         * @description Each becomes a photograph of its own, straightened, in the scan's format, with its profile and EXIF. The scan stays. An
+         *     event `scan` with `{media_id, job_id, state, progress, items, error}` tells how it goes; all pictures come together, or
+         *     none.
+         */
+        post: operations["split_scan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -948,6 +1071,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes models from TOML
+         * @description All or none: the answer to a list with mistakes names each of them with its line. A model that has the id of one
+         *     that was added before takes its place.
+         */
+        post: operations["import_models"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/lookup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Looks for a model at its provider
+         * @description Asks with the configured key, which costs nothing, and drafts an entry of the list.
+         */
+        post: operations["look_up_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/toml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models that an admin has added, as TOML */
+        get: operations["export_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{id}": {
         parameters: {
             query?: never;
@@ -1013,8 +1194,73 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The named lists of steps */
+        /**
+         * The named lists of steps
+         * @description Those that come with the program first, then those that people have saved.
+         */
         get: operations["get_presets"];
+        put?: never;
+        /**
+         * Saves a list of steps under a name
+         * @description Everybody sees it. Its steps run exactly in their order.
+         */
+        post: operations["post_preset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/presets/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Saves the presets of a TOML file of at most 256 kB, all or none
+         * @description A preset that is there already, word for word, is left as it is.
+         */
+        post: operations["import_presets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/presets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a preset; what it has restored stays */
+        delete: operations["delete_preset"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes a preset
+         * @description For whoever saved it, and for admins.
+         */
+        patch: operations["patch_preset"];
+        trace?: never;
+    };
+    "/api/v1/presets/{name}/toml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A preset as a TOML file, with those that it includes */
+        get: operations["get_toml"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1088,6 +1334,63 @@ export interface paths {
          * @description For one that has failed or was cancelled. If it is not known whether a model was called, it is called once more.
          */
         post: operations["retry_restoration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restorations/{id}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The steps of a restoration
+         * @description With what came of each, and whether the picture after it is kept.
+         */
+        get: operations["get_steps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restorations/{id}/steps/{place}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the picture after a step, or a rendering of it */
+        get: operations["get_step_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restorations/{id}/steps/{place}/rendition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a rendition of the picture after a step
+         * @description To undo a step, the picture after the one before it is kept.
+         */
+        post: operations["keep_step"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1448,6 +1751,11 @@ export interface components {
             /** @description The engine that does it; that of the model where one is named, else the built-in one. */
             engine?: string | null;
             /**
+             * @description A PNG in base64, of the size that the picture has when displayed: the step applies only where it is white, or any
+             *     bright colour on transparent ground. For `inpaint` it is the damage.
+             */
+            mask?: string | null;
+            /**
              * @description The model, by its id in the list of models; for the built-in engine that is its name. An admin may also name an
              *     engine and any model that its provider has.
              */
@@ -1500,7 +1808,8 @@ export interface components {
             id: components["schemas"]["BatchId"];
             /** @description What its maker calls it. */
             name: string;
-            preset?: components["schemas"]["Preset"] | null;
+            /** @description The name of the preset that was asked for. */
+            preset?: string | null;
             /**
              * Format: double
              * @description How far all of it has come, 0 to 1.
@@ -1518,7 +1827,7 @@ export interface components {
             skipped: number;
             /** @description Where it stands. */
             state: components["schemas"]["BatchState"];
-            /** @description The steps to run, those of the preset included. */
+            /** @description The steps in the order in which they run, those of the preset included. */
             steps: components["schemas"]["PlannedStep"][];
         };
         /** @description Pictures of a batch by where they stand. */
@@ -1622,9 +1931,12 @@ export interface components {
         BatchRequest: {
             /** @description The pictures, at most 10,000; or else `search`. */
             ids?: components["schemas"]["MediaId"][] | null;
+            /** @description Whether the steps run exactly in this order. */
+            in_order?: boolean;
             /** @description What to call it; the number of its pictures where it is not said. */
             name?: string | null;
-            preset?: components["schemas"]["Preset"] | null;
+            /** @description The name of a preset, shipped or saved; `auto` if neither it nor steps are given. */
+            preset?: string | null;
             search?: components["schemas"]["Search"] | null;
             /** @description Steps that change the preset, or that are all. */
             steps?: components["schemas"]["AskedStep"][];
@@ -1823,6 +2135,42 @@ export interface components {
             /** @description At most 1,000. */
             items: components["schemas"]["Candidate"][];
         };
+        /**
+         * @description Where a certificate comes from.
+         * @enum {string}
+         */
+        CertificateSource: "acme" | "files";
+        /**
+         * @description What visitors get.
+         * @enum {string}
+         */
+        CertificateState: "valid" | "makeshift" | "expired";
+        /** @description One certificate as people want to know it. */
+        CertificateStatus: {
+            /** @description The directory of the authority that issued it. */
+            authority?: string | null;
+            /** @description Why the last one failed, in plain language. */
+            cause?: string | null;
+            /**
+             * Format: int32
+             * @description Attempts that failed since the last success.
+             */
+            failed_attempts: number;
+            /** @description Who issued it. */
+            issuer?: string | null;
+            last_attempt_at?: components["schemas"]["Timestamp"] | null;
+            /** @description The names that it is for. */
+            names: string[];
+            next_attempt_at?: components["schemas"]["Timestamp"] | null;
+            not_after?: components["schemas"]["Timestamp"] | null;
+            not_before?: components["schemas"]["Timestamp"] | null;
+            /** @description Its number. */
+            serial?: string | null;
+            /** @description Where it comes from. */
+            source: components["schemas"]["CertificateSource"];
+            /** @description What visitors get now. */
+            state: components["schemas"]["CertificateState"];
+        };
         /** @description Why a restoration failed. */
         Complaint: {
             /** @description A word that programs may depend on. */
@@ -1847,6 +2195,12 @@ export interface components {
              * @description Running.
              */
             running: number;
+        };
+        /** @description What to look for. */
+        DamageRequest: {
+            /** @description Where damage was marked, as in a restoration: what is like it is found too. */
+            mask?: string | null;
+            version_id?: components["schemas"]["VersionId"] | null;
         };
         /** @description What the appliance holds and does. */
         Dashboard: {
@@ -2022,6 +2376,15 @@ export interface components {
             /** @description The parameter that takes the picture. */
             image_input?: string | null;
         };
+        /** @description What a provider says about a model. */
+        FoundModel: {
+            /** @description What the model wants to know. */
+            form: components["schemas"]["Form"];
+            /** @description A draft to look at, to change and to add. Nothing was added. */
+            model: components["schemas"]["ModelSettings"];
+            /** @description What one should know before adding it, a sentence each. */
+            notes: string[];
+        };
         /** @description Media that show the same. */
         Group: {
             /**
@@ -2192,8 +2555,10 @@ export interface components {
              * @description Pictures made from it.
              */
             renditions: number;
+            scan_id?: components["schemas"]["MediaId"] | null;
             /** @description SHA-256 of the bytes. */
             sha256: components["schemas"]["BlobId"];
+            shared_rendition_id?: components["schemas"]["RenditionId"] | null;
             /**
              * Format: int64
              * @description Length in bytes.
@@ -2231,6 +2596,7 @@ export interface components {
             /** @description Its name from now on. */
             name?: string | null;
             on_conflict?: components["schemas"]["OnConflict"] | null;
+            shared_rendition_id?: components["schemas"]["RenditionId"] | null;
             /** @description All its tags from now on. */
             tags?: string[] | null;
         };
@@ -2255,6 +2621,8 @@ export interface components {
             engine_name: string;
             /** @description The name to ask for. */
             id: string;
+            /** @description Whether it is a file in the folder of models, so that it is changed there. */
+            installed: boolean;
             /** @description What a person calls it. */
             name: string;
             /** @description Whether it draws pictures anew: its results may show what the photograph never did. */
@@ -2274,6 +2642,17 @@ export interface components {
         ModelChange: Record<string, never> & {
             /** @description Whether it may be used. Switching one on also forgets that it was retired. */
             enabled?: boolean | null;
+        };
+        /** @description Which model of which provider to look for. */
+        ModelLookup: {
+            /** @description The function of a Gradio app; the first that takes a picture where it is not said. */
+            api_name?: string | null;
+            /** @description The engine: `hugging_face`, `replicate` or `space`. */
+            engine: string;
+            /** @description Who shall run it on Hugging Face; the first that does where it is not said. */
+            provider?: string | null;
+            /** @description The provider's name of the model, or the address of an endpoint or an app. */
+            target: string;
         };
         /** @description A model that an engine can run. */
         ModelSettings: {
@@ -2306,6 +2685,11 @@ export interface components {
              * @description What one picture costs in US dollars, roughly.
              */
             price_usd?: number | null;
+            /**
+             * Format: double
+             * @description What a second of computing costs in US dollars, roughly, where the provider charges by the second.
+             */
+            price_usd_per_second?: number | null;
             /**
              * @description Who runs it on Hugging Face: `fal-ai`, `replicate`, `wavespeed` or `together`; whoever offers it where it is not
              *     said.
@@ -2386,6 +2770,17 @@ export interface components {
         NewFolder: {
             /** @description Its path from the top of the bucket; parents that are missing are made. */
             path: string;
+        };
+        /** @description A preset that somebody wants to save; one of a file is the same. */
+        NewPreset: {
+            /** @description What it does, in a sentence. */
+            description?: string;
+            /** @description The name to ask for: a to z, 0 to 9, `_` and `-`. It follows from the title where it is not said. */
+            name?: string | null;
+            /** @description Its steps in their order. */
+            steps: components["schemas"]["PresetStep"][];
+            /** @description What a person calls it. */
+            title: string;
         };
         /** @description A token to be made. */
         NewToken: {
@@ -2490,7 +2885,8 @@ export interface components {
                 id: components["schemas"]["BatchId"];
                 /** @description What its maker calls it. */
                 name: string;
-                preset?: components["schemas"]["Preset"] | null;
+                /** @description The name of the preset that was asked for. */
+                preset?: string | null;
                 /**
                  * Format: double
                  * @description How far all of it has come, 0 to 1.
@@ -2508,7 +2904,7 @@ export interface components {
                 skipped: number;
                 /** @description Where it stands. */
                 state: components["schemas"]["BatchState"];
-                /** @description The steps to run, those of the preset included. */
+                /** @description The steps in the order in which they run, those of the preset included. */
                 steps: components["schemas"]["PlannedStep"][];
             }[];
             /** @description Where the next page starts; null on the last one. */
@@ -2614,6 +3010,37 @@ export interface components {
                 name: string;
                 /** @description The user's id. */
                 user_id: components["schemas"]["UserId"];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_CertificateStatus: {
+            /** @description The rows. */
+            items: {
+                /** @description The directory of the authority that issued it. */
+                authority?: string | null;
+                /** @description Why the last one failed, in plain language. */
+                cause?: string | null;
+                /**
+                 * Format: int32
+                 * @description Attempts that failed since the last success.
+                 */
+                failed_attempts: number;
+                /** @description Who issued it. */
+                issuer?: string | null;
+                last_attempt_at?: components["schemas"]["Timestamp"] | null;
+                /** @description The names that it is for. */
+                names: string[];
+                next_attempt_at?: components["schemas"]["Timestamp"] | null;
+                not_after?: components["schemas"]["Timestamp"] | null;
+                not_before?: components["schemas"]["Timestamp"] | null;
+                /** @description Its number. */
+                serial?: string | null;
+                /** @description Where it comes from. */
+                source: components["schemas"]["CertificateSource"];
+                /** @description What visitors get now. */
+                state: components["schemas"]["CertificateState"];
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -2758,8 +3185,10 @@ export interface components {
                  * @description Pictures made from it.
                  */
                 renditions: number;
+                scan_id?: components["schemas"]["MediaId"] | null;
                 /** @description SHA-256 of the bytes. */
                 sha256: components["schemas"]["BlobId"];
+                shared_rendition_id?: components["schemas"]["RenditionId"] | null;
                 /**
                  * Format: int64
                  * @description Length in bytes.
@@ -2802,6 +3231,8 @@ export interface components {
                 engine_name: string;
                 /** @description The name to ask for. */
                 id: string;
+                /** @description Whether it is a file in the folder of models, so that it is changed there. */
+                installed: boolean;
                 /** @description What a person calls it. */
                 name: string;
                 /** @description Whether it draws pictures anew: its results may show what the photograph never did. */
@@ -2849,14 +3280,21 @@ export interface components {
         Page_PresetInfo: {
             /** @description The rows. */
             items: {
+                created_at?: components["schemas"]["Timestamp"] | null;
+                created_by?: components["schemas"]["UserId"] | null;
                 /** @description What it does, in a sentence. */
                 description: string;
                 /** @description The name to ask for. */
-                name: components["schemas"]["Preset"];
-                /** @description Its steps. */
-                steps: components["schemas"]["StepRequest"][];
+                name: string;
+                /** @description Whether a model of it may draw what the photograph never showed. */
+                recreates: boolean;
+                /** @description Whether it came with the program; it can't be changed then. */
+                shipped: boolean;
+                /** @description Its steps in their order. */
+                steps: components["schemas"]["PresetStep"][];
                 /** @description What a person calls it. */
                 title: string;
+                updated_at?: components["schemas"]["Timestamp"] | null;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -2910,12 +3348,16 @@ export interface components {
                 created_at: components["schemas"]["Timestamp"];
                 error?: components["schemas"]["Complaint"] | null;
                 finished_at?: components["schemas"]["Timestamp"] | null;
+                from?: components["schemas"]["RestorationFrom"] | null;
                 /** @description Its id. */
                 id: components["schemas"]["RestorationId"];
+                /** @description Whether there are pictures that were kept after steps of it. */
+                kept_steps: boolean;
                 /** @description The photograph. */
                 media_id: components["schemas"]["MediaId"];
                 outcome?: components["schemas"]["Outcome"] | null;
-                preset?: components["schemas"]["Preset"] | null;
+                /** @description The name of the preset that was asked for. */
+                preset?: string | null;
                 /**
                  * Format: double
                  * @description How far it has come, 0 to 1.
@@ -2929,10 +3371,47 @@ export interface components {
                 /** @description Where it stands. */
                 state: components["schemas"]["JobState"];
                 step?: components["schemas"]["Step"] | null;
-                /** @description The steps to run, those of the preset included. */
+                /** @description The steps in the order in which they run, those of the preset included. */
                 steps: components["schemas"]["PlannedStep"][];
                 /** @description Which of its versions. */
                 version_id: components["schemas"]["VersionId"];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_RestorationStep: {
+            /** @description The rows. */
+            items: {
+                decision?: components["schemas"]["Decision"] | null;
+                /** @description The engine. */
+                engine: string;
+                /** @description Whether the picture after it is kept. */
+                has_picture: boolean;
+                /**
+                 * Format: int32
+                 * @description Height of the picture after it.
+                 */
+                height?: number | null;
+                /** @description The model, where the engine works with models. */
+                model?: string | null;
+                /**
+                 * Format: int32
+                 * @description Its place among the steps, from 0.
+                 */
+                place: number;
+                /** @description What was to be done. */
+                step: components["schemas"]["Step"];
+                /**
+                 * Format: float
+                 * @description How much of it.
+                 */
+                strength: number;
+                /**
+                 * Format: int32
+                 * @description Width of the picture after it in pixels as displayed; null where it is not kept.
+                 */
+                width?: number | null;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -3108,6 +3587,7 @@ export interface components {
         PlannedStep: {
             /** @description The engine, where it is not the built-in one. */
             engine?: string | null;
+            mask?: components["schemas"]["BlobId"] | null;
             /** @description The model, where the engine works with models. */
             model?: string | null;
             /** @description What the model is told besides. */
@@ -3120,25 +3600,91 @@ export interface components {
              */
             strength: number;
         };
-        /**
-         * @description A named list of steps with their strengths.
-         * @enum {string}
-         */
-        Preset: "auto" | "gentle" | "strong" | "quick" | "careful" | "black_and_white" | "colour_print_1970s" | "newspaper_clipping" | "enlarge_2x" | "enlarge_4x";
+        /** @description What is to be changed about a preset. */
+        PresetChange: {
+            /** @description What it does, in a sentence. */
+            description?: string | null;
+            /** @description All its steps from now on. */
+            steps?: components["schemas"]["PresetStep"][] | null;
+            /** @description What a person calls it from now on. */
+            title?: string | null;
+        };
         PresetForm: {
             /** @description What the preset is to be. */
             transform: components["schemas"]["TransformText"];
         };
         /** @description A named list of steps. */
         PresetInfo: {
+            created_at?: components["schemas"]["Timestamp"] | null;
+            created_by?: components["schemas"]["UserId"] | null;
             /** @description What it does, in a sentence. */
             description: string;
             /** @description The name to ask for. */
-            name: components["schemas"]["Preset"];
-            /** @description Its steps. */
-            steps: components["schemas"]["StepRequest"][];
+            name: string;
+            /** @description Whether a model of it may draw what the photograph never showed. */
+            recreates: boolean;
+            /** @description Whether it came with the program; it can't be changed then. */
+            shipped: boolean;
+            /** @description Its steps in their order. */
+            steps: components["schemas"]["PresetStep"][];
             /** @description What a person calls it. */
             title: string;
+            updated_at?: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description A step of a preset, or the name of another preset whose steps stand in its place. */
+        PresetStep: {
+            /**
+             * @description The engine, where it is not the built-in one.
+             * @default null
+             */
+            engine: string | null;
+            /**
+             * @description The model, by its id in the list of models.
+             * @default null
+             */
+            model: string | null;
+            /** @description What the model is told besides. */
+            parameters?: Record<string, never>;
+            /**
+             * @description The name of another preset instead of a step.
+             * @default null
+             */
+            preset: string | null;
+            /**
+             * @description The name of the step.
+             * @default null
+             */
+            step: string | null;
+            /**
+             * Format: float
+             * @description How much of it, 0 to 1; the engine's own suggestion where it is not said.
+             * @default null
+             */
+            strength: number | null;
+        };
+        /** @description What to show. */
+        PreviewRequest: {
+            /**
+             * @description Whether everything has to be measured at just these strengths, which takes as long as a restoration. Else what a
+             *     step has measured when the steps before it had other strengths is good enough, if there is nothing better yet.
+             */
+            exact?: boolean;
+            /** @description Whether the steps are run in the order in which they stand here instead of the engine's own. */
+            in_order?: boolean;
+            /** @description Whether to send PNG instead of JPEG. Pictures with alpha are always sent as PNG. */
+            lossless?: boolean;
+            /** @description Where the picture is damaged, as in a restoration. */
+            mask?: string | null;
+            /**
+             * Format: int32
+             * @description The longest side of what is sent; the part's own size where it is not said.
+             */
+            max_side?: number | null;
+            /** @description Which part, of at most 16 megapixels. */
+            region: components["schemas"]["Region"];
+            /** @description The steps; those of models on other machines can't be shown. */
+            steps?: components["schemas"]["AskedStep"][];
+            version_id?: components["schemas"]["VersionId"] | null;
         };
         /** @description The problem document on the wire (RFC 9457, `application/problem+json`). */
         Problem: {
@@ -3164,6 +3710,29 @@ export interface components {
             name: string;
             /** @description Why. */
             problem: components["schemas"]["Problem"];
+        };
+        /** @description A part of a picture as displayed, in pixels. */
+        Region: {
+            /**
+             * Format: int32
+             * @description Rows.
+             */
+            height: number;
+            /**
+             * Format: int32
+             * @description Columns.
+             */
+            width: number;
+            /**
+             * Format: int32
+             * @description The first column.
+             */
+            x: number;
+            /**
+             * Format: int32
+             * @description The first row.
+             */
+            y: number;
         };
         /** @description A picture that was made from a version. */
         Rendition: {
@@ -3212,12 +3781,16 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             error?: components["schemas"]["Complaint"] | null;
             finished_at?: components["schemas"]["Timestamp"] | null;
+            from?: components["schemas"]["RestorationFrom"] | null;
             /** @description Its id. */
             id: components["schemas"]["RestorationId"];
+            /** @description Whether there are pictures that were kept after steps of it. */
+            kept_steps: boolean;
             /** @description The photograph. */
             media_id: components["schemas"]["MediaId"];
             outcome?: components["schemas"]["Outcome"] | null;
-            preset?: components["schemas"]["Preset"] | null;
+            /** @description The name of the preset that was asked for. */
+            preset?: string | null;
             /**
              * Format: double
              * @description How far it has come, 0 to 1.
@@ -3231,10 +3804,20 @@ export interface components {
             /** @description Where it stands. */
             state: components["schemas"]["JobState"];
             step?: components["schemas"]["Step"] | null;
-            /** @description The steps to run, those of the preset included. */
+            /** @description The steps in the order in which they run, those of the preset included. */
             steps: components["schemas"]["PlannedStep"][];
             /** @description Which of its versions. */
             version_id: components["schemas"]["VersionId"];
+        };
+        /** @description The picture before a step of another restoration of the same media, which was kept then. */
+        RestorationFrom: {
+            /**
+             * Format: int32
+             * @description The place of the step in it, from 0; the number of its steps stands for its end.
+             */
+            place: number;
+            /** @description The other restoration. */
+            restoration_id: components["schemas"]["RestorationId"];
         };
         /**
          * Format: uuid
@@ -3243,15 +3826,56 @@ export interface components {
         RestorationId: string;
         /** @description What to restore, and how. */
         RestorationRequest: {
+            from?: components["schemas"]["RestorationFrom"] | null;
+            /**
+             * @description Whether the steps run exactly in this order; else those of this server run in the order in which they do best. A
+             *     preset that somebody has saved always keeps its order.
+             */
+            in_order?: boolean;
+            /** @description Whether the picture after each step is kept, for some weeks. */
+            keep_steps?: boolean;
             /**
              * @description A PNG in base64, of the size that the picture has when displayed: white, or any bright colour on transparent
              *     ground, where the picture is damaged.
              */
             mask?: string | null;
-            preset?: components["schemas"]["Preset"] | null;
+            /** @description The name of a preset, shipped or saved; `auto` if neither it nor steps are given. */
+            preset?: string | null;
             /** @description Steps that change the preset, or that are all. */
             steps?: components["schemas"]["AskedStep"][];
             version_id?: components["schemas"]["VersionId"] | null;
+        };
+        /** @description A step of a restoration with what came of it, and whether its picture is kept. */
+        RestorationStep: {
+            decision?: components["schemas"]["Decision"] | null;
+            /** @description The engine. */
+            engine: string;
+            /** @description Whether the picture after it is kept. */
+            has_picture: boolean;
+            /**
+             * Format: int32
+             * @description Height of the picture after it.
+             */
+            height?: number | null;
+            /** @description The model, where the engine works with models. */
+            model?: string | null;
+            /**
+             * Format: int32
+             * @description Its place among the steps, from 0.
+             */
+            place: number;
+            /** @description What was to be done. */
+            step: components["schemas"]["Step"];
+            /**
+             * Format: float
+             * @description How much of it.
+             */
+            strength: number;
+            /**
+             * Format: int32
+             * @description Width of the picture after it in pixels as displayed; null where it is not kept.
+             */
+            width?: number | null;
         };
         /**
          * @description A named set of permissions. The mightiest is the first, so a greater one may less.
@@ -3263,6 +3887,57 @@ export interface components {
             name: components["schemas"]["Role"];
             /** @description What it may do. */
             permissions: components["schemas"]["Permission"][];
+        };
+        /** @description What lies on a scan. */
+        Scan: {
+            /**
+             * Format: int32
+             * @description Height of the scan in pixels as displayed.
+             */
+            height: number;
+            /** @description The prints in the order in which one reads; none where no lid can be told from what lies on it. */
+            pictures: components["schemas"]["ScanPicture"][];
+            /** @description The version that was looked at. */
+            version_id: components["schemas"]["VersionId"];
+            /**
+             * Format: int32
+             * @description Width of the scan in pixels as displayed.
+             */
+            width: number;
+        };
+        /** @description A print on a scan. */
+        ScanPicture: {
+            /**
+             * Format: double
+             * @description How far it is turned clockwise, in degrees, -45 to 45.
+             */
+            angle: number;
+            /**
+             * Format: double
+             * @description How sure it is that this is one whole print, 0 to 1.
+             */
+            confidence: number;
+            /** @description Its corners in displayed pixels, clockwise from the top left of what one sees when it lies straight. */
+            corners: number[][];
+            /**
+             * Format: double
+             * @description In pixels.
+             */
+            height: number;
+            /**
+             * Format: int32
+             * @description How many quarter turns clockwise it seems to need to be upright. That can't be seen from its edges, so it is 0.
+             */
+            quarter_turns: number;
+            /**
+             * Format: double
+             * @description In pixels.
+             */
+            width: number;
+        };
+        /** @description Which version is looked at. */
+        ScanRequest: {
+            version_id?: components["schemas"]["VersionId"] | null;
         };
         /** @description Which media are wanted, as said in an address or in a request. */
         Search: {
@@ -3392,10 +4067,26 @@ export interface components {
              * @description For how many seconds the address is good, 60 to 31,536,000; a day where it is not said.
              */
             expires_in_s?: number | null;
+            rendition_id?: components["schemas"]["RenditionId"] | null;
             transform?: components["schemas"]["TransformText"] | null;
         };
         /** @description The name of a bucket in addresses: 3 to 63 of `a-z`, `0-9` and `-`, no `-` at the ends. */
         Slug: string;
+        /** @description What to cut out of a scan. */
+        SplitRequest: {
+            /** @description The folder that they come into, in the scan's bucket; that of the scan where it is not said. */
+            folder?: string | null;
+            /** @description The pictures, 1 to 64. */
+            pictures: components["schemas"]["Wanted"][];
+            version_id?: components["schemas"]["VersionId"] | null;
+        };
+        /** @description The work that was begun. */
+        Splitting: {
+            /** @description Which job; events named `scan` tell how it stands. */
+            id: components["schemas"]["JobId"];
+            /** @description Where it stands. */
+            state: components["schemas"]["JobState"];
+        };
         /**
          * @description Where an upload stands.
          * @enum {string}
@@ -3654,6 +4345,18 @@ export interface components {
          * @enum {string}
          */
         Visibility: "private" | "public";
+        /** @description A picture that is to be cut out of a scan. */
+        Wanted: {
+            /** @description Its corners in displayed pixels, clockwise from the top left of what one sees when it lies straight. */
+            corners: number[][];
+            /** @description What it is to be called; after the scan where it is not said. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description How many quarter turns clockwise it needs to be upright, 0 to 3.
+             */
+            quarter_turns?: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -4653,6 +5356,25 @@ export interface operations {
             };
         };
     };
+    list_certificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CertificateStatus"];
+                };
+            };
+        };
+    };
     dashboard: {
         parameters: {
             query?: never;
@@ -4838,6 +5560,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    replicate_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": string;
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
         };
     };
@@ -5390,6 +6165,47 @@ export interface operations {
             };
         };
     };
+    post_damage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DamageRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     metadata: {
         parameters: {
             query?: never;
@@ -5407,6 +6223,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Fact"];
+                };
+            };
+        };
+    };
+    post_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    /** @description Steps that the preview leaves out, such as `upscale` */
+                    "Safelight-Left-Out"?: string;
+                    /** @description `exact`, or `nearby` if a step was measured when those before it had other strengths */
+                    "Safelight-Measured"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5584,6 +6461,125 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Restoration"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_prints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScanRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scan"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scan_pictures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Media"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    split_scan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["MediaId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Splitting"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             422: {
@@ -5873,6 +6869,95 @@ export interface operations {
             };
         };
     };
+    import_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/toml": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Model"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    look_up_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelLookup"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundModel"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": string;
+                };
+            };
+        };
+    };
     delete_model: {
         parameters: {
             query?: never;
@@ -6042,6 +7127,221 @@ export interface operations {
             };
         };
     };
+    post_preset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPreset"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetInfo"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_presets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/toml": string;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PresetInfo"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_preset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_preset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresetChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetInfo"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_toml: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": unknown;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_restorations: {
         parameters: {
             query?: {
@@ -6156,6 +7456,154 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_steps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["RestorationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RestorationStep"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_step_content: {
+        parameters: {
+            query?: {
+                /** @description A rendering with a name instead of the bytes: thumb, grid, screen, or one that an admin has made. */
+                preset?: string;
+                /** @description 1: to be saved, not shown. */
+                download?: string;
+                /** @description The first 8 or more digits of the SHA-256 that is expected; when they are right, the answer may be cached for ever. */
+                v?: string;
+                /** @description Width of the box in pixels, 1 to 8192. */
+                w?: string;
+                /** @description Height of the box in pixels, 1 to 8192. */
+                h?: string;
+                /** @description How the picture fills the box: contain (usual), inside (the same), cover or fill. */
+                fit?: string;
+                /** @description Which part stays when something is cut off: center (usual), n, ne, e, se, s, sw, w, nw or smart. */
+                gravity?: string;
+                /** @description auto (what the caller accepts; usual), jpeg, webp, avif or png. */
+                format?: string;
+                /** @description Quality, 1 to 100; 80 where it is not said. */
+                q?: string;
+                /** @description Pixels of the screen for each of the box, 0.1 to 4. */
+                dpr?: string;
+                /** @description Degrees clockwise: 0, 90, 180 or 270. */
+                rotate?: string;
+                /** @description Standard deviation in pixels, 0.3 to 100. */
+                blur?: string;
+                /** @description Standard deviation in pixels, 0.1 to 10. */
+                sharpen?: string;
+                /** @description 0: keeps what the camera wrote down, without the place unless that may be told. */
+                strip?: string;
+                /** @description 0: stills what moves. */
+                animate?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["RestorationId"];
+                place: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    keep_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["RestorationId"];
+                place: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rendition"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
