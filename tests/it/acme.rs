@@ -131,9 +131,16 @@ impl Authority {
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_AUTHZREUSE", "0")
             .env("PEBBLE_WFE_NONCEREJECT", "5");
-        self.pebble = Some(Running::start(&mut command));
-        let (client, url) = (self.client(), self.directory());
-        until("Pebble answers", async || client.get(&url).send().await.is_ok().then_some(())).await;
+        let client = self.client();
+        // Another test may have been given the port in between: the second try has it.
+        until("Pebble answers", async || {
+            let has_ended = |child: &mut Running| !matches!(child.0.try_wait(), Ok(None));
+            if self.pebble.as_mut().is_none_or(has_ended) {
+                self.pebble = Some(Running::start(&mut command));
+            }
+            client.get(self.directory()).send().await.is_ok().then_some(())
+        })
+        .await;
     }
 
     fn stop(&mut self) {

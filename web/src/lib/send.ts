@@ -2,7 +2,7 @@ import { api } from './base';
 import { errorOf, unreachable } from './problem';
 
 type Query = Record<string, string | number | boolean | null | undefined>;
-type Options = { query?: Query; body?: unknown; text?: string; headers?: Record<string, string>; signal?: AbortSignal };
+type Options = { query?: Query; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
 
 const listeners = { ended: () => {}, reached: (_: boolean) => {} };
 
@@ -18,18 +18,18 @@ export function address(path: string, query: Query = {}): string {
 }
 
 /**
- * Sends one request to the API, with JSON or the text of a TOML file, and returns the answer's JSON (`undefined` for 204).
+ * Sends one request to the API and returns the answer's JSON (`undefined` for 204).
  *
  * Throws an `ApiError` with a readable message, or the `AbortError` of `signal`.
  */
-export async function send<T = void>(method: string, path: string, { query, body, text, headers, signal }: Options = {}): Promise<T> {
+export async function send<T = void>(method: string, path: string, { query, body, headers, signal }: Options = {}): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(address(path, query), {
       method,
       signal,
-      headers: { accept: 'application/json', ...(text !== undefined ? { 'content-type': 'application/toml' } : body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-      body: text ?? (body === undefined ? undefined : JSON.stringify(body)),
+      headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
     if (signal?.aborted) throw error;
