@@ -29,8 +29,9 @@ export function draw(pen: Pen, strokes: Stroke[], scale: number, width: number, 
     pen.lineWidth = Math.max(1, 2 * radius * scale);
     pen.beginPath();
     pen.moveTo(points[0]! * scale, points[1]! * scale);
-    // A line of no length draws a dot with round ends.
-    for (let i = points.length > 2 ? 2 : 0; i < points.length; i += 2) pen.lineTo(points[i]! * scale, points[i + 1]! * scale);
+    // A dot is a line with round ends and hardly any length; one of none at all is not drawn.
+    if (points.length === 2) pen.lineTo(points[0]! * scale + 0.01, points[1]! * scale);
+    for (let i = 2; i < points.length; i += 2) pen.lineTo(points[i]! * scale, points[i + 1]! * scale);
     pen.stroke();
   }
   if (colour !== '#fff') {
