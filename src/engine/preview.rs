@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +92,7 @@ struct Inner {
     kept: Mutex<Vec<(String, Arc<Subject>)>>,
     forgetting: Mutex<Option<AbortHandle>>,
     turns: Mutex<Turns>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -117,7 +117,7 @@ impl Previews {
             kept: Mutex::default(),
             forgetting: Mutex::default(),
             turns: Mutex::default(),
-            places: Semaphore::new(AT_ONCE),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
         }))
     }
 
@@ -153,8 +153,8 @@ impl Previews {
     }
 
     /// Waits for one of the few places.
-    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.places.acquire().await.ok()
+    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.places).acquire_owned().await.ok()
     }
 
     /// Begins somebody's turn at something, and ends the one before.

@@ -337,9 +337,12 @@ impl Mask {
             let around = kept.iter_mut().find(|outer| outer.encloses(&piece));
             match around {
                 Some(outer) => outer.points.extend(piece.points),
-                None => kept.push(piece),
+                // What is far too small for a print goes around nothing, and thousands of them would be compared.
+                None if piece.hull_area >= view.area_min() => kept.push(piece),
+                None => {}
             }
         }
+        kept.truncate(2 * PRINTS_MAX);
         let mut whole = Vec::new();
         for piece in kept {
             let filled = Piece::new(without_holes(&piece.points, self.width, self.height), self.width);

@@ -42,6 +42,14 @@ pub enum Error {
     /// The media has no such rendition.
     #[error("there is no such rendition")]
     NoSuchRendition,
+    /// A rendition is what addresses of its media stand for.
+    #[error(
+        "this result is what others see at the picture's addresses: choose another one, or the original, before it is removed"
+    )]
+    RenditionShared,
+    /// A rendition was made from a content that has been replaced.
+    #[error("this result was made from an earlier content of the picture and can't be shared in its place")]
+    RenditionOutdated,
     /// A name that can't be stored.
     #[error("the name “{name}” can't be used: {why}")]
     BadName {

@@ -139,7 +139,10 @@ pub async fn change(app: &App, actor: &Actor, id: MediaId, change: Change) -> Re
 /// Says which of its renditions a media is shared as.
 fn share_in(tx: &Tx<'_>, actor: &Actor, media: &Media, rendition: Option<RenditionId>) -> Result<()> {
     if let Some(id) = rendition {
-        store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
+        let rendition = store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
+        if rendition.version_id != media.version_id {
+            return Err(Error::RenditionOutdated);
+        }
     }
     store::share_rendition(tx, media.seq, rendition)?;
     let details = serde_json::json!({ "bucket": media.bucket, "rendition": rendition });

@@ -114,6 +114,9 @@ pub async fn remove_rendition(app: &App, actor: &Actor, media: MediaId, id: Rend
         .write(move |tx| {
             let media = get_for_in(tx, &actor, media, Permission::LibraryDelete)?;
             let rendition = store::find_rendition(tx, media.seq, id)?.ok_or(Error::NoSuchRendition)?;
+            if media.shared_rendition_id == Some(id) {
+                return Err(Error::RenditionShared);
+            }
             store::delete_rendition(tx, id)?;
             store::blobs::condemn_if_unused(tx, rendition.sha256)?;
             store::touch_media(tx, media.seq)?;

@@ -146,7 +146,11 @@ impl Job for RestoreJob {
         if changed {
             emit(tx, id)?;
         }
-        if returns { Ok(()) } else { batches::ended_in(tx, &self.actor, id) }
+        if returns {
+            return Ok(());
+        }
+        kept::ended_in(tx, id)?;
+        batches::ended_in(tx, &self.actor, id)
     }
 
     fn progressed(&self, tx: &Tx<'_>, _: JobId, progress: f32, note: &str) -> db::Result<()> {

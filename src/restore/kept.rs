@@ -2,7 +2,8 @@
 //! of them, or keep one instead of the result.
 //!
 //! They count against nobody's quota: they are working copies that go by themselves after `restore.keep_steps_days`, and a
-//! quota that fills and empties by itself would be nobody's to understand. What bounds them is that time.
+//! quota that fills and empties by itself would be nobody's to understand. What bounds them is that time, and that only
+//! those of the last few restorations of a media are kept.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,9 @@ use crate::storage::{BlobId, Kept, Storage};
 
 /// Restorations whose pictures one transaction lets go of.
 const BATCH: usize = 50;
+
+/// Restorations of one media whose pictures are kept; those of older ones go.
+const RESTORATIONS_MAX: usize = 5;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -116,7 +120,26 @@ pub(super) fn put_in(tx: &Tx<'_>, restoration: &Restoration, pictures: &[(u32, P
             steps::put(tx, id, media, &KeptStep { place: *place, ..step.clone() })?;
         }
     }
-    old.iter().try_for_each(|step| let_go(tx, media, step.picture))
+    old.iter().try_for_each(|step| let_go(tx, media, step.picture))?;
+    steps::of_media(tx, media, RESTORATIONS_MAX)?
+        .into_iter()
+        .try_for_each(|older| forget_in(tx, older, media))
+}
+
+/// Lets go of all pictures after the steps of a restoration.
+fn forget_in(tx: &Tx<'_>, id: RestorationId, media: MediaId) -> db::Result<()> {
+    let kept = steps::list(tx, id)?;
+    steps::delete(tx, id)?;
+    kept.iter().try_for_each(|step| let_go(tx, media, step.picture))
+}
+
+/// Lets go of the picture that a restoration has begun with, now that it has ended, if nothing else needs it.
+pub(super) fn ended_in(tx: &Tx<'_>, id: RestorationId) -> db::Result<()> {
+    let Some(restoration) = store::find(tx, id)? else { return Ok(()) };
+    match &restoration.beginning {
+        Some(Beginning { picture: Some(picture), .. }) => let_go(tx, restoration.media_id, *picture),
+        _ => Ok(()),
+    }
 }
 
 /// The picture that a restoration begins with.
@@ -306,6 +329,8 @@ pub async fn keep_step(app: &App, actor: &Actor, id: RestorationId, place: u32) 
     if media.state == library::State::Trashed {
         return Err(library::Error::InTrash.into());
     }
+    let size = app.storage.open(step.picture).await?.size_bytes();
+    let _permit = app.budget.acquire(size).await.map_err(|error| Error::NotLookedAt(error.into()))?;
     let storage = app.storage.clone();
     let read = tokio::task::spawn_blocking(move || jobs::read(&storage, step.picture));
     let bytes = read
@@ -357,16 +382,18 @@ impl Job for Tidy {
             }
             let tidied = app.db.write(move |tx| {
                 let outdated = steps::outdated(tx, before, BATCH)?;
-                for (id, media) in &outdated {
-                    let kept = steps::list(tx, *id)?;
-                    steps::delete(tx, *id)?;
-                    kept.iter().try_for_each(|step| let_go(tx, *media, step.picture))?;
-                }
+                outdated.iter().try_for_each(|(id, media)| forget_in(tx, *id, *media))?;
                 Ok::<_, db::Error>(outdated.len())
             });
             if tidied.await.map_err(Failure::retry)? < BATCH {
-                return Ok(());
+                break;
             }
         }
+        // Nobody reads these any more, so they are looked for without keeping writers waiting.
+        let orphans = app.db.read(steps::orphans).await.map_err(Failure::retry)?;
+        for (id, media) in orphans {
+            app.db.write(move |tx| forget_in(tx, id, media)).await.map_err(Failure::retry)?;
+        }
+        Ok(())
     }
 }

@@ -465,6 +465,7 @@ fn stop_in(tx: &Tx<'_>, id: RestorationId) -> Result<bool> {
     }
     let job = crate::jobs::find(tx, restoration.job)?;
     if job.is_some_and(|job| job.state == JobState::Queued) && store::cancel(tx, id)? {
+        kept::ended_in(tx, id)?;
         emit(tx, id)?;
     }
     Ok(true)
@@ -486,6 +487,9 @@ pub async fn try_again(app: &App, actor: &Actor, id: RestorationId) -> Result<Re
     app.db
         .write(move |tx| {
             let restoration = get_for_in(tx, &actor, id, Permission::Restore)?;
+            if let Some(beginning) = &restoration.beginning {
+                kept::check_in(tx, beginning)?;
+            }
             let job = jobs::enqueue(tx, id, &actor, &restoration.steps, jobs::PRIORITY)?;
             if !store::try_again(tx, id, job)? {
                 return Err(Error::NotEnded);

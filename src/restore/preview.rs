@@ -95,7 +95,7 @@ async fn make(
     cancel: &CancellationToken,
 ) -> Result<Shown> {
     let cancelled = || Error::NotLookedAt(pipeline::Error::Cancelled);
-    let _place = tokio::select! {
+    let place = tokio::select! {
         place = app.previews.place() => place,
         () = cancel.cancelled() => return Err(cancelled()),
     };
@@ -110,11 +110,17 @@ async fn make(
         }
     };
     let order = Order { steps, mask, displayed, wish };
-    let _permits = (room(app, order.needed_bytes(&subject, permit.is_some())).await?, permit);
+    let permits = (room(app, order.needed_bytes(&subject, permit.is_some())).await?, permit);
     let name = version.sha256.to_string();
     let context = Context { cancel: cancel.clone(), ..Context::default() };
     let worked = Arc::clone(&subject);
-    let shown = pipeline::off_thread(cancel, move || order.carry_out(&worked, &context)).await;
+    // Who stops waiting does not stop the work at once: it holds its place and its memory until it ends.
+    let shown = pipeline::off_thread(cancel, move || {
+        let shown = order.carry_out(&worked, &context);
+        drop((permits, place));
+        shown
+    })
+    .await;
     app.previews.keep(&name, &subject);
     shown.map_err(Error::NotLookedAt)
 }

@@ -570,10 +570,12 @@ async fn a_picture_is_shared_as_the_rendition_that_was_chosen() {
     let forged = late.replace(&bound[..16], &other[..16]);
     assert_eq!(reqwest::get(forged).await.unwrap().status(), 403, "the content is bound into the signature");
 
-    // It is the original again when the rendition goes, or when there is a new content.
-    let remove = owner.delete(&format!("{}/renditions/{}", path_of(&media), rendition.as_str().unwrap()));
-    assert_eq!(remove.send().await.unwrap().status(), 204);
-    assert_eq!(owner.json(&path_of(&media)).await["shared_rendition_id"], Value::Null);
+    // Nobody shows the original to strangers by tidying up: whoever wants that says so. A new content shows itself.
+    let remove =
+        || owner.delete(&format!("{}/renditions/{}", path_of(&media), rendition.as_str().unwrap())).send();
+    problem(remove().await.unwrap(), 409, "rendition-shared").await;
+    assert_eq!(share(&owner, Value::Null).await.status(), 200);
+    assert_eq!(remove().await.unwrap().status(), 204);
     assert!(fetch(address).await.2 == plain);
     assert_eq!(reqwest::get(late).await.unwrap().status(), 404);
     let done = restored(&server, &owner, &media, json!({ "steps": [{ "step": "local_contrast" }] })).await;
@@ -588,4 +590,5 @@ async fn a_picture_is_shared_as_the_rendition_that_was_chosen() {
     assert_eq!(owner.post("/api/v1/media").multipart(form).send().await.unwrap().status(), 201);
     assert_eq!(owner.json(&path_of(&media)).await["shared_rendition_id"], Value::Null);
     assert!(fetch(address).await.2 == decode(&noisy_jpeg()));
+    problem(share(&owner, done["rendition_id"].clone()).await, 409, "rendition-outdated").await;
 }

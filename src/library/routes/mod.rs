@@ -476,6 +476,8 @@ impl From<Error> for Problem {
             Error::NoSuchMedia => Self::not_found("photograph or file"),
             Error::NoSuchVersion => Self::not_found("version"),
             Error::NoSuchRendition => Self::not_found("rendition"),
+            Error::RenditionShared => refuse(StatusCode::CONFLICT, "rendition-shared", &error),
+            Error::RenditionOutdated => refuse(StatusCode::CONFLICT, "rendition-outdated", &error),
             Error::NoSuchPreset => Self::not_found("preset"),
             Error::NoSuchFolder => Self::not_found("folder"),
             Error::NoSuchTag => Self::not_found("tag"),

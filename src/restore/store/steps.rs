@@ -58,7 +58,32 @@ pub(in crate::restore) fn list(conn: &Connection, id: RestorationId) -> Result<V
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Restorations with pictures that were kept before a moment, or that have gone themselves, at most `rows`.
+/// The restorations of a media with pictures, the newest first, without the newest `most`.
+pub(in crate::restore) fn of_media(
+    conn: &Connection,
+    media: MediaId,
+    most: usize,
+) -> Result<Vec<RestorationId>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT restoration_id FROM restoration_steps WHERE media_id = ?1
+         ORDER BY restoration_id DESC LIMIT -1 OFFSET ?2",
+    )?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![media, most], |row| row.get(0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Restorations that have gone themselves and have pictures still. Goes through all of them.
+pub(in crate::restore) fn orphans(conn: &Connection) -> Result<Vec<(RestorationId, MediaId)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT restoration_id, media_id FROM restoration_steps
+         WHERE NOT EXISTS (SELECT 1 FROM restorations WHERE restorations.id = restoration_id)",
+    )?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Restorations with pictures that were kept before a moment, at most `rows`.
 pub(in crate::restore) fn outdated(
     conn: &Connection,
     before: Timestamp,
@@ -66,7 +91,7 @@ pub(in crate::restore) fn outdated(
 ) -> Result<Vec<(RestorationId, MediaId)>> {
     let mut statement = conn.prepare_cached(
         "SELECT DISTINCT restoration_id, media_id FROM restoration_steps
-         WHERE created_at < ?1 OR NOT EXISTS (SELECT 1 FROM restorations WHERE restorations.id = restoration_id) LIMIT ?2",
+         WHERE created_at < ?1 LIMIT ?2",
     )?;
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
     let found = statement.query_map(params![before, rows], |row| Ok((row.get(0)?, row.get(1)?)))?;
