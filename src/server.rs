@@ -28,7 +28,7 @@ use crate::app::App;
 use crate::jobs::Runner;
 use crate::{accounts, admin, api, library, notify, restore, uploads, web};
 
-pub use front::front;
+pub use front::{front, outer_https_port};
 pub use listen::{Door, Listening, Patience, SHUTDOWN_GRACE, serve};
 pub use proxy_protocol::{ProxyHeader, read_proxy_header};
 

@@ -1,5 +1,6 @@
 //! Extractors whose rejections are problem documents.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -18,6 +19,25 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// What is said when it took longer.
 const STALLED: &str = "The request's body took too long to arrive.";
 
+/// The body of a request is not waited for any longer: too little of it came in this time.
+#[derive(Debug, thiserror::Error)]
+#[error("too little of the request's body came in {} s", .after.as_secs())]
+pub struct BodyTooSlow {
+    /// How long it was waited for.
+    pub after: Duration,
+}
+
+impl BodyTooSlow {
+    /// Looks for it in what others have wrapped around it.
+    pub fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
+    }
+}
+
+fn stalled() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-stalled", STALLED)
+}
+
 /// A JSON body, in and out.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
@@ -30,7 +50,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         match tokio::time::timeout(BODY_TIME, read).await {
             Ok(Ok(axum::Json(value))) => Ok(Self(value)),
             Ok(Err(rejection)) => Err(rejection.into()),
-            Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request-stalled", STALLED)),
+            Err(_) => Err(stalled()),
         }
     }
 }
@@ -50,9 +70,11 @@ impl<S: Send + Sync> FromRequest<S> for Text {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let read = Bytes::from_request(request, state);
-        let stalled = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "request-stalled", STALLED);
-        let bytes = tokio::time::timeout(BODY_TIME, read).await.map_err(stalled)?.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let read = tokio::time::timeout(BODY_TIME, read).await.map_err(|_| stalled())?;
+        let bytes = read.map_err(|rejection| {
+            if BodyTooSlow::within(&rejection).is_some() {
+                stalled()
+            } else if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request's body is too large.")
             } else {
                 Problem::new(StatusCode::BAD_REQUEST, "bad-text", "The request's body could not be read.")
@@ -91,6 +113,7 @@ impl From<JsonRejection> for Problem {
             JsonRejection::BytesRejection(e) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request's body is too large.")
             }
+            JsonRejection::BytesRejection(e) if BodyTooSlow::within(&e).is_some() => stalled(),
             other => Self::new(StatusCode::BAD_REQUEST, "bad-json", "The request's body is not valid JSON.")
                 .field("body", innermost(&other)),
         }
@@ -112,7 +135,7 @@ impl From<QueryRejection> for Problem {
 }
 
 /// The text of the error at the bottom of the chain: it names the field.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -14,7 +14,7 @@ mod request_id;
 pub use client::{Client, Encrypted};
 pub use cors::Sharing;
 pub use disposition::content_disposition;
-pub use extract::{Json, Path, Query, Text};
+pub use extract::{BodyTooSlow, Json, Path, Query, Text};
 pub use paging::{Cursor, LIMIT_MAX, Page, PageQuery};
 pub use problem::{FieldError, Problem, ProblemBody};
 pub use ranges::{ByteRange, PART_FRAME_BYTES, Preconditions, RANGES_MAX, RangeOutcome};

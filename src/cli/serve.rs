@@ -133,7 +133,7 @@ async fn listen(config: &Config, tls: &Tls) -> anyhow::Result<Listening> {
     }
     if tls.is_on() {
         doors.push((settings.https_listen, Door::Tls(tls.server_config()?, config.tls.hsts)));
-        let front = server::front(tls.clone(), settings.https_listen.port());
+        let front = server::front(tls.clone(), server::outer_https_port(settings));
         doors.push((settings.http_listen, Door::Other(front)));
     }
     let mut listening = Listening::new(config);
@@ -157,7 +157,7 @@ fn url_of(config: &Config, tls: &Tls, listening: &Listening) -> String {
         (Some(url), _) => url.to_string(),
         (None, Some(name)) => {
             let host = if name.contains(':') { format!("[{name}]") } else { name };
-            match config.server.https_listen.port() {
+            match server::outer_https_port(&config.server) {
                 443 => format!("https://{host}"),
                 port => format!("https://{host}:{port}"),
             }

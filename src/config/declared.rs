@@ -310,7 +310,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value("512"),
         example: "64",
         doc: "How many of them may come from one address, or from one IPv6 network of 64 bits; more are closed. \
-              Connections of `server.trusted_proxies` don't count.",
+              Connections of `server.trusted_proxies` and of this machine don't count.",
         flag: None,
     },
     Setting {
@@ -334,7 +334,8 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(3600) },
         default: Default::Value(r#""10 s""#),
         example: r#""1 min""#,
-        doc: "How long each kilobyte of an upload may take. Slower ones are ended; resumable ones go on later.",
+        doc: "How long the first kilobyte of an upload may take, and each later one that comes in drops; in between an upload \
+              may pause for half a minute. Slower ones are ended; resumable ones go on later.",
         flag: None,
     },
     Setting {

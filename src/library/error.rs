@@ -214,7 +214,7 @@ pub enum Error {
     #[error("the keys could not be read or written")]
     Keys(#[from] keys::Error),
     /// The sender paused for too long.
-    #[error("the upload stalled: nothing came for {} s", .after.as_secs())]
+    #[error("the upload stalled: too little came in {} s", .after.as_secs())]
     Stalled {
         /// How long nothing came.
         after: std::time::Duration,

@@ -19,8 +19,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::BodyTooSlow;
+
 /// What a slow body has to bring in each [`Patience::body`].
 const BODY_BYTES_MIN: usize = 1024;
+
+/// How long a body that has been flowing may pause in each kilobyte: who changes networks comes back.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long is waited for what.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +34,7 @@ pub struct Patience {
     pub header: Duration,
     /// For the next request, and for somebody who does not take an answer.
     pub idle: Duration,
-    /// For the next kilobyte of a request's body.
+    /// For the first kilobyte of a request's body, and for each later one that comes in drops.
     pub body: Duration,
 }
 
@@ -233,13 +238,42 @@ pub(super) struct PatientBody {
     patience: Duration,
     /// What the reader has waited for the present kilobyte.
     waited: Duration,
+    /// The longest single wait of these.
+    longest: Duration,
     got_bytes: usize,
+    is_flowing: bool,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl PatientBody {
     pub(super) fn new(inner: Incoming, patience: Duration) -> Self {
-        Self { inner, patience, waited: Duration::ZERO, got_bytes: 0, waiting: None }
+        let (waited, longest) = (Duration::ZERO, Duration::ZERO);
+        Self { inner, patience, waited, longest, got_bytes: 0, is_flowing: false, waiting: None }
+    }
+
+    /// How long the next bytes may take.
+    fn left(&self) -> Duration {
+        if !self.is_flowing {
+            self.patience.saturating_sub(self.waited)
+        } else if self.waited <= self.patience {
+            BODY_PAUSE.max(self.patience)
+        } else {
+            // One pause is forgiven; the rest is how slowly the bytes come.
+            self.patience.saturating_sub(self.waited - self.longest)
+        }
+    }
+
+    fn has_waited(&mut self, wait: Duration) {
+        self.waited += wait;
+        self.longest = self.longest.max(wait);
+    }
+
+    fn has_got(&mut self, bytes: usize) {
+        self.got_bytes += bytes;
+        if self.got_bytes >= BODY_BYTES_MIN {
+            (self.got_bytes, self.is_flowing) = (0, true);
+            (self.waited, self.longest) = (Duration::ZERO, Duration::ZERO);
+        }
     }
 }
 
@@ -255,25 +289,22 @@ impl http_body::Body for PatientBody {
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(outcome) => {
                 if let Some((since, _)) = this.waiting.take() {
-                    this.waited += since.elapsed();
+                    this.has_waited(since.elapsed());
                 }
                 if let Some(Ok(frame)) = &outcome {
-                    this.got_bytes += frame.data_ref().map_or(0, Bytes::len);
-                }
-                if this.got_bytes >= BODY_BYTES_MIN {
-                    (this.got_bytes, this.waited) = (0, Duration::ZERO);
+                    this.has_got(frame.data_ref().map_or(0, Bytes::len));
                 }
                 Poll::Ready(outcome.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                let left = this.patience.saturating_sub(this.waited);
-                let (_, sleep) = this.waiting.get_or_insert_with(|| {
+                let left = this.left();
+                let (since, sleep) = this.waiting.get_or_insert_with(|| {
                     let now = Instant::now();
                     (now, Box::pin(tokio::time::sleep_until(now + left)))
                 });
                 ready!(sleep.as_mut().poll(cx));
-                let late = io::Error::new(io::ErrorKind::TimedOut, "the body of the request came too slowly");
-                Poll::Ready(Some(Err(late.into())))
+                let after = this.waited + since.elapsed();
+                Poll::Ready(Some(Err(BodyTooSlow { after }.into())))
             }
         }
     }

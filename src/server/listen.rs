@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,6 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a connection that has just been made may take to ask when the process stops.
 const LAST_QUESTION: Duration = Duration::from_millis(500);
+
+/// How often it is said at most that somebody has too many connections.
+const CROWD_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long an idle connection of HTTP/2 has to notice that it is to end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -160,6 +163,8 @@ struct Shared {
     router: Router,
     places: Arc<Semaphore>,
     crowd: Arc<Crowd>,
+    /// When it was last said that somebody has too many connections.
+    warned_of_crowd: Mutex<Option<Instant>>,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
     stopping: CancellationToken,
@@ -169,13 +174,14 @@ struct Shared {
 }
 
 /// Serves until `stopping` fires; then no connection is accepted and those that are answering may finish within
-/// [`SHUTDOWN_GRACE`].
+/// [`SHUTDOWN_GRACE`]. Returns earlier only when a door can't be served any longer.
 pub async fn serve(listening: Listening, router: Router, stopping: CancellationToken) {
     let Listening { sockets, rules } = listening;
     let shared = Arc::new(Shared {
         router,
         places: Arc::new(Semaphore::new(rules.connections_max)),
         crowd: Crowd::new(rules.connections_per_address_max),
+        warned_of_crowd: Mutex::default(),
         http1: http1(),
         http2: http2(),
         stopping,
@@ -188,7 +194,12 @@ pub async fn serve(listening: Listening, router: Router, stopping: CancellationT
     for socket in sockets {
         loops.spawn(accept(socket, Arc::clone(&shared)));
     }
-    while loops.join_next().await.is_some() {}
+    while let Some(ended) = loops.join_next().await {
+        if let Err(e) = ended {
+            tracing::error!(error = %e, "connections are not accepted any longer");
+            return;
+        }
+    }
     shared.connections.close();
     if tokio::time::timeout(SHUTDOWN_GRACE, shared.connections.wait()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut off");
@@ -255,8 +266,8 @@ impl Caller {
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
         let mut stream = Prefixed::new(stream);
-        let named = tokio::time::timeout_at(deadline, shared.name(&mut stream, peer)).await;
-        let Ok(Ok((peer, _present))) = named else {
+        let named = shared.within(deadline, shared.name(&mut stream, peer)).await;
+        let Some(Ok((peer, _present))) = named else {
             tracing::debug!("a connection did not say in time for whom it is, or has too many beside it");
             return;
         };
@@ -267,16 +278,15 @@ impl Caller {
             Door::Tls(config, hsts) => {
                 let hsts = HeaderValue::try_from(format!("max-age={}", hsts.as_secs())).ok();
                 let talk = Talk { encrypted: true, hsts, ..talk };
-                let shaken =
-                    tokio::time::timeout_at(deadline, TlsAcceptor::from(config).accept(stream)).await;
-                let Ok(Ok(mut stream)) = shaken else {
+                let shaken = shared.within(deadline, TlsAcceptor::from(config).accept(stream)).await;
+                let Some(Ok(mut stream)) = shaken else {
                     tracing::debug!("a connection did not get to encryption");
                     return;
                 };
                 match stream.get_ref().1.alpn_protocol() {
                     // The certificate was the whole answer.
                     Some(tls::CHALLENGE_PROTOCOL) => {
-                        let _ = tokio::time::timeout_at(deadline, stream.shutdown()).await;
+                        let _ = shared.within(deadline, stream.shutdown()).await;
                     }
                     Some(b"h2") => shared.converse(stream, true, talk).await,
                     _ => shared.converse(stream, false, talk).await,
@@ -309,15 +319,46 @@ impl Shared {
         if trusted && source.is_none() {
             return Ok((peer, None));
         }
+        // Nor does one on this machine that nobody has named.
+        if caller.ip().to_canonical().is_loopback() {
+            return Ok((caller, None));
+        }
         match self.crowd.enter(caller.ip()) {
             Some(present) => Ok((caller, Some(present))),
-            None => Err(io::ErrorKind::QuotaExceeded.into()),
+            None => {
+                self.warn_of_crowd(caller.ip());
+                Err(io::ErrorKind::QuotaExceeded.into())
+            }
+        }
+    }
+
+    fn warn_of_crowd(&self, address: IpAddr) {
+        let mut warned = self.warned_of_crowd.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|at| at.elapsed() >= CROWD_WARNING_INTERVAL) {
+            *warned = Some(Instant::now());
+            tracing::warn!(
+                client.address = %address,
+                "an address has limits.connections.max_per_address connections and gets no more; if it is a proxy, \
+                 name it in server.trusted_proxies"
+            );
+        }
+    }
+
+    /// Waits for something until its deadline, and when the process stops no longer than for a last question.
+    async fn within<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
+        let over = async {
+            self.stopping.cancelled().await;
+            tokio::time::sleep(LAST_QUESTION).await;
+        };
+        tokio::select! {
+            done = tokio::time::timeout_at(deadline, work) => done.ok(),
+            () = over => None,
         }
     }
 
     async fn plain(&self, mut stream: Prefixed<TcpStream>, talk: Talk, deadline: Instant) {
-        match tokio::time::timeout_at(deadline, greets_http2(&mut stream)).await {
-            Ok(Ok(http2)) => self.converse(stream, http2, talk).await,
+        match self.within(deadline, greets_http2(&mut stream)).await {
+            Some(Ok(http2)) => self.converse(stream, http2, talk).await,
             _ => tracing::debug!("a connection brought no request in time"),
         }
     }

@@ -88,6 +88,11 @@ impl Certificate {
         names.iter().all(|name| self.names.contains(name))
     }
 
+    /// Whether it is for any of these names.
+    pub(super) fn covers_some(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.names.contains(name))
+    }
+
     pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after
     }

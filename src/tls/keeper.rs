@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::acme::{Authority, Failure, Kind, Wish};
 use super::certificate::Certificate;
-use super::{Inner, Slot, read_files};
+use super::files::Attempts;
+use super::transport::PAUSE_MAX;
+use super::{Inner, Pace, Slot, read_files};
 use crate::clock::Timestamp;
 use crate::config::CertificateFiles;
 
@@ -27,6 +29,9 @@ struct Plan {
 
 /// Keeps the certificate of one slot until the task is dropped.
 pub(super) async fn keep(inner: Arc<Inner>, slot: usize) {
+    // Who has started the program again has mended something, and should soon see whether it helped.
+    let soon = inner.clock.now() + inner.pace.first_pause;
+    inner.note(slot, |attempts| attempts.next_at = attempts.next_at.map(|next| next.min(soon)));
     loop {
         // A wish is for one certificate.
         let mut plan = Plan::default();
@@ -39,7 +44,8 @@ pub(super) async fn keep(inner: Arc<Inner>, slot: usize) {
 async fn wait_until_due(inner: &Inner, slot: usize, plan: &mut Plan) {
     loop {
         let now = inner.clock.now();
-        let held = inner.resolver.installed(slot).filter(|held| !held.is_makeshift);
+        inner.note(slot, |attempts| doubt(attempts, now, &inner.pace));
+        let held = inner.held(slot);
         let attempts = inner.attempts(slot);
         if let (Some(held), 0) = (&held, attempts.failed) {
             consult(inner, slot, held, plan, now).await;
@@ -73,6 +79,16 @@ async fn wait_until_due(inner: &Inner, slot: usize, plan: &mut Plan) {
     }
 }
 
+/// Forgets moments that a clock which was wrong has left behind: they lie further ahead than any that is ever set.
+fn doubt(attempts: &mut Attempts, now: Timestamp, pace: &Pace) {
+    if attempts.failed > 0 {
+        attempts.next_at =
+            attempts.next_at.map(|at| if at > now + 2 * pace.longest_pause { now } else { at });
+    }
+    attempts.last_at = attempts.last_at.map(|at| at.min(now));
+    attempts.not_before = attempts.not_before.filter(|at| *at <= now + PAUSE_MAX);
+}
+
 /// Asks the authority when it would like the certificate to be renewed, when that was asked long ago.
 async fn consult(inner: &Inner, slot: usize, held: &Certificate, plan: &mut Plan, now: Timestamp) {
     if plan.ask_again_at.is_some_and(|at| now < at) {
@@ -95,21 +111,10 @@ async fn consult(inner: &Inner, slot: usize, held: &Certificate, plan: &mut Plan
 async fn attempt(inner: &Inner, slot: usize) {
     let names = &inner.slots[slot].names;
     let key = &names[0];
-    let mut waited = false;
     let _lock = loop {
         match inner.files.lock(key) {
-            Ok(Some(lock)) if !waited => break Some(lock),
-            // It may have come while we looked for it.
-            Ok(Some(lock)) => {
-                if pick_up(inner, slot) {
-                    return;
-                }
-                break Some(lock);
-            }
-            Ok(None) => {
-                waited = true;
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
+            Ok(Some(lock)) => break Some(lock),
+            Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
             // It is only a courtesy to others.
             Err(e) => {
                 tracing::warn!(error = %e, "certificates can't be locked");
@@ -120,6 +125,10 @@ async fn attempt(inner: &Inner, slot: usize) {
             return;
         }
     };
+    // It may have come meanwhile, or have been taken for one that has ended while the clock was wrong.
+    if pick_up(inner, slot) {
+        return;
+    }
     let now = inner.clock.now();
     inner.note(slot, |attempts| attempts.last_at = Some(now));
     let turn = inner.attempts(slot).failed;
@@ -135,8 +144,8 @@ async fn attempt(inner: &Inner, slot: usize) {
     }
     let failed = turn + 1;
     let cause = failures.iter().map(|failure| failure.cause.as_str()).collect::<Vec<_>>().join("; ");
-    // With another authority to ask nobody has to wait for the slower one.
-    let until = failures.iter().map(|failure| failure.until).min().flatten();
+    // Who asked to be left alone is, also when the other one has failed for another reason.
+    let until = failures.iter().filter_map(|failure| failure.until).min();
     let now = inner.clock.now();
     let pause = inner.pace.first_pause * 2_u32.saturating_pow((failed - 1).min(16));
     let pause = pause.min(inner.pace.longest_pause).mul_f64(0.8 + 0.4 * chance());
@@ -151,11 +160,11 @@ async fn attempt(inner: &Inner, slot: usize) {
     inner.remember(slot);
 }
 
-/// Takes over what another process got meanwhile.
+/// Takes over what is stored, where it is better than what is served.
 fn pick_up(inner: &Inner, slot: usize) -> bool {
     let Slot { names, .. } = &inner.slots[slot];
     let Ok(Some(stored)) = inner.files.load(&names[0]) else { return false };
-    let held = inner.resolver.installed(slot).filter(|held| !held.is_makeshift);
+    let held = inner.held(slot);
     let newer = held.is_none_or(|held| held.not_after < stored.not_after);
     let usable = newer && stored.covers(names) && stored.is_valid_at(inner.clock.now());
     if usable {
@@ -168,7 +177,7 @@ fn pick_up(inner: &Inner, slot: usize) -> bool {
 /// Gets a certificate from one authority, stores and serves it. What can be repaired at once is.
 async fn ask(inner: &Inner, slot: usize, directory_url: &str, turn: u32) -> Result<(), Failure> {
     let names = &inner.slots[slot].names;
-    let held = inner.resolver.installed(slot).filter(|held| !held.is_makeshift);
+    let held = inner.held(slot);
     let issued_here = inner.attempts(slot).authority.as_deref() == Some(directory_url);
     let mut replaced = held.as_deref().filter(|_| issued_here);
     let mut made_account = false;
@@ -189,20 +198,25 @@ async fn ask(inner: &Inner, slot: usize, directory_url: &str, turn: u32) -> Resu
     };
     let ours = |e: super::Error| Failure { cause: e.to_string(), kind: Kind::Other, until: None };
     let certificate = Certificate::from_pem(issued.chain.as_bytes(), issued.key.as_bytes()).map_err(ours)?;
+    if !certificate.covers(names) {
+        let cause = "the authority has issued a certificate that lacks some of the names".to_owned();
+        return Err(Failure { cause, kind: Kind::Other, until: None });
+    }
     if let Err(e) = inner.files.save(&names[0], &issued.key, &issued.chain) {
         // It is good all the same, until the next start.
         tracing::error!(error = %e, "a certificate could not be stored");
     }
     tracing::info!(tls.names = names.join(" "), tls.not_after = %certificate.not_after, "a certificate was obtained");
-    inner.resolver.install(slot, Arc::new(certificate));
     inner.note(slot, |attempts| {
-        *attempts = super::files::Attempts {
+        *attempts = Attempts {
             last_at: attempts.last_at,
             authority: Some(directory_url.to_owned()),
             ..Default::default()
         };
     });
+    // Before anybody sees the certificate: who starts after that should know where it is from.
     inner.remember(slot);
+    inner.resolver.install(slot, Arc::new(certificate));
     Ok(())
 }
 
@@ -252,4 +266,32 @@ fn stamp(path: &std::path::Path) -> Option<(u64, i64, i64, u64)> {
 /// A number from 0 to 1.
 fn chance() -> f64 {
     f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_from_a_clock_that_was_wrong_are_forgotten_and_others_are_not() {
+        let (pace, now) = (Pace::default(), Timestamp::from_millis(1_795_000_000_000));
+        let day = Duration::from_secs(24 * 60 * 60);
+        let set = |ahead: Duration| Attempts {
+            failed: 1,
+            next_at: Some(now + ahead),
+            last_at: Some(now + ahead),
+            not_before: Some(now + ahead),
+            ..Attempts::default()
+        };
+        let mut wrong = set(365 * day);
+        doubt(&mut wrong, now, &pace);
+        assert_eq!((wrong.next_at, wrong.last_at, wrong.not_before), (Some(now), Some(now), None));
+        let mut right = set(pace.longest_pause);
+        doubt(&mut right, now, &pace);
+        assert_eq!((right.next_at, right.not_before), (Some(now + pace.longest_pause), right.next_at));
+        // A renewal in two months is no mistake.
+        let mut renewal = Attempts { failed: 0, ..set(60 * day) };
+        doubt(&mut renewal, now, &pace);
+        assert_eq!(renewal.next_at, Some(now + 60 * day));
+    }
 }

@@ -284,7 +284,7 @@ impl Tls {
         Ok(Arc::new(config))
     }
 
-    /// Obtains, renews and reloads certificates until `stopping` fires.
+    /// Obtains, renews and reloads certificates until `stopping` fires, or until that is no longer done.
     pub async fn run(&self, stopping: CancellationToken) {
         let mut tasks = tokio::task::JoinSet::new();
         for slot in 0..self.0.slots.len() {
@@ -293,7 +293,16 @@ impl Tls {
                 None => tasks.spawn(keeper::keep(Arc::clone(&self.0), slot)),
             };
         }
-        stopping.cancelled().await;
+        if tasks.is_empty() {
+            stopping.cancelled().await;
+            return;
+        }
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            ended = tasks.join_next() => {
+                tracing::error!(?ended, "a certificate is not looked after any longer");
+            }
+        }
     }
 
     /// The answer to a challenge at port 80, by its token.
@@ -334,20 +343,26 @@ impl Tls {
 }
 
 impl Inner {
-    /// What is served first: the admin's own, the stored one, or a makeshift one.
+    /// What is served first: the admin's own, the stored one, also when it lacks some of the names, or a makeshift one.
     fn first_certificate(&self, slot: usize) -> Result<Certificate> {
         if let Some(files) = &self.settings.files {
             return read_files(files);
         }
         let names = &self.slots[slot].names;
         match self.files.load(&names[0]) {
-            Ok(Some(stored)) if stored.covers(names) && stored.is_valid_at(self.clock.now()) => {
+            Ok(Some(stored)) if stored.covers_some(names) && stored.is_valid_at(self.clock.now()) => {
                 return Ok(stored);
             }
             Ok(_) => {}
             Err(e) => tracing::warn!(error = %e, "a stored certificate is damaged; another one is obtained"),
         }
         Certificate::makeshift(names)
+    }
+
+    /// The certificate that a slot is for; `None` where a makeshift one is served, or one that lacks a name.
+    fn held(&self, slot: usize) -> Option<Arc<Certificate>> {
+        let names = &self.slots[slot].names;
+        self.resolver.installed(slot).filter(|held| !held.is_makeshift && held.covers(names))
     }
 
     fn attempts(&self, slot: usize) -> Attempts {

@@ -29,7 +29,10 @@ struct Shelf {
 impl Shelf {
     fn of(slots: &[Option<Arc<Certificate>>]) -> Self {
         let mut shelf = Self::default();
-        for certificate in slots.iter().flatten() {
+        // One that is trusted comes before a makeshift one for the same name.
+        let makeshift = |one: &&Arc<Certificate>| one.is_makeshift;
+        let trusted = slots.iter().flatten().filter(|one| !makeshift(one));
+        for certificate in trusted.chain(slots.iter().flatten().filter(makeshift)) {
             for name in &certificate.names {
                 shelf.by_name.entry(name.clone()).or_insert_with(|| Arc::clone(&certificate.key));
             }

@@ -18,7 +18,7 @@ use crate::outbound::Outbound;
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// The longest time for which an authority is obeyed that wants to be left alone.
-const PAUSE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What the library wants to see of an answer.
 const HEADERS: [&str; 5] = ["content-type", "link", "location", "replay-nonce", "retry-after"];

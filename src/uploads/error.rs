@@ -51,7 +51,7 @@ pub enum Error {
     #[error("the connection ended; what has arrived is kept")]
     Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The sender paused for too long; what came is kept.
-    #[error("nothing came for {} s; what has arrived is kept", .after.as_secs())]
+    #[error("too little came in {} s; what has arrived is kept", .after.as_secs())]
     Stalled {
         /// How long nothing came.
         after: Duration,

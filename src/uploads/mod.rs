@@ -24,7 +24,7 @@ use futures_util::stream::BoxStream;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
-use crate::api::Problem;
+use crate::api::{BodyTooSlow, Problem};
 use crate::app::App;
 use crate::audit::{Actor, UserId};
 use crate::clock::Timestamp;
@@ -322,7 +322,10 @@ impl Arriving<'_> {
             match next {
                 Err(_) => return Err(Error::Stalled { after: IDLE }),
                 Ok(None) => return Ok(()),
-                Ok(Some(Err(e))) => return Err(Error::Interrupted(e)),
+                Ok(Some(Err(e))) => {
+                    let slow = BodyTooSlow::within(&*e).map(|slow| Error::Stalled { after: slow.after });
+                    return Err(slow.unwrap_or(Error::Interrupted(e)));
+                }
                 Ok(Some(Ok(piece))) => self.take(piece).await?,
             }
         }

@@ -394,6 +394,16 @@ async fn nothing_that_an_authority_or_a_disk_does_is_final() {
     assert_eq!(site.first().cause, None);
     site.stop().await;
 
+    // The certificate is wanted for one more name: what is there is served until the new one has come.
+    authority.stop();
+    let wider = |config: &mut Config| config.tls.domains = groups(&[&["a.test", "b.test"]]);
+    let site = authority.site(data.path(), wider).await;
+    assert_eq!(site.first().state, CertificateState::Valid);
+    authority.start().await;
+    let has_both = || site.first().names.contains(&"b.test".to_owned());
+    until("the new name is there", async || has_both().then_some(())).await;
+    site.stop().await;
+
     // What is stored is damaged, the certificate as well as the account.
     std::fs::write(data.path().join("acme/certificates/a.test.pem"), "-----BEGIN").unwrap();
     for account in std::fs::read_dir(data.path().join("acme/accounts")).unwrap() {

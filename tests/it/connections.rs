@@ -57,7 +57,9 @@ async fn doors(change: impl FnOnce(&mut Config)) -> Doors {
             }),
         )
         .route("/much", get(async || Body::from(vec![b'x'; 64 << 20])))
-        .route("/take", post(async |body: axum::body::Bytes| body.len().to_string()));
+        .route("/take", post(async |body: axum::body::Bytes| body.len().to_string()))
+        .route("/json", post(async |_: safelight::api::Json<serde_json::Value>| "read"))
+        .route("/text", post(async |_: safelight::api::Text| "read"));
     let stopping = CancellationToken::new();
     let served = tokio::spawn(server::serve(listening, pages, stopping.clone()));
     Doors { plain, https, issuer, stopping, served }
@@ -176,23 +178,68 @@ async fn silence_in_each_state_is_ended_and_others_are_served_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_has_been_flowing_may_pause_and_one_that_is_too_slow_is_answered() {
+    let doors = doors(|_| ()).await;
+    let post = async |path: &str, length: usize, first: &[u8]| {
+        let mut stream = TcpStream::connect(doors.plain).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(&[head.as_bytes(), first].concat()).await.unwrap();
+        stream
+    };
+    let answer = async |mut stream: TcpStream| {
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        let _ = tokio::time::timeout(SOON, read).await.expect("it ends");
+        answer
+    };
+    let mut stream = post("/take", 4000, &[b'a'; 2000]).await;
+    tokio::time::sleep(SHORT * 3).await;
+    stream.write_all(&[b'a'; 2000]).await.unwrap();
+    let text = answer(stream).await;
+    assert!(text.ends_with("\r\n\r\n4000"), "{text}");
+    // What goes on in drops is not a pause.
+    let mut stream = post("/take", 1_000_000, &[b'a'; 2000]).await;
+    let drip = async {
+        while stream.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    tokio::time::timeout(SOON / 2, drip).await.expect("a dripping body is cut off");
+    for path in ["/json", "/text"] {
+        let text = answer(post(path, 100, b"{\"half\":").await).await;
+        assert!(text.starts_with("HTTP/1.1 408 ") && text.contains("/problems/request-stalled"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_address_has_so_many_connections_and_no_more() {
     let calm = Duration::from_secs(60);
     let doors = doors(|config| {
         config.limits.connections.max_per_address = 3;
         config.limits.connections.header_timeout = calm;
+        config.server.proxy_protocol = true;
+        config.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     })
     .await;
+    let own = async |first: &[u8]| ask(TcpStream::connect(doors.plain).await.unwrap(), first, "/").await;
+    let line = b"PROXY TCP4 203.0.113.7 192.0.2.1 4660 80\r\n";
+    let this_machine = b"PROXY TCP4 127.0.0.1 127.0.0.1 4660 80\r\n";
     let mut held = Vec::new();
-    for _ in 0..3 {
-        let mut stream = TcpStream::connect(doors.plain).await.unwrap();
-        // Connections count from when they are looked at.
-        stream.write_all(b"GET /").await.unwrap();
-        held.push(stream);
+    for who in [line.as_slice(), this_machine] {
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(doors.plain).await.unwrap();
+            // Connections count from when they are looked at.
+            stream.write_all(&[who, b"GET /"].concat()).await.unwrap();
+            held.push(stream);
+        }
     }
-    until("there are too many", async || doors.ask("/").await.is_empty().then_some(())).await;
-    drop(held.pop());
-    until("there is room again", async || (doors.ask("/").await == "hello").then_some(())).await;
+    until("there are too many", async || own(line).await.is_empty().then_some(())).await;
+    assert_eq!(own(this_machine).await, "hello", "a proxy may be on this machine");
+    drop(held.remove(0));
+    until("there is room again", async || (own(line).await == "hello").then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,6 +291,33 @@ async fn at_the_end_requests_finish_and_nobody_new_is_let_in() {
     }
     doors.served.await.unwrap();
     assert!(TcpStream::connect(doors.plain).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_nobody_waits_for_those_who_say_nothing() {
+    let calm = Duration::from_secs(60);
+    let doors = doors(|config| config.limits.connections.header_timeout = calm).await;
+    let mut silent = Vec::new();
+    for (door, first) in [
+        (doors.plain, &b""[..]),
+        (doors.plain, b"PRI * HTTP"),
+        (doors.https, b""),
+        (doors.https, b"\x16\x03"),
+    ] {
+        let mut stream = TcpStream::connect(door).await.unwrap();
+        stream.write_all(first).await.unwrap();
+        silent.push(stream);
+    }
+    // Whoever came before has been let in.
+    assert_eq!(doors.ask("/").await, "hello");
+    assert_eq!(ask(doors.shake(b"http/1.1").await, b"", "/").await, "hello");
+    let began = Instant::now();
+    doors.stopping.cancel();
+    doors.served.await.unwrap();
+    assert!(began.elapsed() < server::SHUTDOWN_GRACE, "{:?}", began.elapsed());
+    for stream in silent {
+        ends("somebody silent", stream).await;
+    }
 }
 
 /// What a process keeps in memory, in bytes.

@@ -17,7 +17,7 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::{Json, Problem, ProblemBody};
+use crate::api::{BodyTooSlow, Json, Problem, ProblemBody};
 use crate::app::App;
 use crate::audit::Actor;
 use crate::library::{self, Destination, Error, Media, OnConflict, Slug};
@@ -339,7 +339,7 @@ fn stalled(error: &(dyn StdError + 'static)) -> Option<Duration> {
         }
         next = error.source();
     }
-    None
+    BodyTooSlow::within(error).map(|slow| slow.after)
 }
 
 /// Why a body is not read any further.
@@ -448,6 +448,15 @@ mod tests {
 
         let mut silent = Form::new(request(stream::pending()), idle).await.unwrap();
         let problem = silent.next().await.map(|_| ()).unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (408, "upload-stalled"));
+
+        // The connection may lose its patience first.
+        let slow = std::io::Error::other(BodyTooSlow { after: idle });
+        let mut slow = Form::new(request(stream::iter([chunk(PART), Err(slow)])), IDLE).await.unwrap();
+        let problem = match slow.next().await {
+            Ok(part) => part.unwrap().chunk().await.map(|_| ()).unwrap_err().into(),
+            Err(problem) => problem,
+        };
         assert_eq!((problem.status().as_u16(), problem.code()), (408, "upload-stalled"));
     }
 
