@@ -223,14 +223,15 @@ async fn ask(inner: &Inner, slot: usize, directory_url: &str, turn: u32) -> Resu
 /// Watches an admin's own files and serves what is in them.
 pub(super) async fn watch(inner: Arc<Inner>, slot: usize, files: CertificateFiles) {
     let stamp = || (stamp(&files.certificate), stamp(&files.key));
-    let mut seen = stamp();
+    // They may have changed since they were read first, so the first look reads them again.
+    let mut seen = None;
     loop {
         let forced = tokio::select! {
             () = tokio::time::sleep(inner.pace.look) => false,
             () = inner.slots[slot].wake.notified() => true,
         };
         let now = stamp();
-        if now == seen && !forced {
+        if seen == Some(now) && !forced {
             continue;
         }
         let read = tokio::task::spawn_blocking({
@@ -239,10 +240,12 @@ pub(super) async fn watch(inner: Arc<Inner>, slot: usize, files: CertificateFile
         });
         match read.await {
             Ok(Ok(certificate)) => {
-                tracing::info!(tls.not_after = %certificate.not_after, "serving the certificate of the changed files");
+                if seen.is_some() {
+                    tracing::info!(tls.not_after = %certificate.not_after, "serving the certificate of the changed files");
+                }
                 inner.resolver.install(slot, Arc::new(certificate));
                 inner.note(slot, |attempts| (attempts.failed, attempts.cause) = (0, None));
-                seen = now;
+                seen = Some(now);
             }
             // The other file may come in a moment: what is half changed is looked at again when it changes further.
             Ok(Err(e)) => {
@@ -251,7 +254,7 @@ pub(super) async fn watch(inner: Arc<Inner>, slot: usize, files: CertificateFile
                     attempts.failed += 1;
                     attempts.cause = Some(e.to_string());
                 });
-                seen = now;
+                seen = Some(now);
             }
             Err(_) => {}
         }
