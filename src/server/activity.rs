@@ -27,6 +27,9 @@ const BODY_BYTES_MIN: usize = 1024;
 /// How long a body that has been flowing may pause in each kilobyte: who changes networks comes back.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
+/// Writes from this length on bring somebody forward; shorter ones only keep HTTP/2 alive.
+const PROGRESS_BYTES: usize = 256;
+
 /// How long is waited for what.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -65,6 +68,10 @@ struct State {
     open_requests: usize,
     /// When the head that is being read began.
     head_since: Option<Instant>,
+    /// Of these, those with more to send, for which the other side has not asked yet.
+    untaken: usize,
+    /// When something of an answer last moved.
+    moved_at: Instant,
     idle_since: Instant,
     /// Since when the other side takes nothing.
     blocked_since: Option<Instant>,
@@ -77,6 +84,8 @@ impl Activity {
             http2,
             asked: false,
             open_requests: 0,
+            untaken: 0,
+            moved_at: opened,
             head_since: None,
             idle_since: opened,
             blocked_since: None,
@@ -108,9 +117,12 @@ impl Activity {
         }
     }
 
-    fn has_written(&self, moved: bool) {
+    fn has_written(&self, bytes: Option<usize>) {
         let mut state = self.lock();
-        if moved {
+        if let Some(bytes) = bytes {
+            if bytes >= PROGRESS_BYTES {
+                state.moved_at = Instant::now();
+            }
             let was_blocked = state.blocked_since.take().is_some();
             if was_blocked && state.open_requests == 0 {
                 state.idle_since = Instant::now();
@@ -127,12 +139,16 @@ impl Activity {
             return Some((since + patience.idle, Overdue::Slow));
         }
         if state.open_requests > 0 {
-            return None;
+            // In HTTP/2 the other side can refuse answers while the connection itself goes on. While anything else is
+            // done this is a time to look again, not an end.
+            let taken = state.untaken < state.open_requests;
+            let since = if taken { Instant::now() } else { state.moved_at };
+            return state.http2.then(|| (since + patience.idle, Overdue::Slow));
         }
         Some(match state.head_since {
             _ if !state.asked => (state.opened + patience.header, Overdue::Slow),
             Some(since) => (since + patience.header, Overdue::Slow),
-            None => (state.idle_since + patience.idle, Overdue::Idle),
+            None => (state.idle_since.max(state.moved_at) + patience.idle, Overdue::Idle),
         })
     }
 
@@ -193,11 +209,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S> Watched<S> {
-    fn noticed<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn noticed<T>(&self, outcome: Poll<io::Result<T>>, bytes: impl Fn(&T) -> usize) -> Poll<io::Result<T>> {
         match &outcome {
-            Poll::Ready(Ok(_)) => self.activity.has_written(true),
+            Poll::Ready(Ok(done)) => self.activity.has_written(Some(bytes(done))),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.activity.has_written(false),
+            Poll::Pending => self.activity.has_written(None),
         }
         outcome
     }
@@ -206,7 +222,7 @@ impl<S> Watched<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.noticed(outcome)
+        self.noticed(outcome, |bytes| *bytes)
     }
 
     fn poll_write_vectored(
@@ -215,7 +231,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.noticed(outcome)
+        self.noticed(outcome, |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -224,7 +240,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        self.noticed(outcome)
+        self.noticed(outcome, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -320,8 +336,33 @@ impl http_body::Body for PatientBody {
 
 /// The body of an answer, with which its request ends.
 pub(super) struct Answering {
-    pub(super) body: Body,
-    pub(super) _request: OpenRequest,
+    body: Body,
+    is_untaken: bool,
+    request: OpenRequest,
+}
+
+impl Answering {
+    pub(super) fn new(body: Body, request: OpenRequest) -> Self {
+        let mut answering = Self { body, is_untaken: false, request };
+        answering.note(true);
+        answering
+    }
+
+    /// Notes whether the other side has to ask for the next piece.
+    fn note(&mut self, is_untaken: bool) {
+        if std::mem::replace(&mut self.is_untaken, is_untaken) == is_untaken {
+            return;
+        }
+        let mut state = self.request.0.lock();
+        state.untaken = if is_untaken { state.untaken + 1 } else { state.untaken - 1 };
+        state.moved_at = Instant::now();
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.note(false);
+    }
 }
 
 impl http_body::Body for Answering {
@@ -332,7 +373,10 @@ impl http_body::Body for Answering {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.note(false);
+        let outcome = Pin::new(&mut self.body).poll_frame(cx);
+        self.note(matches!(outcome, Poll::Ready(Some(Ok(_)))));
+        outcome
     }
 
     fn is_end_stream(&self) -> bool {

@@ -385,7 +385,7 @@ impl Shared {
                 if let Some(hsts) = hsts {
                     response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts);
                 }
-                Ok::<_, Infallible>(response.map(|body| Answering { body, _request: open }))
+                Ok::<_, Infallible>(response.map(|body| Answering::new(body, open)))
             }
         });
         let builder = if http2 { &self.http2 } else { &self.http1 };

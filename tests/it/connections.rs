@@ -167,6 +167,16 @@ async fn silence_in_each_state_is_ended_and_others_are_served_meanwhile() {
         };
         tokio::time::timeout(SOON, push).await.expect("nobody has to wait for who takes nothing");
     });
+    // The same in HTTP/2, where one stream can stand still alone: its window has no room from the beginning.
+    let closed = Arc::clone(&doors);
+    silent.spawn(async move {
+        let mut stream = TcpStream::connect(closed.plain).await.unwrap();
+        let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+        let ask = b"\0\0\x0c\x01\x05\0\0\0\x01\x82\x86\x04\x05/much\x01\x01x";
+        stream.write_all(&[settings.as_slice(), ask].concat()).await.unwrap();
+        // Long before a ping that is not answered would end it.
+        tokio::time::timeout(SOON / 2, ends("a closed window", stream)).await.expect("it is ended");
+    });
     assert_eq!(doors.ask("/").await, "hello");
     while let Some(ended) = silent.join_next().await {
         ended.unwrap();
