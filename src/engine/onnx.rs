@@ -1,8 +1,8 @@
 //! Networks in ONNX files that an admin puts into a folder of this machine. Nothing leaves it.
 //!
 //! Beside `NAME.onnx` lies `NAME.toml`, which says what the network is for and how pictures are given to it
-//! ([`folder`]). A picture is cut into tiles ([`tiles`]), so that memory does not grow with it, and a tile is what the
-//! network sees ([`network`], which needs the feature `onnx`: without it the models are listed and say why they can't
+//! (`folder`). A picture is cut into tiles (`tiles`), so that memory does not grow with it, and a tile is what the
+//! network sees (`network`, which needs the feature `onnx`: without it the models are listed and say why they can't
 //! be used). A file that can't be used is listed with the reason, and the others go on working.
 
 mod folder;

@@ -2,7 +2,7 @@
 //!
 //! A picture that is too large for a data URL is uploaded first and removed afterwards. Predictions are asked for
 //! by id; results are fetched at once, for they are deleted after an hour. Where Replicate can reach this server it
-//! may be told to say that a prediction has ended ([`webhooks`]); that only wakes whoever asks.
+//! may be told to say that a prediction has ended (`webhooks`); that only wakes whoever asks.
 
 mod webhooks;
 
