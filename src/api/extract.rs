@@ -30,7 +30,18 @@ pub struct BodyTooSlow {
 impl BodyTooSlow {
     /// Looks for it in what others have wrapped around it.
     pub fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            // The source of an error of input and output is that of what it wraps, and not what it wraps.
+            next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
+        }
+        None
     }
 }
 
