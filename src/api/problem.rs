@@ -232,3 +232,10 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     }
     false
 }
+/// An error's text as a sentence for a person: with a capital at its beginning and a full stop, if it has no other end.
+pub fn as_sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    first.chain(letters).chain(end.chars()).collect()
+}

@@ -8,6 +8,7 @@ use super::{
     GlobalArgs, allocator, config, generated, import, migrate, model, openapi, restore, secrets, serve,
     settings, tls, user,
 };
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::db::{Db, Role};
@@ -147,14 +148,7 @@ fn manage_models(
     global: &GlobalArgs,
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
-    let config = settings(&global.flags(), environment)?;
-    super::keep_files_private();
-    let data_dir = DataDir::open(&config.data_dir)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let app = serve::open(config, &data_dir, Role::Guest, None).await?;
-        model::run(command, &app).await
-    })?;
+    beside_the_server(global, environment, async |app| model::run(command, &app).await)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,14 +157,20 @@ fn import_folder(
     global: &GlobalArgs,
     environment: &Environment,
 ) -> anyhow::Result<ExitCode> {
+    beside_the_server(global, environment, async |app| import::run(args, &app).await)
+}
+
+/// Does something with all that a process works with, on a data directory that a server may be using.
+fn beside_the_server<T>(
+    global: &GlobalArgs,
+    environment: &Environment,
+    work: impl AsyncFnOnce(App) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let config = settings(&global.flags(), environment)?;
     super::keep_files_private();
     let data_dir = DataDir::open(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let app = serve::open(config, &data_dir, Role::Guest, None).await?;
-        import::run(args, &app).await
-    })
+    runtime.block_on(async { work(serve::open(config, &data_dir, Role::Guest, None).await?).await })
 }
 
 #[cfg(test)]

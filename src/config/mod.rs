@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use declared::{Default, SETTINGS, Setting};
 pub use error::{Error, Fault, Mistake, Origin};
 pub use origins::WebOrigins;
-pub use raw::{Environment, Flags};
+pub use raw::{Environment, Flags, line_at, nearest};
 pub use show::{Shown, reference};
 pub use value::{Kind, Network, PublicUrl, Secret};
 

@@ -367,10 +367,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn origin(&self, span: Option<std::ops::Range<usize>>) -> Origin {
-        let line = span.map(|span| {
-            let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
-            before.iter().filter(|byte| **byte == b'\n').count() + 1
-        });
+        let line = span.map(|span| line_at(self.text, span.start));
         Origin::File(self.path.to_owned(), line)
     }
 
@@ -440,9 +437,14 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
+/// The line of a text in which a byte stands, from 1.
+pub fn line_at(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
 /// The candidate that was probably meant: the same last part in another section, one that is the beginning of the
 /// other, or few typing errors (Damerau-Levenshtein up to a third of the length).
-pub(super) fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('-', "_");
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let by_distance = candidates

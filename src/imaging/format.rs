@@ -74,6 +74,13 @@ impl Format {
         }
     }
 
+    /// The format of a media type.
+    pub fn of_content_type(content_type: &str) -> Option<Self> {
+        let all =
+            [Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Tiff, Self::Jxl, Self::Heic, Self::Avif];
+        all.into_iter().find(|format| format.content_type() == content_type)
+    }
+
     /// Its usual file name extension, without a dot.
     pub const fn extension(self) -> &'static str {
         match self {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::Books;
 use super::kept::{self, Pictures, Put};
-use super::model::{Complaint, PlannedStep, Restoration, RestorationId, rendition_name};
+use super::model::{Complaint, PlannedStep, Restoration, RestorationId};
+use super::names::rendition_name;
 use super::pipeline::{self, Call, File, Plan, Stage, Workshop, sentence};
 use super::registry::{self, Entry};
 use super::{batches, emit, store};

@@ -13,9 +13,8 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::model::{
-    Beginning, KeptStep, Origin, Request, Restoration, RestorationId, StepView, marked_name, rendition_name,
-};
+use super::model::{Beginning, KeptStep, Origin, Request, Restoration, RestorationId, StepView};
+use super::names::{marked_name, rendition_name};
 use super::pipeline::{self, Shelf, Shelved};
 use super::store::{self, steps};
 use super::{Error, Result, get_for_in, jobs};
@@ -303,18 +302,7 @@ fn find(
 
 /// The extension of a picture's file.
 fn extension(step: &KeptStep) -> &'static str {
-    let formats = [
-        Format::Jpeg,
-        Format::Png,
-        Format::Webp,
-        Format::Tiff,
-        Format::Gif,
-        Format::Avif,
-        Format::Heic,
-        Format::Jxl,
-    ];
-    let found = formats.into_iter().find(|format| format.content_type() == step.content_type);
-    found.unwrap_or(Format::Jpeg).extension()
+    Format::of_content_type(&step.content_type).unwrap_or(Format::Jpeg).extension()
 }
 
 /// Makes a rendition of the picture after a step: all steps up to it count, those behind it do not.

@@ -9,6 +9,8 @@ mod damage;
 mod jobs;
 mod kept;
 mod model;
+mod names;
+mod pictures;
 pub mod pipeline;
 pub mod presets;
 mod preview;

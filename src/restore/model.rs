@@ -457,30 +457,6 @@ fn unknown(engine: &dyn Engine, name: &str) -> Error {
     Error::UnknownStep { name: name.to_owned(), known: known.join(", ") }
 }
 
-/// The longest name of a file in bytes.
-const NAME_BYTES_MAX: usize = 255;
-
-/// The name of the `number`-th picture that was restored from one named `original`.
-pub(super) fn rendition_name(original: &str, extension: &str, number: u32) -> String {
-    let mark = if number > 1 { format!("restored {number}") } else { "restored".into() };
-    marked_name(original, &mark, extension)
-}
-
-/// A name with a mark in brackets behind it.
-pub(super) fn marked_name(original: &str, mark: &str, extension: &str) -> String {
-    let stem = match original.rsplit_once('.') {
-        Some((stem, _)) if !stem.is_empty() => stem,
-        _ => original,
-    };
-    let mark = format!(" ({mark})");
-    let room = NAME_BYTES_MAX - mark.len() - 1 - extension.len();
-    let mut end = stem.len().min(room);
-    while !stem.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{mark}.{extension}", stem[..end].trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -554,15 +530,5 @@ mod tests {
             ..asked("fade", None)
         };
         assert!(matches!(one(tuned), Error::UnknownParameter { name, .. } if name == "sigma"));
-    }
-
-    #[test]
-    fn results_are_named_after_the_original() {
-        assert_eq!(rendition_name("Oma 1931.jpg", "jpg", 1), "Oma 1931 (restored).jpg");
-        assert_eq!(rendition_name("scan.old.tif", "tif", 3), "scan.old (restored 3).tif");
-        assert_eq!(rendition_name("noname", "png", 1), "noname (restored).png");
-        assert_eq!(rendition_name(".hidden", "png", 1), ".hidden (restored).png");
-        let long = rendition_name(&format!("{}.jpg", "ä".repeat(125)), "jpg", 12);
-        assert!(long.len() <= 255 && long.ends_with("ä (restored 12).jpg"), "{long}");
     }
 }

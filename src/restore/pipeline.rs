@@ -7,21 +7,26 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+mod floor;
+mod looking;
+mod masks;
 mod stages;
 
+pub use looking::{analyse, cut_out, find_damage, find_prints};
+pub(super) use looking::{measuring_bytes, part_bytes, sit};
+pub(super) use masks::read_mask;
+pub use masks::{check_mask, mask_bytes};
 pub use stages::{Call, Desk, Shelf, Shelved, Stage};
-use stages::{Keeper, Sheet, Titles};
 
-use crate::engine::builtin::{self, Analysis};
-use crate::engine::remote::{self, Answer, Remote};
+use floor::{Floor, Run, aside_bytes};
+use masks::inverse;
+use stages::Sheet;
+
+use crate::api::as_sentence;
 use crate::engine::{
-    self, Decision, Engines, JpegTables, Mask, Outcome, Preset, Progress, Step, StepReport, StepRequest,
-    Subject, Work,
+    self, Decision, Engines, JpegTables, Outcome, Preset, Progress, Step, StepReport, StepRequest,
 };
-use crate::imaging::{
-    self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Orientation, Permit,
-    Point, Print, Probe, Samples,
-};
+use crate::imaging::{self, Budget, Channels, Colour, EncodeOptions, Format, Image, Limits, Options, Probe};
 
 /// What the built-in engine keeps beside the picture for each column of it while a strip passes through. `docs/engine.md`
 /// has the measurements: 52 MB beside a picture of 2 MP and 120 MB beside one of 12 MP.
@@ -29,13 +34,6 @@ const WORKING_BYTES_PER_COLUMN: u64 = 40_000;
 
 /// The same for pictures that are less high than a strip.
 const WORKING_BYTES_PER_PIXEL: u64 = 48;
-
-/// What looking for prints takes for its small copy of the scan: colours in floating point, and what is told about each
-/// pixel.
-const SMALL_COPY_BYTES: u64 = 64 << 20;
-
-/// How sure it must be that something is damage for it to be proposed to somebody who looks at it.
-const PROPOSED: f32 = 0.6;
 
 /// Why no restored picture came out.
 #[derive(Debug, thiserror::Error)]
@@ -139,10 +137,7 @@ pub fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
         text.push_str(&error.to_string());
         source = error.source();
     }
-    let mut letters = text.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
+    as_sentence(&text)
 }
 
 /// What a restoration works with, whoever asks for it.
@@ -336,223 +331,6 @@ where
     Ok(Made { report, outcome, source: format, width, height, file, recreated })
 }
 
-/// Looks at a picture and says what is wrong with it, in words, without changing it.
-///
-/// # Errors
-/// What is wrong with the picture, and [`Error::Cancelled`].
-pub async fn analyse<R>(
-    source: R,
-    budget: &Budget,
-    limits: Limits,
-    cancel: &CancellationToken,
-) -> Result<Analysis, Error>
-where
-    R: Read + Seek + Send + 'static,
-{
-    let (mut source, probe) = look_at(source, limits, cancel).await?;
-    let permit = tokio::select! {
-        permit = budget.acquire(needed_bytes(&probe, 1)) => permit?,
-        () = cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    let context = engine::Context { cancel: cancel.clone(), ..engine::Context::default() };
-    off_thread(cancel, move || {
-        source.rewind().map_err(imaging::Error::Read)?;
-        let image = imaging::decode(&mut source, &Options::held(limits))?.image;
-        let analysis = builtin::analyse(image, tables(&probe).as_ref(), &context)?;
-        drop(permit);
-        Ok(analysis)
-    })
-    .await
-}
-
-/// Finds where a picture is damaged: what looks like damage, or with a seed, which is a mask as in [`Order::mask`], that
-/// and what is like it. Returns a gray PNG file of the size that the picture has when displayed, white where it is
-/// damaged.
-///
-/// # Errors
-/// What is wrong with the picture or the seed, and [`Error::Cancelled`].
-pub async fn find_damage<R>(
-    source: R,
-    seed: Option<Vec<u8>>,
-    budget: &Budget,
-    limits: Limits,
-    cancel: &CancellationToken,
-) -> Result<Vec<u8>, Error>
-where
-    R: Read + Seek + Send + 'static,
-{
-    let (mut source, probe) = look_at(source, limits, cancel).await?;
-    let displayed = probe.displayed_size();
-    let seed_bytes = seed.as_deref().map(|seed| mask_bytes(seed, displayed)).transpose()?.unwrap_or(0);
-    // The seed, what is found, and that one turned and written.
-    let finding = probe.image_bytes() + builtin::damage_bytes(probe.pixels()) + 3 * probe.pixels();
-    let needed = finding.max(probe.decode_bytes() + probe.pixels()).max(seed_bytes);
-    let permit = tokio::select! {
-        permit = budget.acquire(needed) => permit?,
-        () = cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    let stop = cancel.clone();
-    off_thread(cancel, move || {
-        let seed = seed.map(|seed| read_mask(&seed, displayed, probe.orientation)).transpose()?;
-        source.rewind().map_err(imaging::Error::Read)?;
-        let image = imaging::decode(&mut source, &Options::held(limits))?.image;
-        let found = match &seed {
-            Some(seed) => builtin::find_similar(&image, seed, &stop)?,
-            None => builtin::propose_mask(&image, PROPOSED, &stop)?,
-        };
-        drop((image, seed));
-        let Mask { width, height, samples } = found;
-        let mask = Image { width, height, channels: Channels::Gray, samples: Samples::U8(samples) };
-        let mask = imaging::orient(mask, probe.orientation);
-        let file = imaging::encode(&mask, &EncodeOptions::new(Format::Png))?;
-        drop(permit);
-        Ok(file)
-    })
-    .await
-}
-
-/// Finds the prints on a scan, in displayed pixels, with the size of the scan.
-///
-/// # Errors
-/// What is wrong with the picture, and [`Error::Cancelled`].
-pub async fn find_prints<R>(
-    source: R,
-    budget: &Budget,
-    limits: Limits,
-    cancel: &CancellationToken,
-) -> Result<((u32, u32), Vec<Print>), Error>
-where
-    R: Read + Seek + Send + 'static,
-{
-    let (mut source, probe) = look_at(source, limits, cancel).await?;
-    // The picture and the same turned, or a small copy of it in floating point.
-    let needed = probe.decode_bytes().max(2 * probe.image_bytes() + SMALL_COPY_BYTES);
-    let permit = tokio::select! {
-        permit = budget.acquire(needed) => permit?,
-        () = cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    off_thread(cancel, move || {
-        source.rewind().map_err(imaging::Error::Read)?;
-        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
-        let image = imaging::orient(decoded.image, decoded.orientation);
-        let prints = imaging::find_prints(&image);
-        drop(permit);
-        Ok(((image.width, image.height), prints))
-    })
-    .await
-}
-
-/// Cuts pictures out of a scan, each given by its corners in displayed pixels, clockwise from what becomes its top left.
-/// Each is handed on as a file in the scan's own format, with its profile and what its EXIF says; they are made one after
-/// the other, and the next only when the last was taken.
-///
-/// # Errors
-/// What is wrong with the picture, [`Error::Cancelled`], and what `take` says.
-pub async fn cut_out<R>(
-    source: R,
-    quads: Vec<[Point; 4]>,
-    budget: &Budget,
-    limits: Limits,
-    cancel: &CancellationToken,
-    take: impl Fn(usize, File) -> Result<(), Error> + Send + 'static,
-) -> Result<(), Error>
-where
-    R: Read + Seek + Send + 'static,
-{
-    let (mut source, probe) = look_at(source, limits, cancel).await?;
-    let stored = (probe.width, probe.height);
-    let turned = |point: Point| probe.orientation.point_before(point, stored);
-    let quads: Vec<[Point; 4]> = quads.into_iter().map(|quad| quad.map(turned)).collect();
-    let mut largest = 0;
-    for quad in &quads {
-        let (width, height) = imaging::cut_size(quad, limits.max_pixels)?;
-        largest = largest.max(u64::from(width) * u64::from(height));
-    }
-    // Beside the scan one picture at a time, and what its encoder needs.
-    let beside =
-        probe.image_bytes().div_ceil(probe.pixels().max(1)).saturating_mul(largest).saturating_mul(4);
-    let permit = tokio::select! {
-        permit = budget.acquire(probe.decode_bytes().max(probe.image_bytes().saturating_add(beside))) => permit?,
-        () = cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    let stop = cancel.clone();
-    off_thread(cancel, move || {
-        source.rewind().map_err(imaging::Error::Read)?;
-        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
-        let exif = decoded.exif.as_deref().and_then(imaging::upright_exif);
-        let format = kept_format(probe.format);
-        for (index, quad) in quads.iter().enumerate() {
-            if stop.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let cut = imaging::cut_out(&decoded.image, quad, imaging::cut_size(quad, limits.max_pixels)?);
-            let bytes = write(&cut, format, decoded.icc.clone(), exif.clone(), false)?;
-            take(index, File { format, bytes })?;
-        }
-        drop(permit);
-        Ok(())
-    })
-    .await
-}
-
-/// Reads the headers of a still picture.
-async fn look_at<R>(mut source: R, limits: Limits, cancel: &CancellationToken) -> Result<(R, Probe), Error>
-where
-    R: Read + Seek + Send + 'static,
-{
-    let (source, probe) = off_thread(cancel, move || {
-        let probe = imaging::probe(&mut source)?;
-        limits.check(probe.width, probe.height)?;
-        Ok((source, probe))
-    })
-    .await?;
-    if probe.frames > 1 && probe.format != Format::Tiff {
-        return Err(Error::Animated { frames: probe.frames });
-    }
-    Ok((source, probe))
-}
-
-/// Reads a picture of which previews are wanted. The second permit is what a look at the whole needs besides, see
-/// [`measuring_bytes`].
-pub(super) async fn sit<R>(
-    source: R,
-    budget: &Budget,
-    limits: Limits,
-    cancel: &CancellationToken,
-) -> Result<(Subject, Option<Permit>), Error>
-where
-    R: Read + Seek + Send + 'static,
-{
-    let (mut source, probe) = look_at(source, limits, cancel).await?;
-    let kept = Subject::bytes(probe.image_bytes(), probe.pixels());
-    let beside = measuring_bytes(probe.image_bytes(), probe.width, probe.pixels()).max(probe.decode_bytes());
-    let mut permit = tokio::select! {
-        permit = budget.acquire(kept + beside) => permit?,
-        () = cancel.cancelled() => return Err(Error::Cancelled),
-    };
-    off_thread(cancel, move || {
-        source.rewind().map_err(imaging::Error::Read)?;
-        let decoded = imaging::decode(&mut source, &Options::held(limits))?;
-        let rest = permit.split(kept);
-        let jpeg = tables(&probe);
-        Ok((Subject::new(decoded.image, jpeg, probe.orientation, decoded.icc, permit), rest))
-    })
-    .await
-}
-
-/// Bytes beside a picture that measuring it step after step takes: a copy of it, and what the steps need.
-pub(super) fn measuring_bytes(image_bytes: u64, width: u32, pixels: u64) -> u64 {
-    image_bytes + strips_bytes(width, pixels) + 6 * pixels
-}
-
-/// Bytes that a part takes while it is restored: with its margin, copied, and as the encoder has it.
-pub(super) fn part_bytes(bytes_of_pixel: u64, width: u32, height: u32) -> u64 {
-    const MARGINS: u32 = 512;
-    let (width, height) = (width.saturating_add(MARGINS), height.saturating_add(MARGINS));
-    let pixels = u64::from(width) * u64::from(height);
-    4 * pixels * bytes_of_pixel + strips_bytes(width, pixels)
-}
-
 fn strips_bytes(width: u32, pixels: u64) -> u64 {
     (u64::from(width) * WORKING_BYTES_PER_COLUMN).min(pixels * WORKING_BYTES_PER_PIXEL)
 }
@@ -585,222 +363,6 @@ where
         Ok(Sheet { image: decoded.image, orientation, mask, icc: decoded.icc, exif: decoded.exif, permit })
     })
     .await
-}
-
-fn is_recreated(stage: &Stage, engines: &Engines) -> bool {
-    match stage {
-        Stage::Local { engine, .. } => engines.get(engine.as_deref()).is_ok_and(|engine| engine.recreates()),
-        Stage::Remote(call) => call.model.recreates,
-    }
-}
-
-/// What has become of a picture between decoding and encoding.
-struct Run {
-    sheet: Sheet,
-    report: Vec<StepReport>,
-    recreated: bool,
-}
-
-/// Where one engine after the other works on a picture.
-struct Floor<'a> {
-    workshop: Workshop<'a>,
-    desk: Option<&'a dyn Desk>,
-    context: &'a engine::Context,
-    /// The size of the picture that came in as displayed, which is that of all masks.
-    displayed: (u32, u32),
-    /// How many times as wide and high the picture may become.
-    scale: u32,
-    shelf: Option<Arc<dyn Shelf>>,
-    /// The format of the result.
-    target: Format,
-}
-
-impl Floor<'_> {
-    async fn run(
-        &self,
-        mut sheet: Sheet,
-        mut jpeg: Option<JpegTables>,
-        stages: Vec<Stage>,
-        mut recreated: bool,
-    ) -> Result<Run, Error> {
-        let total: f32 = stages.iter().map(Stage::weight).sum();
-        let (mut done, mut report) = (0.0, Vec::new());
-        for stage in stages {
-            let share = stage.weight() / total;
-            let part =
-                engine::Context { progress: self.context.progress.part(done, share), ..self.context.clone() };
-            let recreates = is_recreated(&stage, self.workshop.engines);
-            let keeper = self.keeper(&sheet, recreated || recreates);
-            // Tables belong to the pixels that were quantised, not to what has another size or comes from elsewhere.
-            let keeps_pixels = matches!(stage, Stage::Local { .. }) && stage.scale() == 1;
-            let told = match stage {
-                Stage::Local { engine, steps, place, mask } => {
-                    let task = Task { engine, steps, place, mask };
-                    let (next, told) = self.work(sheet, task, jpeg.clone(), keeper, part).await?;
-                    sheet = next;
-                    told
-                }
-                Stage::Remote(call) => {
-                    let (next, told) = self.visit(sheet, *call, keeper, &part).await?;
-                    sheet = next;
-                    vec![told]
-                }
-            };
-            jpeg = jpeg.filter(|_| keeps_pixels);
-            recreated |= recreates && told.iter().any(|step| step.decision == Decision::Applied);
-            report.extend(told);
-            done += share;
-        }
-        Ok(Run { sheet, report, recreated })
-    }
-
-    fn keeper(&self, sheet: &Sheet, recreated: bool) -> Option<Keeper> {
-        let shelf = Arc::clone(self.shelf.as_ref()?);
-        let Sheet { orientation, icc, exif, .. } = sheet;
-        let (icc, exif) = (icc.clone(), exif.clone());
-        Some(Keeper { shelf, format: self.target, orientation: *orientation, icc, exif, recreated })
-    }
-
-    /// Lets an engine of this machine work on a picture, or on a part of it.
-    async fn work(
-        &self,
-        mut sheet: Sheet,
-        task: Task,
-        jpeg: Option<JpegTables>,
-        keeper: Option<Keeper>,
-        mut context: engine::Context,
-    ) -> Result<(Sheet, Vec<StepReport>), Error> {
-        let Task { engine, steps, place, mask } = task;
-        let engine = self.workshop.engines.get(engine.as_deref())?;
-        let (width, height) = (sheet.image.width, sheet.image.height);
-        let (wide, high) = enlarged((width, height), scale(&steps));
-        self.workshop.limits.check(wide, high)?;
-        let (displayed, orientation) = (self.displayed, sheet.orientation);
-        let region = match mask {
-            Some(file) => {
-                let read = move || read_mask(&file, displayed, orientation).map(Some);
-                off_thread(&context.cancel, read).await?
-            }
-            None => None,
-        };
-        let is_damage = steps.iter().all(|request| request.step == Step::Inpaint);
-        let (damage, region) =
-            if is_damage && region.is_some() { (region, None) } else { (sheet.mask.clone(), region) };
-        // An earlier step may have enlarged the picture.
-        let damage = damage.map(|mask| stages::fitted(mask, width, height));
-        let before = region.map(|region| (sheet.image.clone(), region));
-        context.after_step = keeper.clone().filter(|_| before.is_none()).map(|keeper| keeper.watch(place));
-        let cancel = context.cancel.clone();
-        let work = Work { image: sheet.image, jpeg, mask: damage, steps };
-        let restored = engine.restore(work, context).await?;
-        sheet.image = restored.image;
-        if let Some((before, region)) = before {
-            let applied = restored.outcome == Outcome::Restored;
-            sheet = off_thread(&cancel, move || {
-                if applied {
-                    sheet.image = stages::blend(&before, sheet.image, region)?;
-                }
-                if let Some(keeper) = keeper {
-                    let decision = if applied { Decision::Applied } else { Decision::Skipped };
-                    keeper.keep(place, &sheet.image, decision);
-                }
-                Ok(sheet)
-            })
-            .await?;
-        }
-        Ok((sheet, restored.report))
-    }
-
-    /// Sends a picture to a model on another machine, unless what came of it is kept from an earlier attempt.
-    async fn visit(
-        &self,
-        sheet: Sheet,
-        call: Call,
-        keeper: Option<Keeper>,
-        context: &engine::Context,
-    ) -> Result<(Sheet, StepReport), Error> {
-        let engine = self.workshop.engines.get(Some(&call.model.engine))?;
-        let needs_model = || engine::Error::NeedsModel { engine: engine.name().to_owned() };
-        let (Some(remote), Some(desk)) = (engine.remote(), self.desk) else {
-            return Err(needs_model().into());
-        };
-        let started = std::time::Instant::now();
-        let (max_side, keep) = (call.model.max_side, call.strength < 1.0 || call.mask.is_some());
-        let format = if remote.is_here() { Format::Png } else { Format::Jpeg };
-        let parcel = off_thread(&context.cancel, move || sheet.pack(format, max_side, keep)).await?;
-        let answer = match desk.find(call.place).await? {
-            Some(kept) => kept,
-            None => {
-                context.progress.report(0.0, call.step);
-                let answer = self.call(remote, desk, &parcel.order(&call), call.place, context).await?;
-                desk.keep(call.place, &answer).await?;
-                answer
-            }
-        };
-        let duration_ms = started.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        let titles = Titles { engine: engine.title(), duration_ms };
-        let limits = self.workshop.limits;
-        let probe =
-            imaging::probe_bytes(&answer.file).map_err(|error| stages::bad_result(titles.engine, error))?;
-        // A model may enlarge, whatever the step is called.
-        limits
-            .check(probe.width, probe.height)
-            .map_err(|error| stages::large_result(titles.engine, error))?;
-        let permit = tokio::select! {
-            permit = parcel.room(&probe, self.scale, self.workshop.budget) => permit?,
-            () = context.cancel.cancelled() => return Err(Error::Cancelled),
-        };
-        let displayed = self.displayed;
-        off_thread(&context.cancel, move || {
-            // What comes back is upright.
-            let read = |mask: &Vec<u8>| read_mask(mask, displayed, Orientation::Normal);
-            let region = call.mask.as_ref().map(read).transpose()?;
-            let (sheet, told) = parcel.unpack(&answer, &call, titles, limits, region, permit)?;
-            if let Some(keeper) = keeper {
-                // Its colours are sRGB now.
-                Keeper { icc: None, ..keeper }.keep(call.place, &sheet.image, told.decision);
-            }
-            Ok((sheet, told))
-        })
-        .await
-    }
-
-    /// Has a model do its work. Memory of this machine is only taken by one that works here.
-    async fn call(
-        &self,
-        remote: &dyn Remote,
-        desk: &dyn Desk,
-        order: &remote::Order,
-        place: u32,
-        context: &engine::Context,
-    ) -> Result<Answer, Error> {
-        let _permit = match remote.working_bytes(order) {
-            0 => None,
-            bytes => Some(tokio::select! {
-                permit = self.workshop.budget.acquire(bytes) => permit?,
-                () = context.cancel.cancelled() => return Err(Error::Cancelled),
-            }),
-        };
-        let ledger = desk.ledger(place);
-        Ok(remote.run(order, &*ledger, context).await.map_err(engine::Error::from)?)
-    }
-}
-
-/// Work for an engine of this machine: [`Stage::Local`].
-struct Task {
-    engine: Option<String>,
-    steps: Vec<StepRequest>,
-    place: u32,
-    mask: Option<Vec<u8>>,
-}
-
-/// Bytes for what lies beside the picture while a step applies to a part of it: the mask, and the picture before it.
-fn aside_bytes(stages: &[Stage], probe: &Probe, scale: u32) -> Result<u64, Error> {
-    let masks = stages.iter().filter_map(Stage::mask).map(|mask| mask_bytes(mask, probe.displayed_size()));
-    let largest = masks.collect::<Result<Vec<_>, _>>()?.into_iter().max();
-    let area = u64::from(scale).saturating_mul(scale.into());
-    let image = probe.image_bytes().saturating_add(probe.pixels() * 2).saturating_mul(area);
-    Ok(largest.map_or(0, |mask| image.saturating_add(mask)))
 }
 
 /// Runs work that blocks; a panic in a decoder is the picture's fault and not the end of the program.
@@ -851,91 +413,6 @@ fn tables(probe: &Probe) -> Option<JpegTables> {
     Some(JpegTables { luma, chroma: jpeg.chroma_table().copied(), chroma_scale: jpeg.chroma_subsampling() })
 }
 
-/// Bytes of memory that reading a mask takes, from its header alone.
-///
-/// # Errors
-/// [`Error::Mask`], [`Error::MaskFormat`], and [`Error::MaskSize`] unless it has the size of the displayed picture.
-pub fn mask_bytes(mask: &[u8], displayed: (u32, u32)) -> Result<u64, Error> {
-    let probe = imaging::probe_bytes(mask).map_err(Error::Mask)?;
-    if probe.format != Format::Png {
-        return Err(Error::MaskFormat { format: probe.format });
-    }
-    let (mask_width, mask_height) = probe.displayed_size();
-    if (mask_width, mask_height) != displayed {
-        let (width, height) = displayed;
-        return Err(Error::MaskSize { mask_width, mask_height, width, height });
-    }
-    // Beside the decoded picture there are its damage and, while that is turned, a copy.
-    Ok(probe.decode_bytes() + probe.pixels() * 2)
-}
-
-/// Checks that a mask can be read and has the size that a picture has when displayed. The caller holds
-/// [`mask_bytes`] of the budget.
-///
-/// # Errors
-/// [`Error::Mask`], [`Error::MaskFormat`], [`Error::MaskSize`].
-pub fn check_mask(mask: &[u8], displayed: (u32, u32)) -> Result<(), Error> {
-    read_mask(mask, displayed, Orientation::Normal).map(drop)
-}
-
-/// Reads a mask and turns it to where the stored pixels lie.
-pub(super) fn read_mask(file: &[u8], displayed: (u32, u32), orientation: Orientation) -> Result<Mask, Error> {
-    mask_bytes(file, displayed)?;
-    // As many pixels as the picture, which was judged.
-    let limits = Limits { max_pixels: u64::MAX };
-    let decoded = imaging::decode_bytes(file, &Options::held(limits)).map_err(Error::Mask)?;
-    let upright = imaging::orient(damage(&decoded.image), decoded.orientation);
-    let stored = imaging::orient(upright, inverse(orientation));
-    let Samples::U8(samples) = stored.samples else {
-        return Err(Error::Panicked("a mask has 8 bits".into()));
-    };
-    Ok(Mask { width: stored.width, height: stored.height, samples })
-}
-
-/// How bright and opaque each pixel is: people paint masks in white on black, and in any bright colour on nothing.
-fn damage(image: &Image) -> Image {
-    let channels = image.channels;
-    let rate = |pixel: &[u32], full: u32| -> u8 {
-        let brightest = pixel[..channels.colour_count()].iter().copied().max().unwrap_or(0);
-        let alpha = if channels.has_alpha() { pixel[channels.count() - 1] } else { full };
-        let rated = u64::from(brightest) * u64::from(alpha) * 255 / (u64::from(full) * u64::from(full));
-        u8::try_from(rated).unwrap_or(u8::MAX)
-    };
-    let samples = match &image.samples {
-        Samples::U8(samples) => rate_all(samples, channels, |pixel| rate(pixel, 255)),
-        Samples::U16(samples) => rate_all(samples, channels, |pixel| rate(pixel, 65_535)),
-    };
-    Image {
-        width: image.width,
-        height: image.height,
-        channels: Channels::Gray,
-        samples: Samples::U8(samples),
-    }
-}
-
-fn rate_all<T: Copy + Into<u32>>(samples: &[T], channels: Channels, rate: impl Fn(&[u32]) -> u8) -> Vec<u8> {
-    let count = channels.count();
-    let mut pixel = [0_u32; 4];
-    samples
-        .chunks_exact(count)
-        .map(|samples| {
-            for (sample, from) in pixel.iter_mut().zip(samples) {
-                *sample = (*from).into();
-            }
-            rate(&pixel[..count])
-        })
-        .collect()
-}
-
-/// The turn that undoes another.
-const fn inverse(orientation: Orientation) -> Orientation {
-    match orientation {
-        Orientation::Rotate90 => Orientation::Rotate270,
-        Orientation::Rotate270 => Orientation::Rotate90,
-        other => other,
-    }
-}
-
 /// Writes a picture as a file; one that may show what the photograph never did is marked so.
 pub(super) fn write(
     image: &Image,
@@ -984,70 +461,5 @@ mod tests {
         let error = Error::Mask(imaging::Error::Truncated { format: "PNG" });
         assert_eq!(sentence(&error), "The mask can't be read: the PNG file is cut off: its end is missing.");
         assert_eq!(error.code(), "bad-mask");
-    }
-
-    #[test]
-    fn what_is_bright_and_opaque_is_damaged() {
-        let image = Image {
-            width: 5,
-            height: 1,
-            channels: Channels::Rgba,
-            samples: Samples::U8(vec![
-                255, 255, 255, 255, // white
-                255, 40, 40, 255, // a red brush
-                255, 40, 40, 60, // hardly there
-                0, 0, 0, 255, // black
-                255, 255, 255, 0, // nothing
-            ]),
-        };
-        let Samples::U8(rated) = damage(&image).samples else { panic!("8 bits") };
-        assert_eq!(
-            rated.iter().map(|sample| *sample >= 128).collect::<Vec<_>>(),
-            [true, true, false, false, false]
-        );
-    }
-
-    #[test]
-    fn masks_are_png_and_paid_for_by_what_they_hold() {
-        let deep = Image {
-            width: 40,
-            height: 30,
-            channels: Channels::Rgba,
-            samples: Samples::U16(vec![65_535; 40 * 30 * 4]),
-        };
-        let file = imaging::encode(&deep, &EncodeOptions::new(Format::Png)).unwrap();
-        let probe = imaging::probe_bytes(&file).unwrap();
-        // Eight bytes per pixel as decoded, one that counts, and that one turned.
-        assert_eq!(mask_bytes(&file, (40, 30)).unwrap(), probe.decode_bytes() + 40 * 30 * 2);
-        assert!(probe.decode_bytes() > 40 * 30 * 8);
-        assert!(check_mask(&file, (40, 30)).is_ok());
-        for format in [Format::Tiff, Format::Webp, Format::Jpeg] {
-            let channels = Channels::Rgb;
-            let image = Image { width: 4, height: 3, channels, samples: Samples::U8(vec![255; 36]) };
-            let file = imaging::encode(&image, &EncodeOptions::new(format)).unwrap();
-            let error = check_mask(&file, (4, 3)).unwrap_err();
-            assert!(matches!(error, Error::MaskFormat { .. }), "{error}");
-            assert_eq!(error.code(), "bad-mask");
-            assert_eq!(
-                sentence(&error),
-                format!("The mask is a {} picture, but masks are PNG.", format.name())
-            );
-        }
-    }
-
-    #[test]
-    fn a_mask_is_turned_to_where_the_pixels_lie() {
-        // Displayed 2 x 3, stored 3 x 2: what stands at the top left of the display is stored at the bottom left.
-        let mask = Image {
-            width: 2,
-            height: 3,
-            channels: Channels::Gray,
-            samples: Samples::U8(vec![255, 0, 0, 0, 0, 0]),
-        };
-        let file = imaging::encode(&mask, &EncodeOptions::new(Format::Png)).unwrap();
-        let turned = read_mask(&file, (2, 3), Orientation::Rotate90).unwrap();
-        assert_eq!((turned.width, turned.height), (3, 2));
-        assert_eq!(turned.samples, [0, 0, 0, 255, 0, 0]);
-        assert!(matches!(check_mask(&file, (3, 2)), Err(Error::MaskSize { mask_width: 2, .. })));
     }
 }

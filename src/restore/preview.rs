@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::model::{self, AskedStep};
-use super::{Error, Result, damage, pipeline, registry};
+use super::{Error, Result, pictures, pipeline, registry};
 use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::UserId;
 use crate::engine::builtin::{Asked, Measured, Part};
 use crate::engine::{self, Context, Step, StepRequest, Subject};
 use crate::imaging::{self, EncodeOptions, Format, Image, Limits, Permit};
-use crate::library::{self, MediaId, Version, VersionId};
+use crate::library::{MediaId, Version, VersionId};
 
 /// The largest part that is computed.
 const PIXELS_MAX: u64 = 16_000_000;
@@ -60,7 +60,7 @@ pub(super) async fn show(app: &App, user: UserId, media: MediaId, wish: Wish) ->
     let models = registry::list(app).await?;
     let catalogue = model::Catalogue { engines: &app.engines, models: &models, presets: &[], unlisted: true };
     let steps = model::settle_preview(&catalogue, &wish.steps, wish.in_order)?;
-    let version = damage::picture(app, user, media, wish.version, Permission::Restore).await?;
+    let version = pictures::find(app, user, media, wish.version, Permission::Restore).await?;
     check_region(&version, wish.region)?;
     let turn = app.previews.begin(format!("{user}/{media}"));
     let shown = make(app, &version, wish, steps, turn.cancel()).await;
@@ -134,10 +134,7 @@ async fn subject(
     if let Some(subject) = app.previews.find(&version.sha256.to_string()) {
         return Ok((subject, None));
     }
-    let (storage, version) = (app.storage.clone(), version.clone());
-    let source = tokio::task::spawn_blocking(move || library::open_version(&storage, &version))
-        .await
-        .map_err(|stopped| Error::NotLookedAt(pipeline::Error::Panicked(stopped.to_string())))??;
+    let source = pictures::open(app, version).await?;
     let limits = Limits { max_pixels: app.config.limits.max_pixels };
     let (subject, permit) =
         pipeline::sit(source, &app.budget, limits, cancel).await.map_err(Error::NotLookedAt)?;

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use super::model::Complaint;
 use super::pipeline::{self, File, sentence};
-use super::{Error, Result, damage};
+use super::{Error, Result, names, pictures};
 use crate::accounts::Permission;
-use crate::api::events;
+use crate::api::{as_sentence, events};
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
 use crate::db::{self, Tx};
@@ -52,17 +52,14 @@ pub(super) async fn look(
     media: MediaId,
     version: Option<VersionId>,
 ) -> Result<(VersionId, (u32, u32), Vec<Print>)> {
-    let version = damage::picture(app, user, media, version, Permission::LibraryRead).await?;
-    let (storage, id) = (app.storage.clone(), version.id);
-    let source = tokio::task::spawn_blocking(move || library::open_version(&storage, &version))
-        .await
-        .map_err(|stopped| Error::NotLookedAt(pipeline::Error::Panicked(stopped.to_string())))??;
+    let version = pictures::find(app, user, media, version, Permission::LibraryRead).await?;
+    let source = pictures::open(app, &version).await?;
     let cancel = CancellationToken::new();
     let _stops_with_the_request = cancel.clone().drop_guard();
     let limits = Limits { max_pixels: app.config.limits.max_pixels };
     let found = pipeline::find_prints(source, &app.budget, limits, &cancel).await;
     let (size, prints) = found.map_err(Error::NotLookedAt)?;
-    Ok((id, size, prints))
+    Ok((version.id, size, prints))
 }
 
 /// Asks for pictures to be cut out of a scan. Whoever asks may put files where the scan lies; the pictures come there too,
@@ -76,7 +73,7 @@ pub(super) async fn split(
     pictures: Vec<Wanted>,
     folder: Option<String>,
 ) -> Result<JobId> {
-    let version = damage::picture(app, user, media, version, Permission::LibraryWrite).await?;
+    let version = pictures::find(app, user, media, version, Permission::LibraryWrite).await?;
     let (Some(width), Some(height)) = (version.width, version.height) else { return Err(Error::NotAPicture) };
     check(&pictures, (f64::from(width), f64::from(height)), app.config.limits.max_pixels)?;
     let folder = folder.map(|folder| library::folder(&folder)).transpose()?;
@@ -193,11 +190,11 @@ impl Job for SplitScan {
                 match library::add_from_scan_in(tx, &self.actor, self.media, &cut) {
                     Ok(items) => news.items = items,
                     Err(library::Error::Db(error)) => return Err(error),
-                    Err(error) => news.fail(sentence(&error)),
+                    Err(error) => news.fail(&sentence(&error)),
                 }
             }
-            Ending::Succeeded(None) => news.fail("The scan has been removed meanwhile.".into()),
-            Ending::Failed(why) => news.fail(why),
+            Ending::Succeeded(None) => news.fail("The scan has been removed meanwhile."),
+            Ending::Failed(why) => news.fail(&why),
             Ending::Cancelled => news.state = JobState::Cancelled,
             Ending::Retrying(_) | Ending::Returned => news.state = JobState::Queued,
         }
@@ -270,31 +267,16 @@ impl SplitScan {
                 if own.and_then(pipeline::format_of_extension) == Some(format_of(extension)) {
                     name.to_owned()
                 } else {
-                    shortened(name, &format!(".{fits}"))
+                    names::with_end(name, &format!(".{fits}"))
                 }
             }
-            None => {
-                let stem = match scan.rsplit_once('.') {
-                    Some((stem, _)) if !stem.is_empty() => stem,
-                    _ => scan,
-                };
-                shortened(stem, &format!("-{}.{fits}", number + 1))
-            }
+            None => names::with_end(names::stem(scan), &format!("-{}.{fits}", number + 1)),
         }
     }
 }
 
 fn format_of(extension: &str) -> crate::imaging::Format {
     pipeline::format_of_extension(extension).unwrap_or(crate::imaging::Format::Jpeg)
-}
-
-/// A name and its end, within what a name may have.
-fn shortened(stem: &str, end: &str) -> String {
-    let mut length = stem.len().min(library::SEGMENT_BYTES_MAX.saturating_sub(end.len()));
-    while !stem.is_char_boundary(length) {
-        length -= 1;
-    }
-    format!("{}{end}", stem[..length].trim_end())
 }
 
 impl Wanted {
@@ -323,18 +305,11 @@ impl News {
         Self { media_id, job_id, state, progress, items: Vec::new(), error: None }
     }
 
-    fn fail(&mut self, detail: String) {
+    /// The queue keeps an error as it was said, which is no sentence.
+    fn fail(&mut self, why: &str) {
         self.state = JobState::Failed;
-        self.error = Some(Complaint { code: "not-split".into(), detail: capitalised(detail) });
+        self.error = Some(Complaint { code: "not-split".into(), detail: as_sentence(why) });
     }
-}
-
-/// The queue keeps an error as it was said, which is no sentence.
-fn capitalised(text: String) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
 }
 
 fn tell(tx: &Tx<'_>, news: &News) -> db::Result<()> {

@@ -3,13 +3,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Result, pipeline};
+use super::{Error, Result, pictures, pipeline};
 use crate::accounts::Permission;
 use crate::app::App;
 use crate::audit::UserId;
 use crate::engine::builtin::Analysis;
 use crate::imaging::Limits;
-use crate::library::{self, MediaId, State, VersionId};
+use crate::library::{MediaId, VersionId};
 
 /// Looks at a version of a picture. Whoever stops waiting for the answer ends the work.
 pub(super) async fn suggest(
@@ -18,24 +18,14 @@ pub(super) async fn suggest(
     media: MediaId,
     version: Option<VersionId>,
 ) -> Result<(VersionId, Analysis)> {
-    let (found, version) =
-        library::get_version_for(app, user, media, version, Permission::LibraryRead).await?;
-    if found.state == State::Trashed {
-        return Err(library::Error::InTrash.into());
-    }
-    if version.width.is_none() {
-        return Err(Error::NotAPicture);
-    }
-    let (storage, id) = (app.storage.clone(), version.id);
-    let source = tokio::task::spawn_blocking(move || library::open_version(&storage, &version))
-        .await
-        .map_err(|stopped| Error::NotLookedAt(pipeline::Error::Panicked(stopped.to_string())))??;
+    let version = pictures::find(app, user, media, version, Permission::LibraryRead).await?;
+    let source = pictures::open(app, &version).await?;
     let cancel = CancellationToken::new();
     let _stops_with_the_request = cancel.clone().drop_guard();
     let limits = Limits { max_pixels: app.config.limits.max_pixels };
     let analysis =
         pipeline::analyse(source, &app.budget, limits, &cancel).await.map_err(Error::NotLookedAt)?;
-    Ok((id, analysis))
+    Ok((version.id, analysis))
 }
 
 /// It all in one sentence.

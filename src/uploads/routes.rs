@@ -19,7 +19,7 @@ use super::model::{Ended, Kind, NewUpload, Stage, Upload, UploadId};
 use super::turns::Turns;
 use super::{Chunk, Error};
 use crate::accounts::{CurrentUser, Permission, may};
-use crate::api::{Json, Page, Path, Problem};
+use crate::api::{Json, Page, Path, Problem, as_sentence};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::library::{self, Destination, KnownContent, MediaId, OnConflict, Slug, Somewhere};
@@ -558,10 +558,6 @@ impl From<Error> for Problem {
     }
 }
 
-/// An error's text as a sentence.
 fn sentence(error: &Error) -> String {
-    let text = error.to_string();
-    let mut chars = text.chars();
-    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
-    first.chain(chars).chain(['.']).collect()
+    as_sentence(&error.to_string())
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Field, type Listed, join, meant, priceOf, split, stateOf } from '../src/lib/models';
+import { join, meant, priceOf, split, stateOf } from '../src/lib/models';
+import type { Field, Model } from '../src/lib/types';
 
-const model = (more: object) => ({ enabled: true, available: true, remote: true, retired_at: null, unavailable_reason: null, settings: {}, ...more }) as unknown as Listed;
+const model = (more: object) => ({ enabled: true, available: true, remote: true, retired_at: null, unavailable_reason: null, settings: {}, ...more }) as unknown as Model;
 const field = (more: Partial<Field>): Field => ({ name: 'scale', title: 'Scale', kind: 'number', required: false, ...more });
 
 describe('models', () => {

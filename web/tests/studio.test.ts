@@ -4,13 +4,12 @@ import { allSteps, askedSteps, flatten, inEngineOrder, moved, newRow, presetStep
 import { Previewer, seen } from '../src/lib/preview.svelte';
 import { copyTitle, stepsSay } from '../src/lib/presets';
 import { leftSays, secondsLeft } from '../src/lib/remaining';
-import type { StudioPreset } from '../src/lib/studio';
-import type { Model, ModelStep } from '../src/lib/types';
+import type { Model, ModelStep, Preset } from '../src/lib/types';
 import { deedOf, nextBrush } from '../src/pages/studio/keys';
 import { Mix } from '../src/pages/studio/mix.svelte';
 
 const known = ['deblock', 'inpaint', 'denoise', 'fade'].map((step) => ({ step, title: step.toUpperCase(), description: '', default_strength: 0.5 })) as ModelStep[];
-const preset = (name: string, steps: StudioPreset['steps'], shipped = false): StudioPreset => ({ name, title: name, description: '', steps, shipped });
+const preset = (name: string, steps: Preset['steps'], shipped = false): Preset => ({ name, title: name, description: '', steps, shipped, recreates: false });
 const model = (id: string, steps: string[], more: object = {}) => ({ id, name: id, engine: id, steps: known.filter((one) => steps.includes(one.step)), enabled: true, available: true, recreates: false, remote: true, ...more }) as unknown as Model;
 
 describe('the list of steps', () => {

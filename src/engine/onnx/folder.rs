@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
+use crate::config::line_at;
 use crate::engine::Step;
 use crate::engine::replicate::is_name;
 
@@ -207,9 +208,7 @@ fn file_name(path: &Path) -> String {
 /// Reads a description.
 fn parse(text: &str) -> Result<Spec, String> {
     let written: Written = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
-        });
+        let line = error.span().map_or(1, |span| line_at(text, span.start));
         format!("line {line}: {}", error.message())
     })?;
     let wrong = |what: &str| Err(what.to_owned());

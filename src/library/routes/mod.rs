@@ -27,7 +27,7 @@ use super::model::{
 };
 use super::{BucketChange, Change, Content, Error, Fact, NewBucket, buckets};
 use crate::accounts::{Allowed, Permission, may};
-use crate::api::{Json, Page, PageQuery, Path, Problem, Query};
+use crate::api::{Json, Page, PageQuery, Path, Problem, Query, as_sentence};
 use crate::app::App;
 use crate::audit::UserId;
 use crate::storage;
@@ -560,11 +560,6 @@ impl From<Error> for Problem {
     }
 }
 
-/// An error's text as a sentence.
 fn sentence(text: &dyn std::fmt::Display) -> String {
-    let text = text.to_string();
-    let mut chars = text.chars();
-    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
-    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
-    first.chain(chars).chain(end.chars()).collect()
+    as_sentence(&text.to_string())
 }

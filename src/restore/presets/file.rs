@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::model::PlannedStep;
 use super::super::{Error, Result};
 use super::model::{NewPreset, OwnPreset, PRESETS_MAX, expand};
+use crate::config::line_at;
 use crate::engine::{Engines, StepRequest};
 
 /// The longest file that is read.
@@ -36,8 +37,7 @@ pub(super) fn read_own(text: &str) -> Result<Vec<OwnPreset>> {
         return Err(bad(format!("a file of presets has at most {} kB", FILE_BYTES_MAX >> 10)));
     }
     let file: File = toml::from_str(text).map_err(|error| {
-        let line =
-            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = error.span().map_or(0, |span| line_at(text, span.start));
         bad(format!("line {line}: {}", error.message()))
     })?;
     if file.preset.is_empty() || file.preset.len() > PRESETS_MAX {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
+use crate::config::{line_at, nearest};
 use crate::engine::Step;
 use crate::engine::remote::Model;
 
@@ -204,13 +205,8 @@ impl Reader<'_> {
 }
 
 fn unknown(key: &str) -> String {
-    let near = MEMBERS
-        .iter()
-        .map(|(member, ..)| (strsim::damerau_levenshtein(member, key), *member))
-        .filter(|(distance, member)| *distance <= 1 + member.len() / 4)
-        .min();
-    match near {
-        Some((_, member)) => format!("A model has no member {}: did you mean {member}?", shown(key)),
+    match nearest(key, MEMBERS.iter().map(|(member, ..)| *member)) {
+        Some(member) => format!("A model has no member {}: did you mean {member}?", shown(key)),
         None => format!("A model has no member {}.", shown(key)),
     }
 }
@@ -274,10 +270,6 @@ fn plain(value: &DeValue<'_>) -> Result<Value, String> {
             Value::Object(pairs.collect::<Result<_, String>>()?)
         }
     })
-}
-
-fn line_at(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// Writes models and whether they are enabled as a file that [`parse`] reads.

@@ -1,43 +1,5 @@
 /** What the list of models says about each, and how its parameters are filled in. No requests. */
-import type { Model } from './types';
-
-/** A model as the list gives it. */
-export type Listed = Model & { installed?: boolean };
-
-/** What an admin writes about a model. */
-export type Settings = {
-  id: string;
-  name: string;
-  engine: string;
-  target: string;
-  description?: string;
-  steps: string[];
-  recreates: boolean;
-  tags?: string[];
-  parameters?: Record<string, unknown>;
-  image_input?: string | null;
-  provider?: string | null;
-  api_name?: string | null;
-  max_side?: number;
-  price_usd?: number | null;
-  price_usd_per_second?: number | null;
-  deadline_minutes?: number;
-};
-
-/** One thing that a model wants to know. */
-export type Field = {
-  name: string;
-  title: string;
-  description?: string;
-  kind: 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'file' | 'other';
-  required: boolean;
-  default?: unknown;
-  minimum?: number;
-  maximum?: number;
-  choices?: unknown[];
-};
-
-export type Form = { image_input?: string | null; fields: Field[] };
+import type { Field, Form, Model, ModelSettings } from './types';
 
 /** The engines that models can be added for, and what their names look like. */
 export const engines = [
@@ -56,7 +18,7 @@ export const steps = [
 ] as const;
 
 /** Where a model stands, in a word, and why. */
-export function stateOf(model: Listed): { word: string; tone: 'good' | 'bad' | ''; why: string } {
+export function stateOf(model: Model): { word: string; tone: 'good' | 'bad' | ''; why: string } {
   if (!model.enabled) return { word: 'Switched off', tone: '', why: '' };
   if (model.retired_at) return { word: 'No longer offered', tone: 'bad', why: 'Its provider said so. Switch it on again to give it another try.' };
   if (!model.available) return { word: 'Not available', tone: 'bad', why: model.unavailable_reason ?? '' };
@@ -66,8 +28,8 @@ export function stateOf(model: Listed): { word: string; tone: 'good' | 'bad' | '
 const dollars = (price: number) => `$${price < 0.01 ? String(Number(price.toPrecision(2))) : price.toFixed(2)}`;
 
 /** What a picture costs, as far as somebody has said so. */
-export function priceOf(model: Listed): string {
-  const settings = model.settings as Settings | null;
+export function priceOf(model: Model): string {
+  const settings: ModelSettings | null = model.settings;
   if (!model.remote) return 'costs nothing';
   if (settings?.price_usd_per_second) return `about ${dollars(settings.price_usd_per_second)} a second`;
   if (settings?.price_usd) return `about ${dollars(settings.price_usd)} a picture`;

@@ -1,7 +1,6 @@
 /** The studio's list of steps: what a preset makes of it, how it is changed, and what is asked for in the end. */
 import type { Stroke } from './mask';
-import type { AskedStep, PresetStep, RestorationBody, Start, StudioPreset } from './studio';
-import type { Model, ModelStep } from './types';
+import type { AskedStep, Model, ModelStep, Preset, PresetStep, RestorationBody, Start } from './types';
 
 export type Row = {
   key: number;
@@ -22,25 +21,28 @@ export const mostSteps = 20;
 let keys = 0;
 export const newRow = (step: string, strength: number, more: Partial<Row> = {}): Row => ({ key: ++keys, step, strength, on: true, model: null, parameters: {}, mask: [], ...more });
 
+/** A preset's step that is no other preset's name. */
+type Step = PresetStep & { step: string };
+
 /** The steps of a preset with those of the presets that it includes. What includes itself is left out. */
-export function flatten(steps: PresetStep[], presets: StudioPreset[], within: string[] = []): Exclude<PresetStep, { preset: string }>[] {
+export function flatten(steps: PresetStep[], presets: Preset[], within: string[] = []): Step[] {
   return steps.flatMap((one) => {
-    if (!one.preset) return [one as Exclude<PresetStep, { preset: string }>];
+    if (!one.preset) return [one as Step];
     const found = presets.find((preset) => preset.name === one.preset);
     return !found || within.includes(found.name) ? [] : flatten(found.steps, presets, [...within, found.name]);
   });
 }
 
-const rowOf = (one: Exclude<PresetStep, { preset: string }>, known: ModelStep[]) => newRow(one.step, strengthOf(one, known), { model: one.model && one.model !== builtin ? one.model : null, parameters: one.parameters ?? {} });
+const rowOf = (one: Step, known: ModelStep[]) => newRow(one.step, strengthOf(one, known), { model: one.model && one.model !== builtin ? one.model : null, parameters: one.parameters ?? {} });
 
 /** How strong a step is that may leave it to the engine. */
 export const strengthOf = (one: { step: string; strength?: number | null }, known: ModelStep[]) => one.strength ?? known.find((step) => step.step === one.step)?.default_strength ?? 1;
 
 /** Our own presets run in their order; the shipped ones turn steps on which the engine puts in order itself. */
-export const keepsOrder = (preset: StudioPreset) => preset.shipped === false;
+export const keepsOrder = (preset: Preset) => preset.shipped === false;
 
 /** The list for a preset: all steps of the engine for a shipped one, its own ones in their order for any other. */
-export function rowsOf(preset: StudioPreset | undefined, presets: StudioPreset[], known: ModelStep[]): Row[] {
+export function rowsOf(preset: Preset | undefined, presets: Preset[], known: ModelStep[]): Row[] {
   const steps = preset ? flatten(preset.steps, presets, [preset.name]) : [];
   return preset && keepsOrder(preset) ? steps.map((one) => rowOf(one, known)) : switched(steps, known);
 }

@@ -13,6 +13,9 @@ type Whole<T> = T extends (infer U)[]
     ? { [K in keyof T]-?: Whole<Exclude<T[K], undefined>> }
     : T;
 
+/** The document can't say that parameters are anything. */
+type Told<T> = Omit<T, 'parameters'> & { parameters?: Record<string, unknown> };
+
 export type Page<T> = { items: T[]; next_cursor: string | null };
 
 export type Permission = Schemas['Permission'];
@@ -60,9 +63,22 @@ export type Batch = Whole<Schemas['Batch']>;
 export type BatchItem = Whole<Schemas['BatchItem']>;
 export type BatchEstimate = Whole<Schemas['BatchEstimate']>;
 
-export type Preset = Whole<Schemas['PresetInfo']>;
+/** A step of a preset as it is kept, or the name of another preset that takes its place. */
+export type PresetStep = Partial<Told<Schemas['PresetStep']>>;
+export type Preset = Omit<Schemas['PresetInfo'], 'steps'> & { steps: PresetStep[] };
+export type AskedStep = Told<Schemas['AskedStep']>;
+/** Where to begin instead of at the original: the picture that was kept before a step. */
+export type Start = Schemas['RestorationFrom'];
+export type RestorationBody = Partial<Omit<Schemas['RestorationRequest'], 'steps'>> & { steps?: AskedStep[] };
+/** A step that was done, and whether the picture after it is kept. */
+export type KeptStep = Whole<Schemas['RestorationStep']>;
 export type ModelStep = Whole<Schemas['StepInfo']>;
 export type Model = Whole<Schemas['Model']>;
+/** What an admin writes about a model. */
+export type ModelSettings = Told<Schemas['ModelSettings']>;
+/** What a model wants to know. */
+export type Form = Omit<Schemas['Form'], 'fields'> & { fields: Field[] };
+export type Field = Omit<Schemas['Field'], 'default' | 'choices'> & { default?: unknown; choices?: unknown[] };
 
 export type JobState = Schemas['JobState'];
 export type Job = Whole<Schemas['Job']>;

@@ -1,7 +1,6 @@
 import { marks, type Stroke } from '../../lib/mask';
 import { inEngineOrder, keepsOrder, moved, newRow, rowsOf, switched, whoCan, type Row } from '../../lib/pipeline';
-import type { KeptStep, PresetStep, Start, StudioPreset } from '../../lib/studio';
-import type { Model, ModelStep } from '../../lib/types';
+import type { KeptStep, Model, ModelStep, Preset, PresetStep, Start } from '../../lib/types';
 
 /** The steps that are set on the page, and where they came from. */
 export class Mix {
@@ -26,7 +25,7 @@ export class Mix {
     readonly models: () => Model[],
   ) {}
 
-  apply(preset: StudioPreset | undefined, presets: StudioPreset[], byHand = true) {
+  apply(preset: Preset | undefined, presets: Preset[], byHand = true) {
     this.rows = rowsOf(preset, presets, this.known());
     this.preset = this.base = preset?.name ?? null;
     this.arranged = !!preset && keepsOrder(preset);
@@ -55,8 +54,8 @@ export class Mix {
     this.touched++;
   }
 
-  fill(steps: PresetStep[], presets: StudioPreset[]) {
-    this.rows = rowsOf({ name: '', title: '', description: '', steps, shipped: false }, presets, this.known());
+  fill(steps: PresetStep[], presets: Preset[]) {
+    this.rows = rowsOf({ name: '', title: '', description: '', steps, shipped: false, recreates: false }, presets, this.known());
     this.arranged = true;
   }
 
