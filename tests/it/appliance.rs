@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::support::{Browser, PASSWORD};
 
 /// How long a process may take for what takes moments on an idle machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The program with an empty environment: nothing of this machine's settings reaches it.
 pub(crate) fn safelight(args: &[&str]) -> Command {

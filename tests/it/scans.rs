@@ -3,6 +3,7 @@
 use safelight::imaging::{self, Channels, Decoded, EncodeOptions, Format, Image, Limits, Options, Samples};
 use serde_json::{Value, json};
 
+use super::appliance::{Appliance, until};
 use super::photographs::{exif, noisy_jpeg, scene};
 use super::support::{Browser, TestServer, problem};
 
@@ -249,4 +250,48 @@ async fn what_can_not_be_split_is_refused() {
     let unknown = json!({ "id": "01990000-0000-7000-8000-000000000000" });
     let answer = owner.get(&path(&unknown, "/scan/pictures")).send().await.unwrap();
     problem(answer, 404, "not-found").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_while_prints_are_cut_leaves_all_of_them_or_none_and_then_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut appliance = Appliance::start(&data);
+    let mut owner = appliance.setup_owner().await;
+    let bytes = imaging::encode(&bed(640, 480, &TWO), &EncodeOptions::new(Format::Tiff)).unwrap();
+    let scan = owner.upload_ok("Album.tif", bytes).await;
+    let prints = look(&owner, &scan).await["pictures"].clone();
+    let wanted: Vec<Value> = (0..20)
+        .map(|number| json!({ "corners": prints[number % 2]["corners"], "name": format!("Print {number:02}") }))
+        .collect();
+    split(&owner, &scan, json!({ "pictures": wanted })).await;
+    // Two lives are short, the last one is long enough for anybody.
+    for life in [15, 100, 120_000] {
+        let begun = std::time::Instant::now();
+        let mut made = 0;
+        while made == 0 && begun.elapsed() < std::time::Duration::from_millis(life) {
+            made = pictures(&owner, &scan).await.len();
+        }
+        assert!(made == 0 || made == wanted.len(), "{made} of them are there");
+        if made > 0 {
+            break;
+        }
+        appliance.kill();
+        appliance = Appliance::start(&data);
+        owner = owner.moved_to(appliance.url());
+    }
+    appliance.kill();
+    appliance = Appliance::start(&data);
+    owner = owner.moved_to(appliance.url());
+    let made = pictures(&owner, &scan).await;
+    let names: std::collections::HashSet<_> =
+        made.iter().map(|media| media["name"].as_str().unwrap()).collect();
+    assert_eq!((made.len(), names.len()), (wanted.len(), wanted.len()), "{names:?}");
+    until("nothing is left to do", async || {
+        let jobs = owner.json("/api/v1/jobs?state=running").await;
+        jobs["items"].as_array().unwrap().iter().all(|job| job["kind"] != "scan.split")
+    })
+    .await;
+    assert_eq!(pictures(&owner, &scan).await.len(), wanted.len());
+    appliance.stop();
 }
