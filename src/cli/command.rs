@@ -11,7 +11,7 @@ use super::{
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::db::{Db, Role};
+use crate::db::{self, Db, Role};
 use crate::keys::Keys;
 use crate::storage::DataDir;
 
@@ -67,9 +67,13 @@ enum Command {
     Version(generated::VersionArgs),
 }
 
+/// The exit code `EX_CONFIG` of sysexits.h.
+const NEEDS_A_PERSON: u8 = 78;
+
 /// Reads the arguments, runs the command and says what went wrong.
 ///
-/// Exit codes: 0 fine, 1 it failed, 2 wrong usage.
+/// Exit codes: 0 fine, 1 it failed, 2 wrong usage; 78 when a server can't start before somebody has done something, so
+/// that a service manager does not try again.
 pub fn main() -> ExitCode {
     allocator::return_large_buffers();
     let arguments = match Arguments::try_parse() {
@@ -80,11 +84,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
+    let serves = matches!(arguments.command, Command::Serve(_));
     match run(arguments) {
         Ok(code) => code,
         Err(e) => {
             eprintln!("safelight: {e:#}");
-            ExitCode::FAILURE
+            let database = e.chain().find_map(|cause| cause.downcast_ref::<db::Error>());
+            if serves && database.is_some_and(db::Error::needs_a_person) {
+                ExitCode::from(NEEDS_A_PERSON)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

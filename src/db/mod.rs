@@ -6,6 +6,7 @@
 //! open the file; only the server checkpoints.
 
 mod schema;
+mod upgrade;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Timestamp};
 
 pub use schema::{Status, status};
+pub use upgrade::{Snapshot, go_back, snapshots};
 use writer::Writer;
 
 /// The most requests that share one transaction.
@@ -61,13 +63,44 @@ pub enum Error {
         #[source]
         source: Arc<rusqlite::Error>,
     },
-    /// A migration failed; the schema is as it was before it.
-    #[error("the database could not be migrated")]
+    /// A migration failed, and all that were to be applied with it; the database is as it was.
+    #[error(
+        "the database could not be upgraded and is as it was: the version of Safelight that last used it can go on \
+         with it"
+    )]
     Migrate(#[source] Arc<refinery::Error>),
+    /// The database was broken before an upgrade touched it.
+    #[error("the database {path} is damaged and was not upgraded: {damage}; restore a backup of it")]
+    Damaged {
+        /// Where the file is.
+        path: PathBuf,
+        /// What SQLite said.
+        damage: String,
+    },
+    /// What the migrations made of the database did not hold; it was put back.
+    #[error(
+        "the upgrade of the database was taken back, because afterwards {wrong}; it has schema {schema} as before, and \
+         the version of Safelight that last used it can go on with it"
+    )]
+    TakenBack {
+        /// What was wrong.
+        wrong: String,
+        /// The schema that it has again.
+        schema: i64,
+    },
+    /// There is no copy to go back to if an upgrade fails, so none is begun.
+    #[error("no copy of the database could be put at {path}, and without one it is not changed")]
+    Snapshot {
+        /// Where it should have been.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
     /// A newer Safelight has written this database.
     #[error(
         "the database has schema {found}, but this Safelight knows schemas up to {known}: start the newer version \
-         that wrote it, or restore a backup made before the upgrade"
+         that wrote it, or put back what was there before the upgrade: `safelight migrate back` tells how"
     )]
     TooNew {
         /// The schema in the file.
@@ -104,6 +137,21 @@ impl Error {
             Self::Query(e) | Self::Commit(e) | Self::Open { source: e, .. } => e.sqlite_error_code(),
             _ => None,
         }
+    }
+
+    /// Whether trying again can't help before somebody has done something: the file's schema and this program don't
+    /// fit together.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::Migrate(_)
+                | Self::Damaged { .. }
+                | Self::TakenBack { .. }
+                | Self::Snapshot { .. }
+                | Self::TooNew { .. }
+                | Self::Outdated { .. }
+                | Self::Foreign(_)
+        )
     }
 
     /// Whether the disk was full.
@@ -186,7 +234,7 @@ impl Db {
         conn.pragma_update(None, "journal_size_limit", 64 << 20).map_err(open_error)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, role == Role::Guest)
             .map_err(open_error)?;
-        schema::migrate(&mut conn, role)?;
+        schema::migrate(&mut conn, path, role)?;
 
         let reader_path = path.to_owned();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Error, Result, Role, connect};
+use super::{Error, Result, Role, connect, upgrade};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -52,8 +52,8 @@ pub(super) fn claim(conn: &Connection, path: &Path) -> Result<()> {
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(open_error)
 }
 
-/// Applies what is missing; each migration is one transaction. A guest only furnishes an empty file.
-pub(super) fn migrate(conn: &mut Connection, role: Role) -> Result<()> {
+/// Applies what is missing in one transaction, after a copy of what there is. A guest only furnishes an empty file.
+pub(super) fn migrate(conn: &mut Connection, path: &Path, role: Role) -> Result<()> {
     let found = applied(conn)?;
     if found > newest() {
         return Err(Error::TooNew { found, known: newest() });
@@ -64,11 +64,14 @@ pub(super) fn migrate(conn: &mut Connection, role: Role) -> Result<()> {
     if role == Role::Guest && found > 0 {
         return Err(Error::Outdated { found, known: newest() });
     }
-    embedded::migrations::runner().run(conn).map_err(|e| Error::Migrate(Arc::new(e)))?;
-    Ok(())
+    let apply = |conn: &mut Connection| {
+        let runner = embedded::migrations::runner().set_grouped(true);
+        runner.run(conn).map(drop).map_err(|e| Error::Migrate(Arc::new(e)))
+    };
+    if found == 0 { apply(conn) } else { upgrade::with_a_way_back(conn, path, apply) }
 }
 
-fn applied(conn: &Connection) -> Result<i64> {
+pub(super) fn applied(conn: &Connection) -> Result<i64> {
     let history: Option<String> = conn
         .query_row(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history'",

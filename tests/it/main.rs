@@ -46,5 +46,6 @@ mod storage_door;
 mod support;
 mod tokens;
 mod tus;
+mod upgrades;
 mod uploads;
 mod web;

@@ -79,6 +79,15 @@ const DERIVED: [(&str, &str); 7] = [
     ("pieces", "SELECT doc || ' ' || term FROM temp.pieces"),
 ];
 
+/// Writes such a library into a file.
+pub(crate) fn library_of_8(path: &Path) -> Connection {
+    let mut conn = Connection::open(path).unwrap();
+    conn.pragma_update(None, "application_id", 0x536c_6967).unwrap();
+    embedded::migrations::runner().set_target(Target::Version(8)).run(&mut conn).unwrap();
+    conn.execute_batch(LIBRARY_OF_8).unwrap();
+    conn
+}
+
 fn open(path: &Path) -> Connection {
     Db::open(path, Role::Server, Clock::system()).unwrap().close();
     let conn = Connection::open(path).unwrap();
@@ -112,10 +121,7 @@ fn columns(conn: &Connection, table: &str) -> String {
 fn a_library_of_version_8_is_counted_and_found_as_if_it_were_new() {
     let dir = tempfile::tempdir().unwrap();
     let (old, new) = (dir.path().join("old.db"), dir.path().join("new.db"));
-    let mut conn = Connection::open(&old).unwrap();
-    conn.pragma_update(None, "application_id", 0x536c_6967).unwrap();
-    embedded::migrations::runner().set_target(Target::Version(8)).run(&mut conn).unwrap();
-    conn.execute_batch(LIBRARY_OF_8).unwrap();
+    let conn = library_of_8(&old);
     let media_of_8 = lines(&conn, "SELECT hex(id) || ' ' || key || ' ' || size_bytes FROM media");
     drop(conn);
 
