@@ -390,7 +390,7 @@ pub(crate) async fn until(
     wanted: impl Fn(&Value) -> bool,
 ) -> Value {
     let mut commits = server.app.db.commits();
-    tokio::time::timeout(Duration::from_secs(60), async {
+    tokio::time::timeout(super::appliance::PATIENCE, async {
         loop {
             commits.mark_unchanged();
             let now = look(owner, asked).await;

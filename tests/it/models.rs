@@ -575,9 +575,9 @@ async fn a_network_sees_no_seams_and_is_stopped_between_tiles() {
         assert!(worst <= 1, "{name}: {worst}");
     }
 
-    // Eight thousand tiles take a while; cancelling does not wait for them.
-    put_network(&folder, "slow", "tile = 1024\nhalo = 256");
-    let large = super::photographs::scene(6000, 4000, imaging::Channels::Rgb, 8, 5.0);
+    // Fifteen thousand tiles take a while; cancelling does not wait for them.
+    put_network(&folder, "slow", "tile = 256\nhalo = 124");
+    let large = super::photographs::scene(1200, 800, imaging::Channels::Rgb, 8, 5.0);
     let large = imaging::encode(&large, &imaging::EncodeOptions::new(imaging::Format::Jpeg)).unwrap();
     let media = owner.upload_ok("large.jpg", large).await;
     let asked = ask(&owner, &media, json!([{ "step": "denoise", "model": "onnx-slow" }])).await;
