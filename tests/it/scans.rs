@@ -260,10 +260,12 @@ async fn a_crash_while_prints_are_cut_leaves_all_of_them_or_none_and_then_all() 
     let mut owner = appliance.setup_owner().await;
     let bytes = imaging::encode(&bed(640, 480, &TWO), &EncodeOptions::new(Format::Tiff)).unwrap();
     let scan = owner.upload_ok("Album.tif", bytes).await;
-    let prints = look(&owner, &scan).await["pictures"].clone();
-    let wanted: Vec<Value> = (0..20)
-        .map(|number| json!({ "corners": prints[number % 2]["corners"], "name": format!("Print {number:02}") }))
-        .collect();
+    let print = |number: u32| {
+        let (x, y) = (number % 5 * 128, number / 5 * 120);
+        let corners = json!([[x, y], [x + 128, y], [x + 128, y + 120], [x, y + 120]]);
+        json!({ "corners": corners, "name": format!("Print {number:02}") })
+    };
+    let wanted: Vec<Value> = (0..20).map(print).collect();
     split(&owner, &scan, json!({ "pictures": wanted })).await;
     // Two lives are short, the last one is long enough for anybody.
     for life in [15, 100, 120_000] {
