@@ -5,6 +5,7 @@
 //! `synchronous=FULL` an answer means that the data is on disk, and grouping pays for the fsync. Several processes may
 //! open the file; only the server checkpoints.
 
+mod examine;
 mod schema;
 mod writer;
 
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
 
+pub use examine::{Examined, checkpoint, examine, look};
 pub use schema::{Status, status};
 use writer::Writer;
 
