@@ -11,6 +11,7 @@ use crate::db::Db;
 use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
+use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::storage::Storage;
 use crate::tls::Tls;
@@ -28,6 +29,8 @@ pub struct App {
     pub storage: Storage,
     /// The way to other machines.
     pub outbound: Outbound,
+    /// Mail.
+    pub mailer: Mailer,
     /// The certificates.
     pub tls: Tls,
     /// The engines that restore pictures.

@@ -235,6 +235,14 @@ impl Keys {
         Ok(keys.iter().find(|key| key.id == id && key.ends_at.is_none_or(|end| now < end)).cloned())
     }
 
+    /// How many keys of a purpose there are. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::Io`].
+    pub fn count(&self, purpose: Purpose) -> Result<usize> {
+        Ok(self.read(purpose)?.len())
+    }
+
     /// Makes the first key of a purpose; whether there was none. Blocks.
     ///
     /// # Errors

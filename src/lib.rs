@@ -14,6 +14,7 @@ pub mod cache;
 pub mod engine;
 pub mod imaging;
 pub mod keys;
+pub mod mail;
 pub mod outbound;
 pub mod storage;
 pub mod tls;

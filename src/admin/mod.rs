@@ -1,6 +1,8 @@
-//! What those who run the appliance look at: numbers, jobs, the audit; the first setup; the API's documentation.
+//! What those who run the appliance look at: numbers, jobs, the audit; the doctor; the first setup; the
+//! API's documentation.
 
 mod docs;
+pub mod doctor;
 mod routes;
 
 pub use routes::{documentation, first_bucket, router, sample};

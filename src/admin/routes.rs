@@ -1,6 +1,7 @@
 //! The HTTP side of administration: wire types and thin handlers.
 
 mod certificates;
+mod doctor;
 mod setup;
 mod tokens;
 
@@ -33,6 +34,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_audit))
         .routes(routes!(dashboard))
         .routes(routes!(certificates::list_certificates))
+        .routes(routes!(doctor::examine))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

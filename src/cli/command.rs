@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    GlobalArgs, allocator, config, generated, import, migrate, model, openapi, restore, secrets, serve,
-    settings, tls, user,
+    GlobalArgs, allocator, config, doctor, generated, import, mail, migrate, model, openapi, restore,
+    secrets, serve, settings, tls, user,
 };
 use crate::app::App;
 use crate::clock::Clock;
@@ -46,6 +46,11 @@ enum Command {
     /// Shows certificates and how their renewal is doing
     #[command(subcommand)]
     Tls(tls::TlsCommand),
+    /// Looks at everything that the server needs, and says what to do
+    Doctor(doctor::DoctorArgs),
+    /// Tries whether mail can be sent
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Lists, takes in and writes out the models that restorations can name
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -108,6 +113,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::User(command) => manage_people(&command, &global, &environment),
         Command::Secrets(command) => manage_secrets(&command, &global, &environment),
         Command::Tls(command) => tls::run(&command, &global, &environment),
+        Command::Doctor(args) => doctor::run(&args, &global, &environment),
+        Command::Mail(command) => mail::run(&command, &global, &environment),
         Command::Model(command) => manage_models(&command, &global, &environment),
         Command::Import(args) => import_folder(&args, &global, &environment),
         Command::Config(command) => config::run(&command, &global, &environment),

@@ -19,6 +19,7 @@ use crate::db::{Db, Role};
 use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
+use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::server::{self, Door, Listening};
 use crate::storage::{DataDir, LocalOptions, Storage};
@@ -191,6 +192,7 @@ pub(crate) async fn open(
         engines: Engines::configured(&config.engines, &outbound),
         tls: tls.unwrap_or_else(|| Tls::off(&outbound, clock.clone())),
         outbound,
+        mailer: Mailer::new(&config.mail, &config.outbound, clock.clone()),
         budget: Budget::of_this_machine(),
         previews: Previews::new(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),

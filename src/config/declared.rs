@@ -72,6 +72,11 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("engines.replicate", "Models on Replicate."),
     ("engines.onnx", "Networks in files of this machine."),
     ("engines.space", "Gradio apps: Spaces on Hugging Face, and apps of your own."),
+    (
+        "mail",
+        "The server that takes mail, and to whom the appliance's own goes. `safelight mail test` tries it.",
+    ),
+    ("alerts", "Where else it is told when something is wrong, beside `mail.admin`."),
     ("log", "What is written to standard error."),
 ];
 
@@ -585,6 +590,71 @@ pub const SETTINGS: &[Setting] = &[
         example: r#""hf_…""#,
         doc: "A Hugging Face token for private Spaces and more quota. It is sent to every Space that a model names, and \
               a Space sees it: use one of its own, with few rights.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.host",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""mail.example.org""#,
+        doc: "The server that takes mail. Without it none is sent.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.port",
+        kind: Kind::Integer { min: 1, max: 65_535 },
+        default: Default::Absent("auto"),
+        example: "2_525",
+        doc: "Its port; `auto` is 587 with `starttls`, 465 with `tls` and 25 with `none`.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.security",
+        kind: Kind::Choice(&["starttls", "tls", "none"]),
+        default: Default::Value(r#""starttls""#),
+        example: r#""tls""#,
+        doc: "How the connection is encrypted: after a first word in the clear, from the beginning, or not at all. \
+              With `none` a password is only sent to this machine itself.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.username",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""safelight@example.org""#,
+        doc: "Who logs in, where the server wants that.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.password",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""…""#,
+        doc: "The password of that login.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.from",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""Safelight <safelight@example.org>""#,
+        doc: "The sender: an address, or a name with the address in `<…>` behind it.",
+        flag: None,
+    },
+    Setting {
+        key: "mail.admin",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""admin@example.org""#,
+        doc: "Who is told when something is wrong: a certificate that is not renewed, a full disk, a queue that stands still.",
+        flag: None,
+    },
+    Setting {
+        key: "alerts.webhook_url",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""https://hooks.slack.com/services/…""#,
+        doc: "An address that the same is posted to as `{\"text\": …}`, which Slack, Mattermost and many others take.",
         flag: None,
     },
     Setting {

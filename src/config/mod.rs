@@ -58,6 +58,10 @@ pub struct Config {
     pub outbound: Outbound,
     /// Models on other machines.
     pub engines: Engines,
+    /// How mail is sent.
+    pub mail: Mail,
+    /// Who is told when something is wrong.
+    pub alerts: Alerts,
     /// The log.
     pub log: Log,
 }
@@ -328,6 +332,50 @@ pub struct Space {
     pub token: Option<Secret>,
 }
 
+/// How mail is sent, and to whom the appliance's own goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The server that takes it, if one is set.
+    pub server: Option<MailServer>,
+    /// Who is told when something is wrong.
+    pub admin: Option<String>,
+}
+
+/// The server that takes mail (RFC 6409).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailServer {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub security: MailSecurity,
+    /// Who logs in, where a login is wanted.
+    pub username: Option<String>,
+    /// The password of the login.
+    pub password: Option<Secret>,
+    /// The sender: an address, or `Name <address>`.
+    pub from: String,
+}
+
+/// How the connection to the mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// From the beginning.
+    Tls,
+    /// After a command in the clear; nothing is sent if the server can't.
+    StartTls,
+    /// Not at all.
+    None,
+}
+
+/// Who is told when something is wrong, beside the one in [`Mail::admin`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alerts {
+    /// An address that takes `{"text": …}`. The address itself is the key to it.
+    pub webhook_url: Option<Secret>,
+}
+
 /// The log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -470,7 +518,71 @@ impl Values {
     /// Finds values that are right one by one but not together.
     fn contradictions(&self) -> Vec<Mistake> {
         let alone = [self.sessions_that_shrink(), self.webhooks_to_nowhere()].into_iter().flatten();
-        alone.chain(self.tls_contradictions()).collect()
+        alone.chain(self.tls_contradictions()).chain(self.mail_contradictions()).collect()
+    }
+
+    fn mail_contradictions(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        let given = |key: &'static str| Some((self.0.get(key)?.0.as_ref()?, &self.0.get(key)?.1));
+        let mut wrong = |key: &str, origin: &Origin, reason: &str| {
+            let fault = Fault::WrongValue { key: key.to_owned(), reason: reason.to_owned() };
+            mistakes.push(Mistake { origin: origin.clone(), fault });
+        };
+        let pairs = [
+            ("mail.host", "mail.from"),
+            ("mail.from", "mail.host"),
+            ("mail.admin", "mail.host"),
+            ("mail.username", "mail.password"),
+            ("mail.password", "mail.username"),
+        ];
+        for (one, other) in pairs {
+            let is_missing = matches!(self.0.get(other), Some((None, _)));
+            if let (Some((_, origin)), true) = (given(one), is_missing) {
+                wrong(one, origin, &format!("it needs {other} beside it"));
+            }
+        }
+        for key in ["mail.from", "mail.admin"] {
+            if let Some((value, origin)) = given(key)
+                && !value
+                    .text()
+                    .split_once('@')
+                    .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+            {
+                wrong(key, origin, "this is no e-mail address");
+            }
+        }
+        if let Some((value, origin)) = given("alerts.webhook_url") {
+            let address = value.secret();
+            let address = address.expose().trim();
+            if !(address.starts_with("https://") || address.starts_with("http://")) {
+                wrong("alerts.webhook_url", origin, "it should start with https:// or http://");
+            }
+        }
+        mistakes
+    }
+
+    fn mail(&self) -> Mail {
+        let text = |key| self.find(key).map(Value::text);
+        let security = match self.required("mail.security").text().as_str() {
+            "tls" => MailSecurity::Tls,
+            "none" => MailSecurity::None,
+            _ => MailSecurity::StartTls,
+        };
+        let usual = match security {
+            MailSecurity::Tls => 465,
+            MailSecurity::StartTls => 587,
+            MailSecurity::None => 25,
+        };
+        let port = self.integer("mail.port").and_then(|port| u16::try_from(port).ok());
+        let server = text("mail.host").zip(text("mail.from")).map(|(host, from)| MailServer {
+            host,
+            port: port.unwrap_or(usual),
+            security,
+            username: text("mail.username"),
+            password: self.find("mail.password").map(Value::secret),
+            from,
+        });
+        Mail { server, admin: text("mail.admin") }
     }
 
     fn webhooks_to_nowhere(&self) -> Option<Mistake> {
@@ -678,6 +790,8 @@ impl Values {
                 allow_private: self.required("outbound.allow_private").networks(),
             },
             engines: self.engines(),
+            mail: self.mail(),
+            alerts: Alerts { webhook_url: self.find("alerts.webhook_url").map(Value::secret) },
             log: Log {
                 level: match self.required("log.level").text().as_str() {
                     "error" => LogLevel::Error,

@@ -5,6 +5,7 @@
 //! `synchronous=FULL` an answer means that the data is on disk, and grouping pays for the fsync. Several processes may
 //! open the file; only the server checkpoints.
 
+mod examine;
 mod schema;
 mod upgrade;
 mod writer;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
 
+pub use examine::{Examined, checkpoint, examine, look};
 pub use schema::{Status, status};
 pub use upgrade::{Snapshot, go_back, snapshots};
 use writer::Writer;

@@ -18,9 +18,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 
-pub use model::{Counts, JobId, JobRow, JobState};
+pub use model::{Counts, Failing, Health, JobId, JobRow, JobState};
 pub use runner::{Runner, STOP_GRACE};
 
 /// A kind of work. The value itself is stored as JSON, so old rows must stay readable.
@@ -233,6 +234,14 @@ pub fn list(
 /// When the rows can't be read.
 pub fn counts(conn: &Connection) -> db::Result<Counts> {
     store::counts(conn)
+}
+
+/// How the queue is doing: what waits although it is due, what nobody runs, what was given up since a moment.
+///
+/// # Errors
+/// When the rows can't be read.
+pub fn health(conn: &Connection, now: Timestamp, failed_since: Timestamp) -> db::Result<Health> {
+    store::health(conn, now, failed_since)
 }
 
 /// Removes ended jobs, at most `limit` of each state: succeeded and cancelled ones after a week, failed ones after 90

@@ -82,6 +82,30 @@ pub struct JobRow {
     pub finished_at: Option<Timestamp>,
 }
 
+/// How the queue is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// How many jobs are in which state.
+    pub counts: Counts,
+    /// The kind of the job that has been due for longest and still waits, and since when it is due.
+    pub oldest_due: Option<(String, Timestamp)>,
+    /// Jobs that run by name, but whose process has given no sign of life.
+    pub abandoned: u64,
+    /// Kinds of jobs that were given up lately.
+    pub failing: Vec<Failing>,
+}
+
+/// A kind of jobs that were given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// Which kind.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// What went wrong the last time.
+    pub error: Option<String>,
+}
+
 /// How many jobs are in the states that somebody should know of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Options;
-use super::model::{Counts, JobId, JobRow, JobState};
+use super::model::{Counts, Failing, Health, JobId, JobRow, JobState};
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 
@@ -107,6 +107,33 @@ pub(super) fn counts(conn: &Connection) -> db::Result<Counts> {
     Ok(statement.query_row([], |row| {
         Ok(Counts { queued: count(row, 0)?, running: count(row, 1)?, failed: count(row, 2)? })
     })?)
+}
+
+pub(super) fn health(conn: &Connection, now: Timestamp, failed_since: Timestamp) -> db::Result<Health> {
+    let oldest_due = conn
+        .prepare_cached(
+            "SELECT kind, run_at FROM jobs WHERE state = 'queued' AND run_at <= ?1 ORDER BY run_at LIMIT 1",
+        )?
+        .query_row([now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let abandoned: i64 = conn
+        .prepare_cached("SELECT count(*) FROM jobs WHERE state = 'running' AND lease_until < ?1")?
+        .query_row([now], |row| row.get(0))?;
+    // SQLite takes the error from the row of the maximum.
+    let mut statement = conn.prepare_cached(
+        "SELECT kind, count(*), error, max(finished_at) FROM jobs WHERE state = 'failed' AND finished_at >= ?1
+         GROUP BY kind ORDER BY kind",
+    )?;
+    let failing = statement.query_map([failed_since], |row| {
+        let count = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+        Ok(Failing { kind: row.get(0)?, count, error: row.get(2)? })
+    })?;
+    Ok(Health {
+        counts: counts(conn)?,
+        oldest_due,
+        abandoned: u64::try_from(abandoned).unwrap_or(0),
+        failing: failing.collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) fn prune(tx: &Tx<'_>, limit: usize) -> db::Result<usize> {

@@ -490,6 +490,14 @@ pub async fn has_blobs(db: &db::Db) -> db::Result<bool> {
     db.read(store::blobs::exist).await
 }
 
+/// Some of the blobs that are on record, at most `limit`.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn known_blobs(conn: &Connection, limit: usize) -> db::Result<Vec<BlobId>> {
+    store::blobs::some(conn, limit)
+}
+
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{Error, Result, failed};
@@ -58,6 +58,23 @@ impl DataDir {
             return Err(Error::NoDataDir { path: root.to_owned() });
         }
         Ok(Self { root: root.to_owned(), is_new: false })
+    }
+
+    /// Names the places in a directory that nobody has looked at: for who wants to know what is wrong with it.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), is_new: false }
+    }
+
+    /// The process that has claimed the directory as its server; 0 where its number is not known. Nothing is locked for
+    /// that: a server that starts at the same moment is not disturbed.
+    pub fn server(&self) -> Option<u32> {
+        let path = self.root.join(LOCK);
+        let inode = fs::metadata(&path).ok()?.ino().to_string();
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().any(|line| holds(line, &inode)).then(|| {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            text.trim().parse().unwrap_or(0)
+        })
     }
 
     /// Claims the directory for this server for as long as the returned lock lives. Workers and the command line
@@ -133,6 +150,14 @@ impl DataDir {
     }
 }
 
+/// Whether a line of the kernel's list of locks, as in `1: FLOCK  ADVISORY  WRITE 4242 08:02:1317 0 EOF`, is the lock of
+/// a whole file.
+fn holds(line: &str, inode: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [_, "FLOCK", _, "WRITE", _, file, ..] = words[..] else { return false };
+    file.rsplit(':').next() == Some(inode)
+}
+
 /// The proof that this process is the one server of its data directory. The system takes it back when the process
 /// ends, however it ends.
 #[derive(Debug)]
@@ -159,12 +184,20 @@ pub(super) fn make_directory(path: &Path) -> Result<()> {
     }
 }
 
-pub(super) fn has_marker(directory: &Path) -> Result<bool> {
+/// Whether a directory has the marker of ours.
+///
+/// # Errors
+/// [`Error::Io`] when that can't be found out.
+pub fn has_marker(directory: &Path) -> Result<bool> {
     let path = directory.join(MARKER);
     path.try_exists().map_err(failed("look at", &path))
 }
 
-pub(super) fn write_marker(directory: &Path) -> Result<()> {
+/// Marks a directory as ours, durably.
+///
+/// # Errors
+/// [`Error::NotWritable`], [`Error::Full`], [`Error::Io`].
+pub fn write_marker(directory: &Path) -> Result<()> {
     let path = directory.join(MARKER);
     let written =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(

@@ -271,6 +271,23 @@ fn has_name(file: &File, path: &Path) -> Result<bool> {
     }
 }
 
+/// How many temporary files in the store at `root` were last written before a moment: uploads that have ended without
+/// them. Blocks.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn count_stale(root: &Path, before: Timestamp) -> Result<u64> {
+    let incoming = root.join(INCOMING);
+    let mut count = 0;
+    for entry in fs::read_dir(&incoming).map_err(failed("list", &incoming))? {
+        let path = entry.map_err(failed("list", &incoming))?.path();
+        let is_old =
+            fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && written_at(&file) < before);
+        count += u64::from(is_old && staged(&path).is_none());
+    }
+    Ok(count)
+}
+
 /// The name of a staged file.
 fn staged(path: &Path) -> Option<StagingId> {
     path.file_name()?.to_str()?.strip_suffix(STAGED)?.parse().ok()

@@ -26,8 +26,9 @@ use bytes::Bytes;
 
 pub use blob::{Blob, BlobReader, BlobStream};
 pub use blob_id::{BlobId, InvalidBlobId};
-pub use data_dir::{DataDir, ServerLock};
+pub use data_dir::{DataDir, ServerLock, has_marker, write_marker};
 pub use incoming::{Incoming, Kept, Received};
+pub use local::count_stale;
 pub use staging::{ListedStaging, Staging, StagingId};
 
 use crate::clock::Timestamp;

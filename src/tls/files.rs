@@ -93,6 +93,10 @@ impl Files {
         }
     }
 
+    pub(super) fn has_account(&self, directory_url: &str) -> bool {
+        self.account(directory_url).is_file()
+    }
+
     pub(super) fn save_account(&self, directory_url: &str, account: &impl Serialize) -> Result<()> {
         let json = serde_json::to_vec_pretty(account)
             .map_err(|e| Error::BadCertificate(format!("the account can't be stored: {e}")))?;

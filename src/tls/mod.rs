@@ -9,6 +9,7 @@ mod acme;
 mod certificate;
 mod files;
 mod keeper;
+mod probe;
 mod resolver;
 mod transport;
 

@@ -16,6 +16,7 @@ mod cors;
 mod crash;
 mod database;
 mod delivery;
+mod doctor;
 mod duplicates;
 mod engines;
 #[path = "../../benches/fill.rs"]
@@ -28,6 +29,7 @@ mod limits;
 mod listing;
 mod load;
 mod looking;
+mod mail;
 mod migrations;
 mod models;
 mod mounts;

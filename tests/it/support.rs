@@ -16,6 +16,7 @@ use safelight::engine::remote::{Line, Pace};
 use safelight::engine::{Engines, Previews};
 use safelight::imaging::Budget;
 use safelight::keys::Keys;
+use safelight::mail::Mailer;
 use safelight::outbound::Outbound;
 use safelight::server::{self, Door, Listening};
 use safelight::storage::{DataDir, LocalOptions, Storage};
@@ -71,6 +72,7 @@ impl TestServer {
             engines: engines(&config, &outbound, minute),
             tls: Tls::off(&outbound, clock.clone()),
             outbound,
+            mailer: Mailer::new(&config.mail, &config.outbound, clock.clone()),
             budget: Budget::new(1 << 30),
             previews: Previews::new(),
             cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),

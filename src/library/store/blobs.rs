@@ -43,6 +43,14 @@ pub(in crate::library) fn exist(conn: &Connection) -> Result<bool> {
     Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM blobs)", [], |row| row.get(0))?)
 }
 
+/// Some that are wanted.
+pub(in crate::library) fn some(conn: &Connection, count: usize) -> Result<Vec<BlobId>> {
+    let mut statement =
+        conn.prepare_cached("SELECT sha256 FROM blobs WHERE condemned_at IS NULL ORDER BY sha256 LIMIT ?1")?;
+    let rows = statement.query_map([limit(count)], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Marks a blob for removal if nothing refers to it.
 pub(in crate::library) fn condemn_if_unused(tx: &Tx<'_>, blob: BlobId) -> Result<()> {
     tx.prepare_cached(&format!(
