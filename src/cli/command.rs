@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    GlobalArgs, allocator, config, generated, import, migrate, model, openapi, restore, secrets, serve,
-    settings, tls, user,
+    GlobalArgs, allocator, config, generated, health, import, migrate, model, openapi, restore, secrets,
+    serve, settings, supervisor, tls, user,
 };
 use crate::app::App;
 use crate::clock::Clock;
@@ -35,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Runs the appliance: web, API and jobs
     Serve(serve::ServeArgs),
+    /// Asks the server on this machine whether it can work
+    Health(health::HealthArgs),
     /// Restores photographs without a server
     Restore(restore::RestoreArgs),
     /// Manages people, also when nobody can log in
@@ -69,7 +71,7 @@ enum Command {
 
 /// Reads the arguments, runs the command and says what went wrong.
 ///
-/// Exit codes: 0 fine, 1 it failed, 2 wrong usage.
+/// Exit codes: 0 fine, 1 it failed, 2 wrong usage; 78 tells a supervisor that another start would fail alike.
 pub fn main() -> ExitCode {
     allocator::return_large_buffers();
     let arguments = match Arguments::try_parse() {
@@ -80,28 +82,29 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
-    match run(arguments) {
+    let environment = Environment::of_process();
+    match run(arguments, &environment) {
         Ok(code) => code,
         Err(e) => {
             eprintln!("safelight: {e:#}");
-            ExitCode::FAILURE
+            supervisor::status_of(&e, &environment)
         }
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+fn run(arguments: Arguments, environment: &Environment) -> anyhow::Result<ExitCode> {
     let Arguments { global, command } = arguments;
-    let environment = Environment::of_process();
     match command {
-        Command::Serve(args) => serve::run(&args, &global, &environment),
+        Command::Serve(args) => serve::run(&args, &global, environment),
+        Command::Health(args) => health::run(&args, &global, environment),
         Command::Restore(args) => restore::run(&args),
-        Command::User(command) => manage_people(&command, &global, &environment),
-        Command::Secrets(command) => manage_secrets(&command, &global, &environment),
-        Command::Tls(command) => tls::run(&command, &global, &environment),
-        Command::Model(command) => manage_models(&command, &global, &environment),
-        Command::Import(args) => import_folder(&args, &global, &environment),
-        Command::Config(command) => config::run(&command, &global, &environment),
-        Command::Migrate(command) => migrate::run(&command, &global, &environment),
+        Command::User(command) => manage_people(&command, &global, environment),
+        Command::Secrets(command) => manage_secrets(&command, &global, environment),
+        Command::Tls(command) => tls::run(&command, &global, environment),
+        Command::Model(command) => manage_models(&command, &global, environment),
+        Command::Import(args) => import_folder(&args, &global, environment),
+        Command::Config(command) => config::run(&command, &global, environment),
+        Command::Migrate(command) => migrate::run(&command, &global, environment),
         Command::Openapi => openapi::run(),
         Command::Completions(args) => {
             generated::completions(&args, Arguments::command()).map(|()| ExitCode::SUCCESS)

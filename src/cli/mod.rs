@@ -7,6 +7,7 @@ mod command;
 pub mod config;
 mod demo;
 pub mod generated;
+pub mod health;
 pub mod import;
 pub mod migrate;
 pub mod model;
@@ -14,6 +15,7 @@ mod openapi;
 pub mod restore;
 pub mod secrets;
 pub mod serve;
+mod supervisor;
 pub mod tls;
 pub mod user;
 
