@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    GlobalArgs, allocator, config, doctor, generated, import, mail, migrate, model, openapi, restore,
-    secrets, serve, settings, tls, user,
+    GlobalArgs, allocator, config, doctor, generated, health, import, mail, migrate, model, openapi, restore,
+    secrets, serve, settings, supervisor, tls, user,
 };
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::db::{self, Db, Role};
+use crate::db::{Db, Role};
 use crate::keys::Keys;
 use crate::storage::DataDir;
 
@@ -35,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Runs the appliance: web, API and jobs
     Serve(serve::ServeArgs),
+    /// Asks the server on this machine whether it can work
+    Health(health::HealthArgs),
     /// Restores photographs without a server
     Restore(restore::RestoreArgs),
     /// Manages people, also when nobody can log in
@@ -72,13 +74,9 @@ enum Command {
     Version(generated::VersionArgs),
 }
 
-/// The exit code `EX_CONFIG` of sysexits.h.
-const NEEDS_A_PERSON: u8 = 78;
-
 /// Reads the arguments, runs the command and says what went wrong.
 ///
-/// Exit codes: 0 fine, 1 it failed, 2 wrong usage; 78 when a server can't start before somebody has done something, so
-/// that a service manager does not try again.
+/// Exit codes: 0 fine, 1 it failed, 2 wrong usage; 78 tells a supervisor that another start would fail alike.
 pub fn main() -> ExitCode {
     allocator::return_large_buffers();
     let arguments = match Arguments::try_parse() {
@@ -89,36 +87,31 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
-    let serves = matches!(arguments.command, Command::Serve(_));
-    match run(arguments) {
+    let environment = Environment::of_process();
+    match run(arguments, &environment) {
         Ok(code) => code,
         Err(e) => {
             eprintln!("safelight: {e:#}");
-            let database = e.chain().find_map(|cause| cause.downcast_ref::<db::Error>());
-            if serves && database.is_some_and(db::Error::needs_a_person) {
-                ExitCode::from(NEEDS_A_PERSON)
-            } else {
-                ExitCode::FAILURE
-            }
+            supervisor::status_of(&e, &environment)
         }
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+fn run(arguments: Arguments, environment: &Environment) -> anyhow::Result<ExitCode> {
     let Arguments { global, command } = arguments;
-    let environment = Environment::of_process();
     match command {
-        Command::Serve(args) => serve::run(&args, &global, &environment),
+        Command::Serve(args) => serve::run(&args, &global, environment),
+        Command::Health(args) => health::run(&args, &global, environment),
         Command::Restore(args) => restore::run(&args),
-        Command::User(command) => manage_people(&command, &global, &environment),
-        Command::Secrets(command) => manage_secrets(&command, &global, &environment),
-        Command::Tls(command) => tls::run(&command, &global, &environment),
-        Command::Doctor(args) => doctor::run(&args, &global, &environment),
-        Command::Mail(command) => mail::run(&command, &global, &environment),
-        Command::Model(command) => manage_models(&command, &global, &environment),
-        Command::Import(args) => import_folder(&args, &global, &environment),
-        Command::Config(command) => config::run(&command, &global, &environment),
-        Command::Migrate(command) => migrate::run(&command, &global, &environment),
+        Command::User(command) => manage_people(&command, &global, environment),
+        Command::Secrets(command) => manage_secrets(&command, &global, environment),
+        Command::Tls(command) => tls::run(&command, &global, environment),
+        Command::Doctor(args) => doctor::run(&args, &global, environment),
+        Command::Mail(command) => mail::run(&command, &global, environment),
+        Command::Model(command) => manage_models(&command, &global, environment),
+        Command::Import(args) => import_folder(&args, &global, environment),
+        Command::Config(command) => config::run(&command, &global, environment),
+        Command::Migrate(command) => migrate::run(&command, &global, environment),
         Command::Openapi => openapi::run(),
         Command::Completions(args) => {
             generated::completions(&args, Arguments::command()).map(|()| ExitCode::SUCCESS)

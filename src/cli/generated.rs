@@ -61,7 +61,19 @@ fn man_pages(folder: &Path, command: clap::Command) -> anyhow::Result<()> {
         .with_context(|| format!("can't write the man pages into {}", folder.display()))
 }
 
-/// Prints the version of this program; in JSON also what it was built for.
+/// The commit that the program was built from, where a release was built from a repository.
+const COMMIT: Option<&str> = option_env!("SAFELIGHT_COMMIT");
+
+/// When that commit was made, in seconds since 1970: a build of the same commit says the same.
+const COMMITTED_AT: Option<&str> = option_env!("SOURCE_DATE_EPOCH");
+
+/// The day of that commit, as `2026-11-22`.
+fn committed_on() -> Option<String> {
+    let second = COMMITTED_AT?.parse().ok().and_then(|second| jiff::Timestamp::from_second(second).ok())?;
+    Some(second.strftime("%Y-%m-%d").to_string())
+}
+
+/// Prints the version of this program and the commit that it was built from; in JSON also what it was built for.
 ///
 /// # Errors
 /// When standard output can't be written.
@@ -69,9 +81,14 @@ pub fn version(args: &VersionArgs) -> anyhow::Result<()> {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     if args.json {
         let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
-        return put_json(&serde_json::json!({ "name": name, "version": version, "arch": arch, "os": os }));
+        return put_json(&serde_json::json!({
+            "name": name, "version": version, "arch": arch, "os": os,
+            "commit": COMMIT, "committed_on": committed_on(),
+        }));
     }
-    put(format!("{name} {version}\n").as_bytes())
+    let stamp: Vec<String> = COMMIT.map(str::to_owned).into_iter().chain(committed_on()).collect();
+    let stamp = if stamp.is_empty() { String::new() } else { format!(" ({})", stamp.join(", ")) };
+    put(format!("{name} {version}{stamp}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod config;
 mod demo;
 pub mod doctor;
 pub mod generated;
+pub mod health;
 pub mod import;
 pub mod mail;
 pub mod migrate;
@@ -16,6 +17,7 @@ mod openapi;
 pub mod restore;
 pub mod secrets;
 pub mod serve;
+mod supervisor;
 pub mod tls;
 pub mod user;
 

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::supervisor::{self, Handed};
 use super::{GlobalArgs, ListenArgs, demo, settings};
 use crate::app::App;
 use crate::cache::{DiskCache, HotFiles};
@@ -52,15 +53,16 @@ pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> 
         folder.path().clone_into(&mut config.data_dir);
     }
     start_log(&config.log)?;
+    let handed = Handed::take(environment)?;
     super::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start")?;
-    runtime.block_on(serve(config, args.demo))?;
+    runtime.block_on(serve(config, args.demo, handed))?;
     // A blocking call that hangs must not keep the process alive.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
+async fn serve(config: Config, demo: bool, handed: Handed) -> anyhow::Result<()> {
     // Before anything is there that would have to be put away: until somebody listens, a signal ends the process.
     let mut signals = Signals::listen()?;
     let data_dir = DataDir::create(&config.data_dir)?;
@@ -68,7 +70,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     // Before anything can be accepted: nobody should meet a server without its certificates.
     let outbound = Outbound::new(&config.outbound);
     let tls = Tls::open(&config.tls, data_dir.acme(), &outbound, Clock::system(), Pace::default())?;
-    let listening = listen(&config, &tls).await?;
+    let listening = listen(&config, &tls, handed).await?;
     let url = url_of(&config, &tls, &listening);
     let app = open(config, &data_dir, Role::Server, Some(tls)).await?;
     let cleaning = app.clone();
@@ -98,15 +100,18 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
         async move { tls.run(stopping).await }
     });
     let mut http = tokio::spawn(server::serve(listening, server::router(app.clone()), app.stopping.clone()));
+    tokio::spawn(supervisor::beat(app.db.clone(), app.stopping.clone()));
+    supervisor::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     // Neither ends before it is told to: if one does, whoever restarts services should hear of it.
     let died = tokio::select! {
-        () = signals.next_with(|| app.tls.reload()) => None,
+        () = signals.next_with(|| supervisor::reloading(|| app.tls.reload())) => None,
         ended = &mut certificates => Some(anyhow::anyhow!("the keeper of certificates has stopped: {ended:?}")),
         ended = &mut runner => Some(anyhow::anyhow!("the job runner has stopped: {ended:?}")),
         ended = &mut http => Some(anyhow::anyhow!("the listener has stopped: {ended:?}")),
     };
     tracing::info!("stopping");
+    supervisor::stopping();
     app.stopping.cancel();
     let drained = async {
         for task in [runner, http] {
@@ -125,20 +130,35 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<()> {
     died.map_or(Ok(()), Err)
 }
 
-/// Opens every door that the configuration asks for.
-async fn listen(config: &Config, tls: &Tls) -> anyhow::Result<Listening> {
+/// A door, its name to whoever hands over sockets, and where it is when nobody does.
+type Place = (&'static str, Option<SocketAddr>, Door);
+
+/// Every door that the configuration asks for or allows.
+fn places(config: &Config, tls: &Tls) -> anyhow::Result<Vec<Place>> {
     let settings = &config.server;
-    let mut doors: Vec<(SocketAddr, Door)> = Vec::new();
-    if let Some(address) = settings.listen {
-        doors.push((address, Door::Plain));
-    }
+    let mut places = vec![("plain", settings.listen, Door::Plain)];
     if tls.is_on() {
-        doors.push((settings.https_listen, Door::Tls(tls.server_config()?, config.tls.hsts)));
         let front = server::front(tls.clone(), server::outer_https_port(settings));
-        doors.push((settings.http_listen, Door::Other(front)));
+        let door = Door::Tls(tls.server_config()?, config.tls.hsts);
+        places.push(("https", Some(settings.https_listen), door));
+        places.push(("http", Some(settings.http_listen), Door::Other(front)));
+    } else {
+        places.push(("http", None, Door::Plain));
     }
+    Ok(places)
+}
+
+/// Opens the doors: those whose sockets were handed over there, the others where the configuration says.
+async fn listen(config: &Config, tls: &Tls, mut handed: Handed) -> anyhow::Result<Listening> {
     let mut listening = Listening::new(config);
-    for (address, door) in doors {
+    for (name, address, door) in places(config, tls)? {
+        let sockets = handed.for_door(name, address);
+        let address = address.filter(|_| sockets.is_empty());
+        for socket in sockets {
+            listening =
+                listening.adopt(socket, door.clone()).context("can't use a socket that was handed over")?;
+        }
+        let Some(address) = address else { continue };
         listening = listening.open(address, door).await.map_err(|error| {
             let hint = match error.kind() {
                 ErrorKind::PermissionDenied => "a port below 1024 needs the capability CAP_NET_BIND_SERVICE",
@@ -147,6 +167,7 @@ async fn listen(config: &Config, tls: &Tls) -> anyhow::Result<Listening> {
             anyhow::Error::new(error).context(format!("can't listen on {address}: {hint}"))
         })?;
     }
+    handed.all_taken()?;
     Ok(listening)
 }
 

@@ -38,6 +38,11 @@ impl Environment {
         Self(std::env::vars_os().collect())
     }
 
+    /// One variable, if it is there and is text. For what belongs to the process and is no setting.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.0.get(std::ffi::OsStr::new(name))?.to_str()
+    }
+
     /// No variable at all.
     pub fn empty() -> Self {
         Self(BTreeMap::new())

@@ -304,6 +304,11 @@ impl Db {
         self.0.writer.notice_foreign_commits().await;
     }
 
+    /// Whether the writer takes its turn; waits for what is before it.
+    pub async fn answers(&self) -> bool {
+        self.0.writer.notice_foreign_commits().await
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.0.path

@@ -123,11 +123,10 @@ impl Writer {
         receiver.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 
-    pub(super) async fn notice_foreign_commits(&self) {
+    /// Whether there was an answer.
+    pub(super) async fn notice_foreign_commits(&self) -> bool {
         let (sender, receiver) = oneshot::channel();
-        if self.requests.send(Request::NoticeForeignCommits(sender)).await.is_ok() {
-            let _ = receiver.await;
-        }
+        self.requests.send(Request::NoticeForeignCommits(sender)).await.is_ok() && receiver.await.is_ok()
     }
 
     pub(super) fn close(&self) {

@@ -136,6 +136,18 @@ impl Listening {
         Ok(self)
     }
 
+    /// Takes a socket that somebody else has bound and keeps: while no process accepts there, connections wait.
+    ///
+    /// # Errors
+    /// When the system does not let it be used.
+    pub fn adopt(mut self, listener: std::net::TcpListener, door: Door) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let address = listener.local_addr()?;
+        self.sockets.push(Socket { listener, address, door });
+        Ok(self)
+    }
+
     /// Waits for other spans of time than the configured ones.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {

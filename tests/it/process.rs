@@ -353,13 +353,8 @@ fn a_newer_schema_is_refused_with_a_sentence() {
     Appliance::start(&data).stop();
     let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (9999, 'later', '', '')";
     database(&data).execute(newer, []).unwrap();
-    // Starting a server again and again would not help.
-    for (args, code) in
-        [(&["serve", "--listen", "127.0.0.1:0"][..], 78), (&["migrate", "up"], 1), (&["user", "list"], 1)]
-    {
-        let output = safelight_on(&data, args).output().unwrap();
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(code), "{said}");
+    for args in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "up"], &["user", "list"]] {
+        let said = complaint(safelight_on(&data, args));
         assert!(said.contains("schema 9999") && said.contains("start the newer version"), "{said}");
     }
     let status = safelight_on(&data, &["migrate", "status"]).output().unwrap();

@@ -82,7 +82,9 @@ fn an_upgrade_that_fails_changes_nothing_and_is_not_tried_again_and_again() {
         .unwrap()
         .execute_batch("CREATE TABLE restoration_presets (theirs INTEGER)")
         .unwrap();
-    let mut failed = Appliance::spawn(serve_on(&data));
+    let mut supervised = serve_on(&data);
+    supervised.env("NOTIFY_SOCKET", data.join("nobody-listens"));
+    let mut failed = Appliance::spawn(supervised);
     assert_eq!(failed.wait(PATIENCE).code(), Some(78), "{}", failed.log());
     let log = failed.log();
     assert!(
