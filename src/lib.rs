@@ -8,14 +8,17 @@ pub mod config;
 pub mod db;
 pub mod id;
 pub mod jobs;
+pub mod keys;
+pub mod logs;
+pub mod settings;
 
 // Tools: the outside world; no SQL, no routes.
 pub mod cache;
 pub mod engine;
 pub mod imaging;
-pub mod keys;
 pub mod outbound;
 pub mod storage;
+pub mod telemetry;
 pub mod tls;
 
 // What every feature stands on.

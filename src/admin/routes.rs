@@ -1,6 +1,9 @@
 //! The HTTP side of administration: wire types and thin handlers.
 
+mod brand;
 mod certificates;
+mod logs;
+mod settings;
 mod setup;
 mod tokens;
 
@@ -33,6 +36,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_audit))
         .routes(routes!(dashboard))
         .routes(routes!(certificates::list_certificates))
+        .routes(routes!(brand::show))
+        .routes(routes!(settings::list, settings::change))
+        .routes(routes!(logs::list))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
