@@ -12,15 +12,21 @@ use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::mail::Mailer;
+use crate::logs::Logs;
 use crate::outbound::Outbound;
+use crate::settings::Settings;
 use crate::storage::Storage;
 use crate::tls::Tls;
 
 /// The running appliance as features see it.
 #[derive(Clone)]
 pub struct App {
-    /// What was configured.
+    /// What was configured when the process started: what only a restart changes.
     pub config: Arc<Config>,
+    /// What holds now: what an admin may change meanwhile is read here, each time anew.
+    pub settings: Settings,
+    /// What the process says about itself.
+    pub logs: Logs,
     /// The time.
     pub clock: Clock,
     /// The database.
@@ -49,4 +55,18 @@ pub struct App {
     pub started_at: Timestamp,
     /// Fires when the process is about to stop: streams end, jobs are handed back.
     pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Tells the tools that keep settings what holds, now and after each change.
+    pub fn keep_tools_current(&self) {
+        let (outbound, engines) = (self.outbound.clone(), self.engines.clone());
+        let (cache, logs) = (self.cache.clone(), self.logs.clone());
+        self.settings.on_change(move |config| {
+            outbound.configure(&config.outbound);
+            engines.configure(&config.engines);
+            cache.set_limit(config.delivery.cache_bytes);
+            logs.set_level(config.log.level);
+        });
+    }
 }

@@ -12,6 +12,7 @@ use std::fs::{self, File, FileTimes};
 use std::io::{self, Read, Write};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub struct DiskCache(Arc<Inner>);
 
 struct Inner {
     root: PathBuf,
-    limit_bytes: u64,
+    limit_bytes: AtomicU64,
     clock: Clock,
     /// Makers that may work at once: as many as there are processors.
     makers: Semaphore,
@@ -75,12 +76,17 @@ impl DiskCache {
         let makers = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Inner {
             root: root.into(),
-            limit_bytes,
+            limit_bytes: AtomicU64::new(limit_bytes),
             clock,
             makers: Semaphore::new(makers),
             shelf: Mutex::default(),
             flights: Mutex::default(),
         }))
+    }
+
+    /// Sets another limit. What is too much goes with the next file that comes.
+    pub fn set_limit(&self, limit_bytes: u64) {
+        self.0.limit_bytes.store(limit_bytes, Ordering::Relaxed);
     }
 
     /// Returns the file of that name, or makes it on the blocking pool and keeps it. Names consist of letters, digits,
@@ -215,14 +221,14 @@ impl Inner {
 
     fn keep(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let size_bytes = bytes.len() as u64;
-        if size_bytes > self.limit_bytes {
+        if size_bytes > self.limit_bytes.load(Ordering::Relaxed) {
             return Ok(());
         }
         let now = self.clock.now();
         let victims = {
             let mut shelf = lock(&self.shelf);
             shelf.insert(name, Entry { size_bytes, used_at: now, touched_at: now });
-            shelf.make_room(self.limit_bytes, name)
+            shelf.make_room(self.limit_bytes.load(Ordering::Relaxed), name)
         };
         for victim in victims {
             match fs::remove_file(self.path(&victim)) {

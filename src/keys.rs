@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -23,16 +24,19 @@ use crate::clock::{Clock, Timestamp};
 pub enum Purpose {
     /// Addresses of files that may be fetched without a login.
     SignedUrls,
+    /// What the database holds encrypted, such as tokens of other services.
+    Instance,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::SignedUrls];
+    pub const ALL: [Self; 2] = [Self::SignedUrls, Self::Instance];
 
     /// Its name on the command line, and the name of its file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SignedUrls => "signed-urls",
+            Self::Instance => "instance",
         }
     }
 
@@ -40,6 +44,8 @@ impl Purpose {
     pub const fn longest_life(self) -> Duration {
         match self {
             Self::SignedUrls => Duration::from_secs(31_536_000),
+            // What is encrypted stays so until it is written anew: a century.
+            Self::Instance => Duration::from_secs(100 * 31_536_000),
         }
     }
 }
@@ -125,6 +131,12 @@ impl Key {
     /// Whether a signature is this key's, in a time that does not depend on where it differs.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.sign(message).ct_eq(signature).into()
+    }
+
+    /// The key that encrypts: another one than signs, made of the same secret.
+    fn cipher(&self) -> LessSafeKey {
+        let bytes = hmac_sha256(&self.secret, b"safelight: encryption with AES-256-GCM");
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).expect("32 bytes are a key of AES-256"))
     }
 
     fn write(&self, text: &mut String) {
@@ -277,6 +289,44 @@ impl Keys {
         Ok(id)
     }
 
+    /// Encrypts a secret with the newest key: the key's id and its length, a nonce, and AES-256-GCM. `what` names the
+    /// secret, so that nobody can put one in the place of another.
+    ///
+    /// # Errors
+    /// As [`Keys::newest`].
+    pub fn seal(&self, purpose: Purpose, what: &str, secret: &str) -> Result<Vec<u8>> {
+        let key = self.newest(purpose)?;
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let mut sealed = secret.as_bytes().to_vec();
+        let nonce_used = Nonce::assume_unique_for_key(nonce);
+        key.cipher()
+            .seal_in_place_append_tag(nonce_used, Aad::from(what.as_bytes()), &mut sealed)
+            .expect("a short text can be encrypted");
+        let id = key.id.as_bytes();
+        let length = u8::try_from(id.len()).expect("ids are short");
+        Ok([&[length], id, &nonce, &sealed[..]].concat())
+    }
+
+    /// Decrypts what [`Keys::seal`] has encrypted under the same name; nothing when its key has gone or it was changed.
+    ///
+    /// # Errors
+    /// As [`Keys::find`].
+    pub fn unseal(&self, purpose: Purpose, what: &str, sealed: &[u8]) -> Result<Option<String>> {
+        let parts = || {
+            let (length, rest) = sealed.split_first()?;
+            let (id, rest) = rest.split_at_checked(usize::from(*length))?;
+            let (nonce, rest) = rest.split_at_checked(NONCE_LEN)?;
+            Some((std::str::from_utf8(id).ok()?, nonce, rest.to_vec()))
+        };
+        let Some((id, nonce, mut text)) = parts() else { return Ok(None) };
+        let Some(key) = self.find(purpose, id)? else { return Ok(None) };
+        let Ok(nonce) = Nonce::try_assume_unique_for_key(nonce) else { return Ok(None) };
+        let open = key.cipher();
+        let open = open.open_in_place(nonce, Aad::from(what.as_bytes()), &mut text);
+        Ok(open.ok().and_then(|text| String::from_utf8(text.to_vec()).ok()))
+    }
+
     fn path(&self, purpose: Purpose) -> PathBuf {
         self.0.folder.join(purpose.name())
     }
@@ -418,6 +468,28 @@ mod tests {
             assert!(matches!(keys.rotate(URLS, false), Err(Error::Damaged { .. })), "{text:?}");
         }
         assert!(keys.rotate(URLS, true).is_ok(), "whoever ends them all needs none of them");
+    }
+
+    #[test]
+    fn a_secret_is_encrypted_under_its_name_and_outlives_a_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, _) = keys(folder.path());
+        let sealed = keys.seal(Purpose::Instance, "a.token", "hf_sésame").unwrap();
+        assert!(!String::from_utf8_lossy(&sealed).contains("hf_"));
+        assert_ne!(keys.seal(Purpose::Instance, "a.token", "hf_sésame").unwrap(), sealed);
+        let open = |what: &str, sealed: &[u8]| keys.unseal(Purpose::Instance, what, sealed).unwrap();
+        assert_eq!(open("a.token", &sealed).as_deref(), Some("hf_sésame"));
+        assert_eq!(open("b.token", &sealed), None, "it stands for another secret");
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(open("a.token", &changed), None, "byte {at}");
+            assert_eq!(open("a.token", &sealed[..at]), None, "only {at} bytes");
+        }
+        keys.rotate(Purpose::Instance, false).unwrap();
+        assert_eq!(open("a.token", &sealed).as_deref(), Some("hf_sésame"));
+        keys.rotate(Purpose::Instance, true).unwrap();
+        assert_eq!(open("a.token", &sealed), None);
     }
 
     #[test]

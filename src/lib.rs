@@ -8,6 +8,9 @@ pub mod config;
 pub mod db;
 pub mod id;
 pub mod jobs;
+pub mod keys;
+pub mod logs;
+pub mod settings;
 
 // Tools: the outside world; no SQL, no routes.
 pub mod cache;
@@ -17,6 +20,7 @@ pub mod keys;
 pub mod mail;
 pub mod outbound;
 pub mod storage;
+pub mod telemetry;
 pub mod tls;
 
 // What every feature stands on.

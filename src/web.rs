@@ -2,6 +2,8 @@
 //!
 //! The program builds and runs without the UI (`web/dist` absent); the page then says how to make it.
 
+mod brand;
+
 use std::borrow::Cow;
 
 use axum::extract::State;
@@ -11,6 +13,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::api::{Preconditions, Problem};
 use crate::app::App;
+use crate::config::Brand;
 
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
@@ -44,6 +47,10 @@ pub(crate) async fn serve(State(app): State<App>, method: Method, uri: Uri, head
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
+    let settings = app.settings.current();
+    if let Some(response) = branded(path, &settings.brand).await {
+        return response;
+    }
     if !path.is_empty() {
         // Encoded twins are chosen by negotiation only.
         let is_twin = path.ends_with(".br") || path.ends_with(".gz");
@@ -58,14 +65,28 @@ pub(crate) async fn serve(State(app): State<App>, method: Method, uri: Uri, head
     }
     let base_path = &app.config.server.base_path;
     match Files::get("index.html") {
-        Some(page) if base_path.is_empty() => file_response("index.html", &page, "no-cache", &headers),
+        Some(page) if base_path.is_empty() && !brand::is_set(&settings.brand) => {
+            file_response("index.html", &page, "no-cache", &headers)
+        }
         Some(page) => {
             let html =
                 String::from_utf8_lossy(&page.data).replace(ROOT, &format!("<base href=\"{base_path}/\""));
+            let html =
+                if brand::is_set(&settings.brand) { brand::page(&html, &settings.brand) } else { html };
             ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], html)
                 .into_response()
         }
         None => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], NO_UI).into_response(),
+    }
+}
+
+/// A file that the instance's brand changes or adds.
+async fn branded(path: &str, brand: &Brand) -> Option<Response> {
+    match path {
+        brand::STYLES => brand.accent.as_ref().map(brand::styles),
+        brand::SIGN => brand::sign(brand).await,
+        brand::MANIFEST => brand::manifest(&Files::get(path)?.data, brand.name.as_deref()?),
+        _ => None,
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn login(app: &App, visitor: &Visitor, form: Login) -> Result<SignedIn
     let Login { email, password, remember } = form;
     let email = Email::folded(&email);
     let turn = Turn::take()?;
-    let limits = app.config.limits.login.clone();
+    let limits = app.settings.current().limits.login.clone();
     let address = visitor.address;
     let (counters, user, stored) = app
         .db
@@ -49,7 +49,7 @@ pub async fn login(app: &App, visitor: &Visitor, form: Login) -> Result<SignedIn
         Verdict::RightButOld => Some(turn.hash(&password).await?),
         Verdict::Right | Verdict::Wrong => None,
     };
-    let lifetimes = app.config.accounts.clone();
+    let lifetimes = app.settings.current().accounts.clone();
     let visitor = visitor.clone();
     app.db
         .write(move |tx| {
@@ -133,7 +133,7 @@ pub async fn find_current(app: &App, token: &Token, address: IpAddr) -> Result<O
     let found = app.db.read(move |conn| store::find_session(conn, &hash, now)).await?;
     let Some(store::Found { user, session, remembered, last_seen_at }) = found else { return Ok(None) };
     if now.since(last_seen_at) >= TOUCHED_EVERY {
-        let lifetime = lifetime(&app.config.accounts, remembered);
+        let lifetime = lifetime(&app.settings.current().accounts, remembered);
         let touched =
             app.db.write(move |tx| store::touch_session(tx, session, tx.now() + lifetime, address)).await;
         // A full disk is no reason to refuse somebody who wants to look at pictures, or to make room.
@@ -237,7 +237,7 @@ pub async fn change_password(app: &App, current: &CurrentUser, old: Password, ne
         return Err(invalid("new", "The new password is the same as the current one."));
     }
     let turn = Turn::take()?;
-    let limits = app.config.limits.login.clone();
+    let limits = app.settings.current().limits.login.clone();
     let counters = Counters::new(&user.email, current.address, true);
     let stored = app
         .db

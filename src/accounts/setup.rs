@@ -61,7 +61,7 @@ where
     };
     let hash = Turn::take()?.hash(&form.password).await?;
     let visitor = visitor.clone();
-    let lifetimes = app.config.accounts.clone();
+    let lifetimes = app.settings.current().accounts.clone();
     app.db
         .write(move |tx| {
             check_token(tx, token.as_ref(), tx.now())?;

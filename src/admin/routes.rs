@@ -1,7 +1,10 @@
 //! The HTTP side of administration: wire types and thin handlers.
 
+mod brand;
 mod certificates;
 mod doctor;
+mod logs;
+mod settings;
 mod setup;
 mod tokens;
 
@@ -35,6 +38,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(dashboard))
         .routes(routes!(certificates::list_certificates))
         .routes(routes!(doctor::examine))
+        .routes(routes!(brand::show))
+        .routes(routes!(settings::list, settings::change))
+        .routes(routes!(logs::list))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

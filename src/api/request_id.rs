@@ -55,13 +55,18 @@ pub async fn trace_requests(request: Request, next: Next) -> Response {
         .extensions()
         .get::<axum::extract::MatchedPath>()
         .map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
-    let span =
-        tracing::info_span!("request", request.id = %id, http.method = %request.method(), http.route = route);
+    // The trace that the request belongs to, where somebody in front has begun one (W3C Trace Context).
+    let parent = request.headers().get("traceparent").and_then(|parent| parent.to_str().ok());
+    let span = tracing::info_span!(
+        "request", request.id = %id, http.method = %request.method(), http.route = route,
+        http.status = tracing::field::Empty, trace.parent = parent
+    );
     let started = Instant::now();
     let mut response = CURRENT.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
     response.headers_mut().insert(HEADER.clone(), id.0);
     span.in_scope(|| {
         let status = response.status().as_u16();
+        tracing::Span::current().record("http.status", status);
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match response.extensions().get::<Cause>() {
             Some(Cause(cause)) if response.status().is_server_error() => {

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    GlobalArgs, allocator, config, doctor, generated, health, import, mail, migrate, model, openapi, restore,
-    secrets, serve, settings, supervisor, tls, user,
+    GlobalArgs, allocator, config, doctor, generated, health, import, loaded, mail, migrate, model, openapi,
+    restore, secrets, serve, settings, supervisor, tls, user,
 };
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::db::{Db, Role};
 use crate::keys::Keys;
+use crate::logs::Logs;
 use crate::storage::DataDir;
 
 /// A home for photographs and files on one small server: store, restore, share.
@@ -176,11 +177,13 @@ fn beside_the_server<T>(
     environment: &Environment,
     work: impl AsyncFnOnce(App) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let config = settings(&global.flags(), environment)?;
+    let loaded = loaded(&global.flags(), environment)?;
     super::keep_files_private();
-    let data_dir = DataDir::open(&config.data_dir)?;
+    let data_dir = DataDir::open(&loaded.config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async { work(serve::open(config, &data_dir, Role::Guest, None).await?).await })
+    runtime.block_on(async {
+        work(serve::open(loaded, &data_dir, Role::Guest, Logs::silent(), None).await?).await
+    })
 }
 
 #[cfg(test)]

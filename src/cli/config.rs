@@ -3,7 +3,12 @@
 use std::process::ExitCode;
 
 use super::{GlobalArgs, ListenArgs, put, put_json};
+use crate::clock::Clock;
 use crate::config::{self, Environment, Loaded};
+use crate::db::{Db, Role};
+use crate::keys::Keys;
+use crate::settings::Settings;
+use crate::storage::DataDir;
 
 /// `safelight config …`
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -46,7 +51,10 @@ pub fn run(
     let mut flags = global.flags();
     flags.listen.clone_from(&args.listen.listen);
     match config::load(&flags, environment) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            if let (ConfigCommand::Show(_), Err(error)) = (command, lay_over(&mut loaded)) {
+                eprintln!("What was set in the web UI can't be read: {error:#}");
+            }
             say(&loaded, args.json)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -59,6 +67,23 @@ pub fn run(
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Adds what was set in the web UI, where there is a database.
+fn lay_over(loaded: &mut Loaded) -> anyhow::Result<()> {
+    let Ok(data_dir) = DataDir::open(&loaded.config.data_dir) else { return Ok(()) };
+    if !data_dir.database().exists() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    loaded.shown = runtime.block_on(async {
+        let clock = Clock::system();
+        let db = Db::open(&data_dir.database(), Role::Guest, clock.clone())?;
+        let settings = Settings::open(loaded.base.clone(), &db, &Keys::new(data_dir.keys(), clock)).await?;
+        db.close();
+        anyhow::Ok(settings.list().into_iter().map(|state| state.shown).collect())
+    })?;
+    Ok(())
 }
 
 fn say_fine(loaded: &Loaded, json: bool) -> anyhow::Result<()> {

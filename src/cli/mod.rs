@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::config::{self as settings_room, Config, Environment, Flags};
+use crate::config::{self as settings_room, Config, Environment, Flags, Loaded};
 
 /// The flags that every command understands.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -87,7 +87,12 @@ pub(crate) fn keep_files_private() {
 
 /// The checked configuration of a command. What it says when something is wrong names every mistake.
 pub(crate) fn settings(flags: &Flags, environment: &Environment) -> anyhow::Result<Config> {
-    Ok(settings_room::load(flags, environment)?.config)
+    Ok(loaded(flags, environment)?.config)
+}
+
+/// The same with where each value came from.
+pub(crate) fn loaded(flags: &Flags, environment: &Environment) -> anyhow::Result<Loaded> {
+    Ok(settings_room::load(flags, environment)?)
 }
 
 #[cfg(test)]

@@ -1,29 +1,30 @@
 //! `safelight serve`: everything in the right order, and its undoing in the reverse one.
 
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use super::supervisor::{self, Handed};
-use super::{GlobalArgs, ListenArgs, demo, settings};
+use super::{GlobalArgs, ListenArgs, demo, loaded};
 use crate::app::App;
 use crate::cache::{DiskCache, HotFiles};
 use crate::clock::Clock;
-use crate::config::{Config, Environment, Log, LogFormat};
+use crate::config::{Config, Environment, Loaded};
 use crate::db::{Db, Role};
 use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
 use crate::mail::Mailer;
+use crate::logs::Logs;
 use crate::outbound::Outbound;
 use crate::server::{self, Door, Listening};
+use crate::settings::Settings;
 use crate::storage::{DataDir, LocalOptions, Storage};
+use crate::telemetry::Telemetry;
 use crate::tls::{Pace, Tls};
 use crate::{accounts, library, uploads};
 
@@ -47,32 +48,33 @@ pub struct ServeArgs {
 pub fn run(args: &ServeArgs, global: &GlobalArgs, environment: &Environment) -> anyhow::Result<ExitCode> {
     let mut flags = global.flags();
     flags.listen.clone_from(&args.listen.listen);
-    let mut config = settings(&flags, environment)?;
     let throw_away = args.demo.then(demo::Folder::create).transpose()?;
     if let Some(folder) = &throw_away {
-        folder.path().clone_into(&mut config.data_dir);
+        flags.data_dir = Some(folder.path().to_owned());
     }
-    start_log(&config.log)?;
+    let loaded = loaded(&flags, environment)?;
+    let logs = start_log(&loaded.config)?;
     let handed = Handed::take(environment)?;
     super::keep_files_private();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start")?;
-    runtime.block_on(serve(config, args.demo, handed))?;
+    runtime.block_on(serve(loaded, logs, args.demo, handed))?;
     // A blocking call that hangs must not keep the process alive.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config, demo: bool, handed: Handed) -> anyhow::Result<()> {
+async fn serve(loaded: Loaded, logs: Logs, demo: bool, handed: Handed) -> anyhow::Result<()> {
     // Before anything is there that would have to be put away: until somebody listens, a signal ends the process.
     let mut signals = Signals::listen()?;
+    let config = &loaded.config;
     let data_dir = DataDir::create(&config.data_dir)?;
     let _lock = data_dir.lock_for_server()?;
     // Before anything can be accepted: nobody should meet a server without its certificates.
     let outbound = Outbound::new(&config.outbound);
     let tls = Tls::open(&config.tls, data_dir.acme(), &outbound, Clock::system(), Pace::default())?;
-    let listening = listen(&config, &tls, handed).await?;
-    let url = url_of(&config, &tls, &listening);
-    let app = open(config, &data_dir, Role::Server, Some(tls)).await?;
+    let listening = listen(config, &tls, handed).await?;
+    let url = url_of(config, &tls, &listening);
+    let app = open(loaded, &data_dir, Role::Server, logs, Some((tls, outbound))).await?;
     let cleaning = app.clone();
     tokio::task::spawn_blocking(move || library::clean_up(&cleaning))
         .await?
@@ -94,6 +96,11 @@ async fn serve(config: Config, demo: bool, handed: Handed) -> anyhow::Result<()>
 
     let mut runner = tokio::spawn(server::runner(&app).run(app.stopping.clone()));
     tokio::spawn(uploads::watch(app.clone()));
+    tokio::spawn(app.settings.clone().follow(app.db.clone(), app.stopping.clone()));
+    let telemetry = Telemetry::of(&app.logs, app.outbound.clone());
+    let configured = telemetry.clone();
+    app.settings.on_change(move |config| configured.configure(&config.telemetry));
+    let telemetry = tokio::spawn(telemetry.run(app.stopping.clone()));
     let tls = app.tls.clone();
     let mut certificates = tokio::spawn({
         let stopping = app.stopping.clone();
@@ -105,7 +112,7 @@ async fn serve(config: Config, demo: bool, handed: Handed) -> anyhow::Result<()>
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     // Neither ends before it is told to: if one does, whoever restarts services should hear of it.
     let died = tokio::select! {
-        () = signals.next_with(|| supervisor::reloading(|| app.tls.reload())) => None,
+        () = signals.next_with(|| supervisor::reloading(|| look_again(&app))) => None,
         ended = &mut certificates => Some(anyhow::anyhow!("the keeper of certificates has stopped: {ended:?}")),
         ended = &mut runner => Some(anyhow::anyhow!("the job runner has stopped: {ended:?}")),
         ended = &mut http => Some(anyhow::anyhow!("the listener has stopped: {ended:?}")),
@@ -114,7 +121,7 @@ async fn serve(config: Config, demo: bool, handed: Handed) -> anyhow::Result<()>
     supervisor::stopping();
     app.stopping.cancel();
     let drained = async {
-        for task in [runner, http] {
+        for task in [runner, http, telemetry] {
             if !task.is_finished() {
                 let _ = task.await;
             }
@@ -128,6 +135,12 @@ async fn serve(config: Config, demo: bool, handed: Handed) -> anyhow::Result<()>
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.context("can't close the database")?;
     died.map_or(Ok(()), Err)
+}
+
+/// What `SIGHUP` asks for: files that somebody has replaced or moved away are opened again.
+fn look_again(app: &App) {
+    app.tls.reload();
+    app.logs.reopen();
 }
 
 /// A door, its name to whoever hands over sockets, and where it is when nobody does.
@@ -189,41 +202,53 @@ fn url_of(config: &Config, tls: &Tls, listening: &Listening) -> String {
     origin + &config.server.base_path
 }
 
-/// Opens what a process on a data directory works with; the certificates are the server's.
+/// Opens what a process on a data directory works with; the certificates, and the client that obtains them, are the
+/// server's.
 ///
 /// # Errors
 /// When the database or the blobs can't be opened.
 pub(crate) async fn open(
-    config: Config,
+    loaded: Loaded,
     data_dir: &DataDir,
     role: Role,
-    tls: Option<Tls>,
+    logs: Logs,
+    tls: Option<(Tls, Outbound)>,
 ) -> anyhow::Result<App> {
     let clock = Clock::system();
     let db = Db::open(&data_dir.database(), role, clock.clone())?;
+    let keys = Keys::new(data_dir.keys(), clock.clone());
+    let settings = Settings::open(loaded.base, &db, &keys).await?;
+    let config = settings.current();
     let options = LocalOptions {
         expect_marker: library::has_blobs(&db).await?,
         min_free_bytes: config.limits.min_free_bytes,
     };
     let storage = Storage::local(&data_dir.blobs(), options)?;
-    let outbound = Outbound::new(&config.outbound);
-    Ok(App {
+    let (tls, outbound) = tls.unwrap_or_else(|| {
+        let outbound = Outbound::new(&config.outbound);
+        (Tls::off(&outbound, clock.clone()), outbound)
+    });
+    let app = App {
         db,
         storage,
         engines: Engines::configured(&config.engines, &outbound),
-        tls: tls.unwrap_or_else(|| Tls::off(&outbound, clock.clone())),
+        tls,
         outbound,
         mailer: Mailer::new(&config.mail, &config.outbound, clock.clone()),
         budget: Budget::of_this_machine(),
         previews: Previews::new(),
         cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
         hot: HotFiles::new(HOT_BYTES),
-        keys: Keys::new(data_dir.keys(), clock.clone()),
+        keys,
         started_at: clock.now(),
         clock,
-        config: Arc::new(config),
+        config,
+        settings,
+        logs,
         stopping: CancellationToken::new(),
-    })
+    };
+    app.keep_tools_current();
+    Ok(app)
 }
 
 /// The signals that ask the process to stop.
@@ -262,16 +287,12 @@ impl Signals {
     }
 }
 
-fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("warn,safelight={}", log.level.as_str()))
-        .context("can't start the log")?;
-    let json = match log.format {
-        LogFormat::Json => true,
-        LogFormat::Pretty => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
-    };
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let started = if json { builder.json().try_init() } else { builder.try_init() };
-    started.map_err(|e| anyhow::anyhow!("can't start the log: {e}"))
+fn start_log(config: &Config) -> anyhow::Result<Logs> {
+    let settings = &config.log;
+    let logs = Logs::open(settings).with_context(|| {
+        let path = settings.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+        format!("can't open the log file {path}")
+    })?;
+    logs.listen().context("can't start the log")?;
+    Ok(logs)
 }

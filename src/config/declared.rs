@@ -37,6 +37,21 @@ impl Setting {
         environment_name(self.key)
     }
 
+    /// Its name for people, where they may change it while Safelight runs.
+    pub fn live_title(&self) -> Option<&'static str> {
+        LIVE.iter().find(|(key, _)| *key == self.key).map(|(_, title)| *title)
+    }
+
+    /// Whether it may be changed while Safelight runs: whoever uses it reads it anew each time, or is told.
+    pub fn is_live(&self) -> bool {
+        self.live_title().is_some()
+    }
+
+    /// The section that it stands in; empty for what stands above the first one.
+    pub fn section(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
     /// Whether the value must never be shown.
     pub fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret)
@@ -77,7 +92,47 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "The server that takes mail, and to whom the appliance's own goes. `safelight mail test` tries it.",
     ),
     ("alerts", "Where else it is told when something is wrong, beside `mail.admin`."),
-    ("log", "What is written to standard error."),
+    ("brand", "What this instance is called and how it looks."),
+    ("log", "What is written to standard error, and to a file if there is one."),
+    (
+        "telemetry",
+        "What is told to programs that watch this one. Nothing is sent before an address is set; see docs/logs.md.",
+    ),
+];
+
+/// The settings that may be changed while Safelight runs, each with its name for people. A setting belongs here only if
+/// a change reaches everything that uses it.
+pub(super) const LIVE: &[(&str, &str)] = &[
+    ("brand.name", "Name of this instance"),
+    ("brand.accent", "Accent colour"),
+    ("limits.max_upload_bytes", "Largest file"),
+    ("limits.max_pixels", "Largest picture, in pixels"),
+    ("limits.max_files_per_request", "Files in one upload request"),
+    ("limits.login.attempts", "Wrong passwords for one account"),
+    ("limits.login.attempts_per_address", "Wrong passwords from one address"),
+    ("limits.login.longest_wait", "Longest wait after wrong passwords"),
+    ("uploads.expire", "Keep unfinished uploads for"),
+    ("uploads.max_unfinished", "Unfinished uploads of one person"),
+    ("accounts.session_days", "Days until somebody has to sign in again"),
+    ("accounts.remember_days", "The same with “Remember me”"),
+    ("restore.keep_steps_days", "Days that pictures after single steps are kept"),
+    ("delivery.cache_bytes", "Room for pictures made on demand"),
+    ("delivery.public_base_url", "Address that signed links begin with"),
+    ("cors.origins", "Sites whose pages may use the API"),
+    ("outbound.offline", "Stay offline"),
+    ("outbound.allow_private", "Private addresses that may be reached"),
+    ("engines.hugging_face.token", "Access token"),
+    ("engines.hugging_face.bill_to", "Organisation that pays"),
+    ("engines.hugging_face.endpoints", "Inference Endpoints"),
+    ("engines.replicate.token", "API token"),
+    ("engines.replicate.webhooks", "Replicate says when a picture is ready"),
+    ("engines.space.enabled", "Use public Spaces"),
+    ("engines.space.urls", "Gradio apps of your own"),
+    ("engines.space.token", "Token for Spaces"),
+    ("log.level", "How much is logged"),
+    ("telemetry.otlp_endpoint", "OpenTelemetry collector"),
+    ("telemetry.otlp_headers", "Headers for the collector"),
+    ("telemetry.sentry_dsn", "Where errors are reported (Sentry DSN)"),
 ];
 
 const KIB: u64 = 1024;
@@ -673,5 +728,83 @@ pub const SETTINGS: &[Setting] = &[
         doc: "How the log looks: `pretty` for people, `json` for programs, one object a line; \
               `auto` is `pretty` on a terminal and `json` elsewhere.",
         flag: Some("--log-format"),
+    },
+    Setting {
+        key: "log.file",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/var/log/safelight/safelight.log""#,
+        doc: "A file that the log is written to as well, as JSON. It is for machines without journald; its folder must \
+              exist. Whoever moves the file away sends `SIGHUP` afterwards.",
+        flag: None,
+    },
+    Setting {
+        key: "log.file_max_bytes",
+        kind: Kind::Bytes { min: 64 * KIB, max: 1024 * 1024 * MIB },
+        default: Default::Value(r#""10 MiB""#),
+        example: r#""100 MiB""#,
+        doc: "How large the file may grow before it is put aside as `safelight.log.1` and a new one begins.",
+        flag: None,
+    },
+    Setting {
+        key: "log.files_kept",
+        kind: Kind::Integer { min: 0, max: 100 },
+        default: Default::Value("5"),
+        example: "20",
+        doc: "How many files that were put aside are kept.",
+        flag: None,
+    },
+    Setting {
+        key: "brand.name",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""Family archive""#,
+        doc: "What people see instead of “Safelight”: in titles, at the login, as an installed app. At most 40 characters.",
+        flag: None,
+    },
+    Setting {
+        key: "brand.logo",
+        kind: Kind::Path,
+        default: Default::Absent("none"),
+        example: r#""/etc/safelight/logo.svg""#,
+        doc: "A picture that stands where Safelight's own sign would: PNG, WebP, JPEG or SVG, at most 512 KiB. It is read \
+              again when it has changed.",
+        flag: None,
+    },
+    Setting {
+        key: "brand.accent",
+        kind: Kind::Colour,
+        default: Default::Absent("none"),
+        example: r##""#1f6feb""##,
+        doc: "The colour of buttons and links, as `#rrggbb`. For the light and the dark page it is made darker or lighter \
+              until it can be read; a colour with which that can't be done is refused.",
+        flag: None,
+    },
+    Setting {
+        key: "telemetry.otlp_endpoint",
+        kind: Kind::HttpUrl,
+        default: Default::Absent("none"),
+        example: r#""http://localhost:4318""#,
+        doc: "An OpenTelemetry collector that traces and logs are sent to (OTLP over HTTP, in JSON), at `/v1/traces` and \
+              `/v1/logs` below this address. `OTEL_EXPORTER_OTLP_ENDPOINT` in the environment is taken too.",
+        flag: None,
+    },
+    Setting {
+        key: "telemetry.otlp_headers",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""authorization=Bearer …""#,
+        doc: "Headers that the collector wants: `name=value`, with commas between them. \
+              `OTEL_EXPORTER_OTLP_HEADERS` in the environment is taken too.",
+        flag: None,
+    },
+    Setting {
+        key: "telemetry.sentry_dsn",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""https://KEY@sentry.example.org/1""#,
+        doc: "Where errors are reported, as a DSN of Sentry or of a program that speaks its language. `SENTRY_DSN` in the \
+              environment is taken too.",
+        flag: None,
     },
 ];

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub enum Origin {
     /// Nobody said anything.
     Default,
+    /// The web UI.
+    Web,
     /// A line of the configuration file; `None` when the file as a whole is meant. Lines count from 1.
     File(PathBuf, Option<usize>),
     /// A systemd credential, by its name in `$CREDENTIALS_DIRECTORY`.
@@ -22,6 +24,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Web => f.write_str("web UI"),
             Self::File(path, Some(line)) => write!(f, "{}:{line}", path.display()),
             Self::File(path, None) => write!(f, "{}", path.display()),
             Self::Credential(name) => write!(f, "credential {name}"),
@@ -32,7 +35,7 @@ impl fmt::Display for Origin {
 }
 
 /// What is wrong with one line, variable, credential or flag.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {
     /// No setting of that name exists in this version. Both names are written as the origin writes them.
     #[error("{name} is not a setting of this version{}", suggest(.nearest))]
@@ -110,12 +113,24 @@ fn suggest(nearest: &Option<String>) -> String {
 }
 
 /// One mistake and where it was made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mistake {
     /// The line, variable, credential or flag.
     pub origin: Origin,
     /// What is wrong with it.
     pub fault: Fault,
+}
+
+impl Mistake {
+    /// The setting that it is about, where it is about one.
+    pub fn key(&self) -> Option<&str> {
+        match &self.fault {
+            Fault::WrongType { key, .. } | Fault::WrongValue { key, .. } | Fault::Twice { key, .. } => {
+                Some(key)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Mistake {

@@ -7,7 +7,9 @@
 //! Other rooms take the struct that is theirs, never the whole [`Config`]. This room knows nothing of what the
 //! values are used for, and it is the only one that reads the environment.
 
+mod accent;
 mod declared;
+mod dsn;
 mod error;
 mod origins;
 mod raw;
@@ -20,7 +22,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use accent::Accent;
 pub use declared::{Default, SETTINGS, Setting};
+pub use dsn::Dsn;
 pub use error::{Error, Fault, Mistake, Origin};
 pub use origins::WebOrigins;
 pub use raw::{Environment, Flags, line_at, nearest};
@@ -62,8 +66,12 @@ pub struct Config {
     pub mail: Mail,
     /// Who is told when something is wrong.
     pub alerts: Alerts,
+    /// What this instance is called and how it looks.
+    pub brand: Brand,
     /// The log.
     pub log: Log,
+    /// What is told to programs that watch this one.
+    pub telemetry: Telemetry,
 }
 
 /// Where Safelight listens and under which address people reach it.
@@ -383,6 +391,34 @@ pub struct Log {
     pub level: LogLevel,
     /// How it looks.
     pub format: LogFormat,
+    /// A file that it is written to as well.
+    pub file: Option<PathBuf>,
+    /// How large that may grow before it is put aside.
+    pub file_max_bytes: u64,
+    /// How many that were put aside are kept.
+    pub files_kept: usize,
+}
+
+/// What this instance is called and how it looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brand {
+    /// Its name, instead of Safelight's.
+    pub name: Option<String>,
+    /// A picture to stand for it.
+    pub logo: Option<PathBuf>,
+    /// The colour of buttons and links.
+    pub accent: Option<Accent>,
+}
+
+/// What is told to programs that watch this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// An OpenTelemetry collector, without a slash at the end.
+    pub otlp_endpoint: Option<String>,
+    /// Headers that it wants.
+    pub otlp_headers: Option<Secret>,
+    /// Where errors are reported.
+    pub sentry_dsn: Option<Secret>,
 }
 
 /// How serious an event must be to be logged.
@@ -429,6 +465,52 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// Every setting with its value and origin, in the order of [`SETTINGS`]; secrets are hidden in it.
     pub shown: Vec<Shown>,
+    /// What it was made of, to be made anew with values of the web UI.
+    pub base: Base,
+}
+
+/// What was typed, without mistakes: what values of the web UI are laid under.
+#[derive(Clone)]
+pub struct Base(raw::Raw);
+
+/// Hides what was typed: secrets are among it.
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Base").finish_non_exhaustive()
+    }
+}
+
+impl Base {
+    /// Nothing but the defaults, with everything under `data_dir`.
+    pub fn defaults(data_dir: impl Into<PathBuf>) -> Self {
+        let flags = Flags { data_dir: Some(data_dir.into()), ..Flags::default() };
+        Self(raw::gather(SETTINGS, &flags, &Environment::empty(), Path::new("")))
+    }
+
+    /// The configuration with these values of the web UI, by key; null is no value, and keys that don't exist in this
+    /// version are passed over.
+    ///
+    /// # Errors
+    /// Lists everything that is wrong with the values, alone or beside the others.
+    pub fn with(&self, web: &[(String, serde_json::Value)]) -> Result<(Config, Vec<Shown>), Error> {
+        let known = web.iter().filter_map(|(key, value)| Some((find(key)?, raw::given_json(value)?)));
+        let Checked { values, mut mistakes, .. } = check(self.0.with(known.collect()));
+        mistakes.extend(values.contradictions());
+        if !mistakes.is_empty() {
+            return Err(Error { mistakes });
+        }
+        Ok((values.config(), values.shown(SETTINGS)))
+    }
+}
+
+/// The setting of a key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The setting that somebody probably meant by a key that doesn't exist.
+pub fn nearest_key(key: &str) -> Option<&'static str> {
+    nearest(key, SETTINGS.iter().map(|setting| setting.key))
 }
 
 /// The configuration file that is read when none is named, if it exists.
@@ -441,23 +523,23 @@ pub const DEFAULT_FILE: &str = "/etc/safelight/safelight.toml";
 /// # Errors
 /// Lists everything that is wrong, with its origin and, for a name that doesn't exist, the nearest one that does.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Error> {
-    let checked = check(raw::gather(SETTINGS, flags, environment, Path::new(DEFAULT_FILE)));
+    let raw = raw::gather(SETTINGS, flags, environment, Path::new(DEFAULT_FILE));
+    let base = Base(raw.clone());
+    let checked = check(raw);
     let Checked { values, mut mistakes, file } = checked;
     mistakes.extend(values.contradictions());
     if !mistakes.is_empty() {
         mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
         return Err(Error { mistakes });
     }
-    Ok(Loaded { config: values.config(), shown: values.shown(SETTINGS), file })
+    Ok(Loaded { config: values.config(), shown: values.shown(SETTINGS), file, base })
 }
 
 impl Config {
     /// The defaults, with everything under `data_dir`, which isn't empty; nothing is read. For tests and throw-away
     /// instances.
     pub fn defaults(data_dir: impl Into<PathBuf>) -> Self {
-        let flags = Flags { data_dir: Some(data_dir.into()), ..Flags::default() };
-        let nothing = raw::gather(SETTINGS, &flags, &Environment::empty(), Path::new(""));
-        check(nothing).values.config()
+        check(Base::defaults(data_dir).0).values.config()
     }
 }
 
@@ -490,6 +572,9 @@ fn check(raw: raw::Raw) -> Checked {
     Checked { values: Values(values), mistakes, file }
 }
 
+/// The most characters of an instance's name.
+const BRAND_NAME_MAX: usize = 40;
+
 /// The length of a day of 24 hours.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -517,7 +602,13 @@ impl Values {
 
     /// Finds values that are right one by one but not together.
     fn contradictions(&self) -> Vec<Mistake> {
-        let alone = [self.sessions_that_shrink(), self.webhooks_to_nowhere()].into_iter().flatten();
+        let alone = [
+            self.sessions_that_shrink(),
+            self.webhooks_to_nowhere(),
+            self.name_that_is_long(),
+            self.no_dsn(),
+        ];
+        let alone = alone.into_iter().flatten();
         alone.chain(self.tls_contradictions()).chain(self.mail_contradictions()).collect()
     }
 
@@ -598,6 +689,22 @@ impl Values {
         };
         let fault = Fault::WrongValue { key: key.to_owned(), reason: reason.to_owned() };
         wanted.as_ref()?.flag().then(|| Mistake { origin: origin.clone(), fault })
+    }
+
+    fn name_that_is_long(&self) -> Option<Mistake> {
+        let key = "brand.name";
+        let (name, origin) = self.0.get(key)?;
+        let reason = format!("a name may have {BRAND_NAME_MAX} characters");
+        let fault = Fault::WrongValue { key: key.to_owned(), reason };
+        let is_long = name.as_ref()?.text().chars().count() > BRAND_NAME_MAX;
+        is_long.then(|| Mistake { origin: origin.clone(), fault })
+    }
+
+    fn no_dsn(&self) -> Option<Mistake> {
+        let key = "telemetry.sentry_dsn";
+        let (dsn, origin) = self.0.get(key)?;
+        let reason = Dsn::parse(dsn.as_ref()?.secret().expose()).err()?.to_owned();
+        Some(Mistake { origin: origin.clone(), fault: Fault::WrongValue { key: key.to_owned(), reason } })
     }
 
     fn sessions_that_shrink(&self) -> Option<Mistake> {
@@ -792,7 +899,20 @@ impl Values {
             engines: self.engines(),
             mail: self.mail(),
             alerts: Alerts { webhook_url: self.find("alerts.webhook_url").map(Value::secret) },
+            brand: Brand {
+                name: self.find("brand.name").map(Value::text),
+                logo: self.find("brand.logo").map(Value::path),
+                accent: self.find("brand.accent").and_then(|text| Accent::parse(&text.text()).ok()),
+            },
+            telemetry: Telemetry {
+                otlp_endpoint: self.find("telemetry.otlp_endpoint").map(Value::text),
+                otlp_headers: self.find("telemetry.otlp_headers").map(Value::secret),
+                sentry_dsn: self.find("telemetry.sentry_dsn").map(Value::secret),
+            },
             log: Log {
+                file: self.find("log.file").map(Value::path),
+                file_max_bytes: self.required("log.file_max_bytes").integer(),
+                files_kept: self.count("log.files_kept") as usize,
                 level: match self.required("log.level").text().as_str() {
                     "error" => LogLevel::Error,
                     "warn" => LogLevel::Warn,

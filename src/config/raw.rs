@@ -63,6 +63,7 @@ impl std::fmt::Debug for Environment {
 }
 
 /// Everything that was typed, weakest first, and what was wrong already.
+#[derive(Clone)]
 pub(super) struct Raw {
     pub(super) typed: Vec<Typed>,
     pub(super) mistakes: Vec<Mistake>,
@@ -70,6 +71,7 @@ pub(super) struct Raw {
 }
 
 /// One value, as it was typed.
+#[derive(Clone)]
 pub(super) struct Typed {
     pub(super) setting: &'static Setting,
     pub(super) given: Given,
@@ -81,8 +83,13 @@ const CONFIG_VARIABLE: &str = "SAFELIGHT_CONFIG";
 const PREFIX: &str = "SAFELIGHT_";
 /// Names under which other programs know the same secrets. They are weaker than the variables of our own, and an empty
 /// one counts as absent: it was not set for us.
-const USUAL_NAMES: [(&str, &str); 2] =
-    [("HF_TOKEN", "engines.hugging_face.token"), ("REPLICATE_API_TOKEN", "engines.replicate.token")];
+const USUAL_NAMES: [(&str, &str); 5] = [
+    ("HF_TOKEN", "engines.hugging_face.token"),
+    ("REPLICATE_API_TOKEN", "engines.replicate.token"),
+    ("SENTRY_DSN", "telemetry.sentry_dsn"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "telemetry.otlp_headers"),
+];
 const CREDENTIAL_PREFIX: &str = "safelight.";
 /// No configuration or secret is longer; more means that a wrong file was named.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -111,6 +118,34 @@ pub(super) fn gather(
     gathering.environment(environment);
     gathering.flags(flags);
     Raw { typed: gathering.typed, mistakes: gathering.mistakes, file }
+}
+
+impl Raw {
+    /// The same with values of the web UI, which are stronger than the defaults and weaker than all else.
+    pub(super) fn with(&self, web: Vec<(&'static Setting, Given)>) -> Self {
+        let defaults = self.typed.iter().take_while(|typed| typed.origin == Origin::Default).count();
+        let mut typed = self.typed.clone();
+        let web = web.into_iter().map(|(setting, given)| Typed { setting, given, origin: Origin::Web });
+        typed.splice(defaults..defaults, web);
+        Self { typed, mistakes: Vec::new(), file: self.file.clone() }
+    }
+}
+
+/// What somebody sent as JSON; nothing for null.
+pub(super) fn given_json(value: &serde_json::Value) -> Option<Given> {
+    Some(match value {
+        serde_json::Value::Null => return None,
+        serde_json::Value::Bool(flag) => Given::Flag(*flag),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.is_f64()) {
+            (_, true) => Given::Other("a fraction"),
+            (number, false) => Given::Integer(number),
+        },
+        serde_json::Value::String(text) => Given::Text(text.clone()),
+        serde_json::Value::Array(items) => {
+            Given::List(items.iter().map(|item| given_json(item).unwrap_or(Given::Other("null"))).collect())
+        }
+        serde_json::Value::Object(_) => Given::Other("an object"),
+    })
 }
 
 struct Gathering {

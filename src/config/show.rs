@@ -79,6 +79,7 @@ impl super::Loaded {
 fn origin_json(origin: &Origin) -> serde_json::Value {
     match origin {
         Origin::Default => serde_json::json!({ "kind": "default" }),
+        Origin::Web => serde_json::json!({ "kind": "web" }),
         Origin::File(path, line) => {
             serde_json::json!({ "kind": "file", "path": path.to_string_lossy(), "line": line })
         }
@@ -117,7 +118,8 @@ Safelight runs without any configuration. What you set comes from, strongest fir
    such as `SAFELIGHT_SERVER__LISTEN`; lists are JSON arrays or separated by commas;
 3. systemd credentials named `safelight.<section>.<key>`, for secrets only;
 4. a TOML file: the one that `--config` or `SAFELIGHT_CONFIG` names, else `/etc/safelight/safelight.toml` if it exists;
-5. the defaults below.
+5. for the settings that are marked so below, what an admin has set in the web UI (or by `PATCH /api/v1/settings`);
+6. the defaults below.
 
 Any secret may be kept in a file of its own: write `<key>_file` with its path instead of `<key>`. Sizes are numbers of
 bytes or have a unit (`KiB`, `MiB`, `GiB`, `TiB` in steps of 1024; `kB`, `MB`, `GB`, `TB` in steps of 1000); durations
@@ -157,8 +159,9 @@ fn describe(page: &mut String, setting: &Setting) {
          * takes {expected}\n\
          * default `{default}`\n\
          * example `{leaf} = {example}`\n\
-         * environment `{environment}`{flag}\n",
+         * environment `{environment}`{flag}\n{live}",
         expected = kind.expected(),
         environment = setting.environment_name(),
+        live = if setting.is_live() { "* can be changed in the web UI, at once\n" } else { "" },
     ));
 }

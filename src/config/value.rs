@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::accent::Accent;
 use super::declared::{Default, Setting};
 use super::error::{Fault, Origin};
 use super::origins::WebOrigins;
@@ -61,13 +62,44 @@ pub enum Kind {
     Choices(&'static [&'static str]),
     /// `https`, a host and a path.
     Endpoint,
+    /// `http` or `https`, a host and perhaps a path.
+    HttpUrl,
+    /// A colour, in six hexadecimal digits.
+    Colour,
     /// Text that is never shown; also taken from a file or a systemd credential.
     Secret,
 }
 
 impl Kind {
+    /// The kind in one word, for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Url | Self::Endpoint | Self::HttpUrl => "url",
+            Self::BasePath | Self::Path => "path",
+            Self::Flag => "flag",
+            Self::Integer { .. } => "integer",
+            Self::Bytes { .. } => "bytes",
+            Self::Duration { .. } => "duration",
+            Self::Choice(_) => "choice",
+            Self::Text => "text",
+            Self::Networks | Self::Texts | Self::Urls | Self::Origins | Self::Names => "list",
+            Self::Choices(_) => "choices",
+            Self::Colour => "colour",
+            Self::Secret => "secret",
+        }
+    }
+
+    /// The words that may be chosen.
+    pub fn choices(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Choice(words) | Self::Choices(words) => Some(words),
+            _ => None,
+        }
+    }
+
     /// What it takes, with its article, as it stands in messages and on the reference page.
-    pub(super) fn expected(&self) -> String {
+    pub fn expected(&self) -> String {
         match self {
             Self::Address => "an IP address and port".to_owned(),
             Self::Url => "an http or https URL without a path".to_owned(),
@@ -90,6 +122,8 @@ impl Kind {
             Self::Names => "a list of host names and IP addresses".to_owned(),
             Self::Choices(words) => format!("a list of {}", words.join(", ")),
             Self::Endpoint => "an https URL".to_owned(),
+            Self::HttpUrl => "an http or https URL".to_owned(),
+            Self::Colour => "a colour such as \"#1f6feb\"".to_owned(),
             Self::Secret => "text (secret)".to_owned(),
         }
     }
@@ -268,6 +302,19 @@ fn names(groups: &[String]) -> Result<Vec<String>, String> {
         checked.push(names.join(" "));
     }
     Ok(checked)
+}
+
+/// Reads the address of a service that may also be spoken to without TLS. There is no slash at its end.
+fn http_url(text: &str) -> Result<String, String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(format!("{text:?} should start with https:// or http://"));
+    };
+    let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+    if text.contains(char::is_whitespace) || text.contains(['@', '#', '?']) {
+        return Err(format!("{text:?} is not a plain URL"));
+    }
+    PublicUrl::parse(&format!("{scheme}://{host}"))?;
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Reads the address of a service that is only spoken to over TLS.
@@ -522,6 +569,8 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             format!("{text:?} is not an IP address and port, such as 127.0.0.1:8080 or [::]:8080")
         })?),
         Kind::Endpoint => Value::Text(endpoint(text)?),
+        Kind::HttpUrl => Value::Text(http_url(text)?),
+        Kind::Colour => Value::Text(Accent::parse(text)?.as_typed().to_owned()),
         Kind::Url => Value::Url(PublicUrl::parse(text)?),
         Kind::BasePath => Value::BasePath(base_path(text)?),
         Kind::Path => Value::Path(PathBuf::from(text)),

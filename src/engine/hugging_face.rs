@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -76,7 +77,7 @@ pub(super) struct Served {
 /// Models on Hugging Face.
 pub struct HuggingFace {
     line: Line,
-    settings: config::HuggingFace,
+    settings: ArcSwap<config::HuggingFace>,
     router: String,
     /// What the Hub has said, by model.
     served: Mutex<HashMap<String, (Instant, Arc<Listing>)>>,
@@ -86,12 +87,13 @@ impl HuggingFace {
     /// Makes the engine.
     pub fn new(line: Line, settings: &config::HuggingFace) -> Self {
         let router = settings.router_url.to_string();
-        Self { line, settings: settings.clone(), router, served: Mutex::default() }
+        Self { line, settings: ArcSwap::from_pointee(settings.clone()), router, served: Mutex::default() }
     }
 
     fn call(&self, method: Method, url: &str) -> Result<outbound::Call> {
-        let call = self.line.outbound.call(method, url)?.token("Bearer", self.settings.token.as_ref());
-        Ok(match &self.settings.bill_to {
+        let call = self.line.outbound.call(method, url)?.token("Bearer", self.settings.load().token.as_ref());
+        let settings = self.settings.load();
+        Ok(match &settings.bill_to {
             Some(payer) => call.header("x-hf-bill-to", payer),
             None => call,
         })
@@ -119,7 +121,8 @@ impl HuggingFace {
     /// The address of the endpoint that a model names, if the configuration names it too.
     fn endpoint(&self, model: &Model) -> Result<Option<String>> {
         let Some(address) = model.address() else { return Ok(None) };
-        let known = self.settings.endpoints.iter().map(ToString::to_string).find(|known| known == address);
+        let known =
+            self.settings.load().endpoints.iter().map(ToString::to_string).find(|known| known == address);
         known
             .map(Some)
             .ok_or(Error::NotConfigured { engine: TITLE, setting: "engines.hugging_face.endpoints" })
@@ -154,12 +157,12 @@ impl HuggingFace {
         if !is_path(&model.target) || model.target.contains(':') {
             return Err(Error::NoSuchModel { model: model.target.clone(), detail: String::new() });
         }
-        let hub = &self.settings.hub_url;
+        let hub = self.settings.load().hub_url.clone();
         let url = format!("{hub}/api/models/{}?expand[]=inferenceProviderMapping", model.target);
         let asked = self.ask(model, self.call(Method::GET, &url)?.within(ASK)).await;
         let found: Value = asked.map_err(|error| match error {
             // Without a key the Hub says the same of what is not there and of what it does not show.
-            Error::BadToken { .. } if self.settings.token.is_none() => {
+            Error::BadToken { .. } if self.settings.load().token.is_none() => {
                 Error::NoSuchModel { model: model.target.clone(), detail: ", or it is not public".to_owned() }
             }
             other => other,
@@ -178,7 +181,7 @@ impl HuggingFace {
 
     /// The token's rights are known to Hugging Face only; the question costs nothing.
     async fn check_token(&self, model: &Model) -> Result<()> {
-        let url = format!("{}/api/whoami-v2", self.settings.hub_url);
+        let url = format!("{}/api/whoami-v2", self.settings.load().hub_url);
         let _: Value = self.ask(model, self.call(Method::GET, &url)?.within(ASK)).await?;
         Ok(())
     }
@@ -289,6 +292,10 @@ impl Protocol for HuggingFace {
     const NAME: &'static str = NAME;
     const TITLE: &'static str = TITLE;
 
+    fn configure(&self, settings: &config::Engines) {
+        self.settings.store(Arc::new(settings.hugging_face.clone()));
+    }
+
     fn line(&self) -> &Line {
         &self.line
     }
@@ -298,7 +305,7 @@ impl Protocol for HuggingFace {
             Err(why) => Some(why),
             // An endpoint of one's own may need no token.
             Ok(Some(_)) => None,
-            Ok(None) => self.settings.token.is_none().then(no_token),
+            Ok(None) => self.settings.load().token.is_none().then(no_token),
         }
     }
 
@@ -338,7 +345,7 @@ impl Protocol for HuggingFace {
             "Models on Hugging Face that take a picture follow a prompt and draw the picture anew."
                 .to_owned(),
         );
-        if self.settings.token.is_none() {
+        if self.settings.load().token.is_none() {
             notes.push("It can't be used yet: the setting engines.hugging_face.token is missing.".to_owned());
         }
         model.provider = Some(served.provider.name().to_owned());
@@ -421,7 +428,7 @@ impl Protocol for HuggingFace {
 
     fn fetch(&self, url: &str, home: &str) -> Result<outbound::Call> {
         let call = self.line.outbound.fetch(url, home, &self.line.result_hosts)?;
-        Ok(call.token("Bearer", self.settings.token.as_ref()))
+        Ok(call.token("Bearer", self.settings.load().token.as_ref()))
     }
 }
 

@@ -254,6 +254,9 @@ pub trait Engine: Send + Sync {
     /// Every variant of [`Error`] but [`Error::UnknownEngine`].
     fn restore(&self, work: Work, context: Context) -> BoxFuture<'_, Result<Restored, Error>>;
 
+    /// Takes other settings, as far as they can change while it is used.
+    fn configure(&self, _: &config::Engines) {}
+
     /// The engine as one on another machine, if it is: it is then given files and models instead of pixels, and
     /// [`Engine::restore`] refuses.
     fn remote(&self) -> Option<&dyn remote::Remote> {
@@ -307,6 +310,11 @@ impl Engines {
         self.add(Arc::new(remote::Adapter(replicate::Replicate::new(line.clone(), replicate))));
         self.add(Arc::new(remote::Adapter(space::Space::new(line.clone(), &settings.space))));
         self.add(Arc::new(onnx::Onnx::new(&settings.onnx)));
+    }
+
+    /// Hands all engines other settings: tokens, switches, and addresses of an admin's own.
+    pub fn configure(&self, settings: &config::Engines) {
+        self.all().for_each(|engine| engine.configure(settings));
     }
 
     /// Adds an engine, in the place of another one of the same name.

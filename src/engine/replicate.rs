@@ -7,9 +7,10 @@
 mod webhooks;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -43,7 +44,7 @@ const IMAGE_INPUTS: [&str; 5] = ["image", "input_image", "img", "image_path", "i
 /// Models on Replicate.
 pub struct Replicate {
     line: Line,
-    settings: config::Replicate,
+    settings: ArcSwap<config::Replicate>,
     base: String,
     described: Mutex<HashMap<String, (Instant, Description)>>,
     webhooks: Webhooks,
@@ -75,7 +76,7 @@ impl Replicate {
         let base = format!("{}/v1", settings.base_url);
         Self {
             line,
-            settings: settings.clone(),
+            settings: ArcSwap::from_pointee(settings.clone()),
             base,
             described: Mutex::default(),
             webhooks: Webhooks::default(),
@@ -84,7 +85,7 @@ impl Replicate {
 
     fn call(&self, method: Method, path: &str) -> Result<outbound::Call> {
         let call = self.line.outbound.call(method, &format!("{}{path}", self.base))?;
-        Ok(call.token("Bearer", self.settings.token.as_ref()).within(ASK))
+        Ok(call.token("Bearer", self.settings.load().token.as_ref()).within(ASK))
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(&self, model: &Model, call: outbound::Call) -> Result<T> {
@@ -191,13 +192,17 @@ impl Protocol for Replicate {
     const NAME: &'static str = NAME;
     const TITLE: &'static str = TITLE;
 
+    fn configure(&self, settings: &config::Engines) {
+        self.settings.store(Arc::new(settings.replicate.clone()));
+    }
+
     fn line(&self) -> &Line {
         &self.line
     }
 
     fn not_set_up(&self, _: &Model) -> Option<Error> {
         let missing = || Error::NotConfigured { engine: TITLE, setting: "engines.replicate.token" };
-        self.settings.token.is_none().then(missing)
+        self.settings.load().token.is_none().then(missing)
     }
 
     async fn inspect(&self, model: &Model) -> Result<Form> {
@@ -239,7 +244,7 @@ impl Protocol for Replicate {
     }
 
     async fn hear(&self, call: WebhookCall<'_>) -> Result<Heard, WebhookError> {
-        if self.settings.webhook_url.is_none() {
+        if self.settings.load().webhook_url.is_none() {
             return Err(WebhookError::Off);
         }
         let asking = async {
@@ -251,7 +256,7 @@ impl Protocol for Replicate {
     }
 
     fn bell(&self, handle: &Handle) -> Option<Bell> {
-        self.settings.webhook_url.as_ref().map(|_| self.webhooks.bell(&handle.id))
+        self.settings.load().webhook_url.as_ref().map(|_| self.webhooks.bell(&handle.id))
     }
 
     fn answers_at_once(&self, _: &Prepared) -> bool {
@@ -269,7 +274,7 @@ impl Protocol for Replicate {
             body.insert("version".into(), version.as_str().into());
         }
         body.insert("input".into(), input.into());
-        if let Some(url) = &self.settings.webhook_url {
+        if let Some(url) = &self.settings.load().webhook_url {
             body.insert("webhook".into(), url.as_str().into());
             body.insert("webhook_events_filter".into(), json!(["completed"]));
         }
@@ -294,7 +299,7 @@ impl Protocol for Replicate {
     async fn poll(&self, order: &Order, handle: &Handle) -> Result<Stage> {
         let call = self.call(Method::GET, &format!("/predictions/{}", handle.id))?;
         let prediction: Prediction = self.ask(&order.model, call).await?;
-        let stage = stage(prediction, handle, &self.settings.base_url.to_string());
+        let stage = stage(prediction, handle, &self.settings.load().base_url.to_string());
         if !matches!(stage, Ok(Stage::Working(_)))
             && let Some(file) = &handle.address
             && let Ok(call) = self.call(Method::DELETE, &format!("/files/{file}"))
@@ -313,7 +318,7 @@ impl Protocol for Replicate {
 
     fn fetch(&self, url: &str, home: &str) -> Result<outbound::Call> {
         let call = self.line.outbound.fetch(url, home, &self.line.result_hosts)?;
-        Ok(call.token("Bearer", self.settings.token.as_ref()))
+        Ok(call.token("Bearer", self.settings.load().token.as_ref()))
     }
 }
 

@@ -6,6 +6,9 @@
 
 mod events;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use serde_json::{Map, Value, json};
 
 use super::remote::{
@@ -32,7 +35,7 @@ const EVENT_BYTES_MAX: usize = 32 << 20;
 /// Gradio apps.
 pub struct Space {
     line: Line,
-    settings: config::Space,
+    settings: ArcSwap<config::Space>,
 }
 
 /// One function of an app.
@@ -53,16 +56,17 @@ struct Input {
 impl Space {
     /// Makes the engine.
     pub fn new(line: Line, settings: &config::Space) -> Self {
-        Self { line, settings: settings.clone() }
+        Self { line, settings: ArcSwap::from_pointee(settings.clone()) }
     }
 
     /// Where the app of a model is.
     fn home(&self, model: &Model) -> Result<String> {
         if let Some(address) = model.address() {
-            let known = self.settings.urls.iter().map(ToString::to_string).find(|known| known == address);
+            let known =
+                self.settings.load().urls.iter().map(ToString::to_string).find(|known| known == address);
             return known.ok_or(Error::NotConfigured { engine: TITLE, setting: "engines.space.urls" });
         }
-        if !self.settings.enabled {
+        if !self.settings.load().enabled {
             return Err(Error::NotConfigured { engine: TITLE, setting: "engines.space.enabled" });
         }
         subdomain(&model.target)
@@ -72,7 +76,7 @@ impl Space {
 
     fn call(&self, method: Method, url: &str) -> Result<outbound::Call> {
         let call = self.line.outbound.call(method, url)?;
-        Ok(call.token("Bearer", self.settings.token.as_ref()).within(ASK))
+        Ok(call.token("Bearer", self.settings.load().token.as_ref()).within(ASK))
     }
 
     async fn ask(&self, model: &Model, call: outbound::Call) -> Result<Value> {
@@ -255,6 +259,10 @@ impl Protocol for Space {
         Ok(Found { model, form: form(chosen), notes })
     }
 
+    fn configure(&self, settings: &config::Engines) {
+        self.settings.store(Arc::new(settings.space.clone()));
+    }
+
     fn line(&self) -> &Line {
         &self.line
     }
@@ -333,7 +341,7 @@ impl Protocol for Space {
     }
 
     fn fetch(&self, url: &str, home: &str) -> Result<outbound::Call> {
-        Ok(self.line.outbound.fetch(url, home, &[])?.token("Bearer", self.settings.token.as_ref()))
+        Ok(self.line.outbound.fetch(url, home, &[])?.token("Bearer", self.settings.load().token.as_ref()))
     }
 }
 

@@ -415,7 +415,7 @@ impl Recipe {
     pub(super) async fn make(&self, app: &App) -> Result<Bytes> {
         let Self { blob, transform, accept, .. } = self.clone();
         let (storage, budget) = (app.storage.clone(), app.budget.clone());
-        let limits = Limits { max_pixels: app.config.limits.max_pixels };
+        let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
         let make = move || {
             let mut reader = storage.reader(blob).map_err(failure)?;
             let probe = imaging::probe(&mut reader).map_err(failure)?;

@@ -172,7 +172,7 @@ pub async fn receive(
     name: &str,
     body: impl Stream<Item = Result<Bytes>> + Send,
 ) -> Result<Arrived> {
-    receive_within(app, app.config.limits.max_upload_bytes, name, body).await
+    receive_within(app, app.settings.current().limits.max_upload_bytes, name, body).await
 }
 
 /// Does the same within what may still come to a place, which is told as soon as it is known: of a length with the bytes

@@ -87,7 +87,7 @@ fn look(app: &App, blob: BlobId) -> Result<Looked, Failure> {
         Err(storage::Error::NotFound(_)) => return Ok(Looked::default()),
         reader => reader.map_err(Failure::retry)?,
     };
-    let limits = Limits { max_pixels: app.config.limits.max_pixels };
+    let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
     let small = imaging::thumbnail(&mut reader, THUMBHASH_SIDE, &limits, &app.budget);
     let looked = small.and_then(|small| {
         Ok(Looked { thumbhash: Some(imaging::thumbhash(&small)?), hash: imaging::perceptual_hash(&small)? })
@@ -131,7 +131,7 @@ impl Job for WarmUp {
 
     async fn run(&self, app: &App, _: &Running) -> Result<(), Failure> {
         let recipe = Recipe::of(self.blob, Preset::Grid.transform(), Some(BROWSERS_ACCEPT));
-        if app.config.delivery.cache_bytes == 0 || recipe.is_made(app).await {
+        if app.settings.current().delivery.cache_bytes == 0 || recipe.is_made(app).await {
             return Ok(());
         }
         match recipe.make(app).await {

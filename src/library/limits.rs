@@ -227,7 +227,8 @@ impl Allowance {
 /// [`Error::NoSuchBucket`], [`Error::NoBucket`], [`Error::Forbidden`], [`Error::BadName`], [`Error::NameTaken`] where names that are taken are
 /// refused, [`Error::Db`].
 pub async fn allowance(app: &App, actor: &Actor, to: &Destination) -> Result<Allowance> {
-    let (to, caller, most) = (to.clone(), Caller::from(actor), app.config.limits.max_upload_bytes);
+    let (to, caller, most) =
+        (to.clone(), Caller::from(actor), app.settings.current().limits.max_upload_bytes);
     app.db.read(move |conn| allowance_in(conn, caller, &to, most)).await
 }
 

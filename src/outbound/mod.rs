@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -139,8 +140,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Outbound(Arc<Inner>);
 
 struct Inner {
-    offline: bool,
-    allow_private: Arc<[Network]>,
+    /// Clients with other roots share it.
+    rules: Arc<ArcSwap<Rules>>,
     /// Trusted beside the system's, by trusted origins only.
     roots: Vec<reqwest::Certificate>,
     /// For origins that an admin configured, and for all others.
@@ -148,9 +149,25 @@ struct Inner {
     foreign: OnceLock<reqwest::Client>,
 }
 
+/// What an admin may change while requests are made.
+struct Rules {
+    offline: bool,
+    allow_private: Vec<Network>,
+}
+
+impl Rules {
+    fn of(settings: &config::Outbound) -> Self {
+        Self { offline: settings.offline, allow_private: settings.allow_private.clone() }
+    }
+
+    fn permits(&self, address: IpAddr) -> bool {
+        is_public(address) || self.allow_private.iter().any(|network| network.contains(address))
+    }
+}
+
 impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbound").field("offline", &self.0.offline).finish_non_exhaustive()
+        f.debug_struct("Outbound").field("offline", &self.is_offline()).finish_non_exhaustive()
     }
 }
 
@@ -158,8 +175,7 @@ impl Outbound {
     /// Makes the client of a process.
     pub fn new(settings: &config::Outbound) -> Self {
         Self(Arc::new(Inner {
-            offline: settings.offline,
-            allow_private: settings.allow_private.clone().into(),
+            rules: Arc::new(ArcSwap::from_pointee(Rules::of(settings))),
             roots: Vec::new(),
             trusted: OnceLock::new(),
             foreign: OnceLock::new(),
@@ -174,17 +190,21 @@ impl Outbound {
         let roots =
             reqwest::Certificate::from_pem_bundle(pem).map_err(|source| Error::NoCertificates { source })?;
         Ok(Self(Arc::new(Inner {
-            offline: self.0.offline,
-            allow_private: Arc::clone(&self.0.allow_private),
+            rules: Arc::clone(&self.0.rules),
             roots,
             trusted: OnceLock::new(),
             foreign: OnceLock::new(),
         })))
     }
 
+    /// Takes other rules, for every request that begins from now on, by any clone.
+    pub fn configure(&self, settings: &config::Outbound) {
+        self.0.rules.store(Arc::new(Rules::of(settings)));
+    }
+
     /// Whether every request is refused.
     pub fn is_offline(&self) -> bool {
-        self.0.offline
+        self.0.rules.load().offline
     }
 
     /// Begins a request to an address below an origin that an admin configured.
@@ -223,14 +243,14 @@ impl Outbound {
         let builder = if trusted {
             builder.tls_certs_merge(self.0.roots.iter().cloned())
         } else {
-            builder.dns_resolver(Arc::new(Watchful { allowed: Arc::clone(&self.0.allow_private) }))
+            builder.dns_resolver(Arc::new(Watchful { rules: Arc::clone(&self.0.rules) }))
         };
         let client = builder.build().map_err(|source| Error::NoCertificates { source })?;
         Ok(slot.get_or_init(|| client).clone())
     }
 
     fn permits(&self, address: IpAddr) -> bool {
-        is_public(address) || self.0.allow_private.iter().any(|network| network.contains(address))
+        self.0.rules.load().permits(address)
     }
 }
 
@@ -246,19 +266,15 @@ fn parse(url: &str) -> Result<Url> {
 
 /// Resolves names and leaves the private addresses out, so that no name can lead where an address may not.
 struct Watchful {
-    allowed: Arc<[Network]>,
+    rules: Arc<ArcSwap<Rules>>,
 }
 
 impl Resolve for Watchful {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = Arc::clone(&self.allowed);
+        let rules = self.rules.load_full();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found
-                .filter(|found| {
-                    is_public(found.ip()) || allowed.iter().any(|network| network.contains(found.ip()))
-                })
-                .collect();
+            let public: Vec<SocketAddr> = found.filter(|found| rules.permits(found.ip())).collect();
             if public.is_empty() {
                 return Err(PrivateName.into());
             }
@@ -329,6 +345,16 @@ impl Call {
         self
     }
 
+    /// Sends a header of any name, which is not shown anywhere; one that no header can be is left out.
+    #[must_use]
+    pub fn sensitive(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            value.set_sensitive(true);
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
     /// Sends JSON.
     #[must_use]
     pub fn json(self, value: &serde_json::Value) -> Self {
@@ -361,7 +387,7 @@ impl Call {
     /// # Errors
     /// Every variant but [`Error::TooLarge`] and [`Error::NotUnderstood`]; whatever the other side answers is no error.
     pub async fn send(mut self) -> Result<Answer> {
-        if self.outbound.0.offline {
+        if self.outbound.is_offline() {
             return Err(Error::Offline);
         }
         let ends = tokio::time::Instant::now() + self.deadline;

@@ -23,7 +23,7 @@ pub(super) async fn propose(
     let source = pictures::open(app, &version).await?;
     let cancel = CancellationToken::new();
     let _stops_with_the_request = cancel.clone().drop_guard();
-    let limits = Limits { max_pixels: app.config.limits.max_pixels };
+    let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
     let seed = seed.map(Vec::from);
     pipeline::find_damage(source, seed, &app.budget, limits, &cancel).await.map_err(|error| {
         match error.code() {

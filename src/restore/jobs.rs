@@ -356,7 +356,7 @@ async fn restore(
     let workshop = Workshop {
         engines: &app.engines,
         budget: &app.budget,
-        limits: Limits { max_pixels: app.config.limits.max_pixels },
+        limits: Limits { max_pixels: app.settings.current().limits.max_pixels },
     };
     let progress = Progress::new({
         let running = running.clone();

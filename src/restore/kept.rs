@@ -363,7 +363,7 @@ impl Job for Tidy {
     type Output = ();
 
     async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
-        let before = app.clock.now() - DAY * app.config.restore.keep_steps_days;
+        let before = app.clock.now() - DAY * app.settings.current().restore.keep_steps_days;
         loop {
             if running.cancelled().is_cancelled() {
                 return Err(Failure::Interrupted);

@@ -135,7 +135,7 @@ async fn subject(
         return Ok((subject, None));
     }
     let source = pictures::open(app, version).await?;
-    let limits = Limits { max_pixels: app.config.limits.max_pixels };
+    let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
     let (subject, permit) =
         pipeline::sit(source, &app.budget, limits, cancel).await.map_err(Error::NotLookedAt)?;
     Ok((Arc::new(subject), permit))

@@ -56,7 +56,7 @@ pub(super) async fn look(
     let source = pictures::open(app, &version).await?;
     let cancel = CancellationToken::new();
     let _stops_with_the_request = cancel.clone().drop_guard();
-    let limits = Limits { max_pixels: app.config.limits.max_pixels };
+    let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
     let found = pipeline::find_prints(source, &app.budget, limits, &cancel).await;
     let (size, prints) = found.map_err(Error::NotLookedAt)?;
     Ok((version.id, size, prints))
@@ -75,7 +75,7 @@ pub(super) async fn split(
 ) -> Result<JobId> {
     let version = pictures::find(app, user, media, version, Permission::LibraryWrite).await?;
     let (Some(width), Some(height)) = (version.width, version.height) else { return Err(Error::NotAPicture) };
-    check(&pictures, (f64::from(width), f64::from(height)), app.config.limits.max_pixels)?;
+    check(&pictures, (f64::from(width), f64::from(height)), app.settings.current().limits.max_pixels)?;
     let folder = folder.map(|folder| library::folder(&folder)).transpose()?;
     for name in pictures.iter().filter_map(|picture| picture.name.as_deref()) {
         library::file_name(name)?;
@@ -226,7 +226,7 @@ impl SplitScan {
         source: impl std::io::Read + std::io::Seek + Send + 'static,
         running: &Running,
     ) -> Result<Vec<Stored>, Failure> {
-        let limits = Limits { max_pixels: app.config.limits.max_pixels };
+        let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
         let quads: Vec<[Point; 4]> = self.pictures.iter().map(Wanted::quad).collect();
         let (files, count) = (Arc::new(Mutex::new(Vec::new())), quads.len() as f32);
         let take = {

@@ -22,7 +22,7 @@ pub(super) async fn suggest(
     let source = pictures::open(app, &version).await?;
     let cancel = CancellationToken::new();
     let _stops_with_the_request = cancel.clone().drop_guard();
-    let limits = Limits { max_pixels: app.config.limits.max_pixels };
+    let limits = Limits { max_pixels: app.settings.current().limits.max_pixels };
     let analysis =
         pipeline::analyse(source, &app.budget, limits, &cancel).await.map_err(Error::NotLookedAt)?;
     Ok((version.id, analysis))

@@ -21,7 +21,8 @@ const SHARING: Sharing = Sharing {
 
 /// Lets the sites of `cors.origins` use the API. Questions of their browsers are answered before anybody looks at who asks.
 pub(super) async fn share(State(app): State<App>, request: Request, next: Next) -> Response {
-    let origins = &app.config.cors.origins;
+    let settings = app.settings.current();
+    let origins = &settings.cors.origins;
     if origins.is_empty() || !request.uri().path().starts_with("/api/") {
         return next.run(request).await;
     }

@@ -73,7 +73,7 @@ async fn readiness(app: &App) -> Response {
     let db = if answers.is_ok() { "ok" } else { "failing" };
     let store = app.storage.clone();
     let storage = match tokio::task::spawn_blocking(move || store.free_space()).await {
-        Ok(Ok(space)) if space.free_bytes <= app.config.limits.min_free_bytes => "low",
+        Ok(Ok(space)) if space.free_bytes <= app.settings.current().limits.min_free_bytes => "low",
         Ok(Ok(_)) => "ok",
         _ => "failing",
     };

@@ -76,7 +76,8 @@ pub async fn begin(
         new.length_bytes = Some(length_of(app, user, parts.clone()).await?);
     }
     (new.to, _) = library::admit(app, actor, new.to, new.length_bytes).await?;
-    let (actor, most, expires_at) = (actor.clone(), app.config.uploads.max_unfinished, expiry(app));
+    let (actor, most, expires_at) =
+        (actor.clone(), app.settings.current().uploads.max_unfinished, expiry(app));
     let upload = app
         .db
         .write(move |tx| {
@@ -292,7 +293,7 @@ async fn save(app: &App, id: UploadId, offset_bytes: u64) -> Result<()> {
 }
 
 fn expiry(app: &App) -> Timestamp {
-    app.clock.now() + app.config.uploads.expire
+    app.clock.now() + app.settings.current().uploads.expire
 }
 
 /// A chunk on its way to the disk.

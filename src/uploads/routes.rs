@@ -81,7 +81,7 @@ async fn options(State(app): State<App>) -> (StatusCode, HeaderMap) {
     headers.insert("tus-extension", HeaderValue::from_static(EXTENSIONS));
     let algorithms = Algorithm::ALL.map(Algorithm::as_str).join(",");
     headers.insert("tus-checksum-algorithm", value(&algorithms));
-    if let Some(most) = app.config.limits.max_upload_bytes {
+    if let Some(most) = app.settings.current().limits.max_upload_bytes {
         headers.insert("tus-max-size", HeaderValue::from(most));
     }
     (StatusCode::NO_CONTENT, headers)

@@ -10,10 +10,34 @@ use std::{
 };
 
 /// All rooms, the lowest floor first. `main` and `lib` stand outside.
-const FLOORS: [&str; 24] = [
-    "id", "clock", "config", "db", "jobs", "outbound", "storage", "cache", "keys", "imaging", "engine",
-    "mail", "tls", "app", "api", "audit", "accounts", "library", "uploads", "restore", "notify", "admin",
-    "web", "server",
+const FLOORS: [&str; 27] = [
+    "id",
+    "clock",
+    "config",
+    "logs",
+    "keys",
+    "db",
+    "jobs",
+    "settings",
+    "outbound",
+    "telemetry",
+    "storage",
+    "cache",
+    "imaging",
+    "engine",
+    "mail",
+    "tls",
+    "app",
+    "api",
+    "audit",
+    "accounts",
+    "library",
+    "uploads",
+    "restore",
+    "notify",
+    "admin",
+    "web",
+    "server",
 ];
 /// The room above all others.
 const ATTIC: &str = "cli";
@@ -56,6 +80,31 @@ fn every_room_has_its_place_in_the_list() {
         strangers.is_empty(),
         "rooms without a floor, add them to FLOORS where they belong: {strangers:?}"
     );
+}
+
+/// What can change while the program runs is in `App::settings`; `App::config` is what it started with.
+#[test]
+fn nobody_reads_at_the_start_what_can_change_later() {
+    let live: Vec<&str> = safelight::config::SETTINGS
+        .iter()
+        .filter(|setting| setting.is_live())
+        .map(|setting| setting.section().split('.').next().unwrap_or_default())
+        .collect();
+    assert!(live.contains(&"limits"), "{live:?}");
+    let mut faults = Vec::new();
+    for (file, text) in sources() {
+        let code = read(&text).code;
+        for (number, line) in code.lines().enumerate() {
+            let sections = line.split("app.config.").skip(1);
+            for section in
+                sections.filter(|rest| live.iter().any(|name| rest.starts_with(&format!("{name}."))))
+            {
+                let what = format!("app.settings.current() has {section:?} as it is now");
+                faults.push(fault(&file, number + 1, &what));
+            }
+        }
+    }
+    assert_clean(&faults);
 }
 
 #[test]

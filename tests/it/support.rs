@@ -10,15 +10,17 @@ use safelight::accounts;
 use safelight::app::App;
 use safelight::cache::{DiskCache, HotFiles};
 use safelight::clock::{Clock, Timestamp};
-use safelight::config::Config;
+use safelight::config::{self, Base, Config, Flags};
 use safelight::db::{Db, Role};
 use safelight::engine::remote::{Line, Pace};
 use safelight::engine::{Engines, Previews};
 use safelight::imaging::Budget;
 use safelight::keys::Keys;
 use safelight::mail::Mailer;
+use safelight::logs::Logs;
 use safelight::outbound::Outbound;
 use safelight::server::{self, Door, Listening};
+use safelight::settings::Settings;
 use safelight::storage::{DataDir, LocalOptions, Storage};
 use safelight::tls::Tls;
 use serde_json::{Value, json};
@@ -55,18 +57,47 @@ impl TestServer {
         Self::start_in(change, None, minute).await
     }
 
+    /// Starts with what is typed in a configuration file and in the environment.
+    pub(crate) async fn start_typed(file: &str, environment: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("safelight.toml");
+        std::fs::write(&path, file).unwrap();
+        let data_dir = Some(dir.path().join("data"));
+        let flags = Flags { config: Some(path), data_dir, ..Flags::default() };
+        let loaded = config::load(&flags, &environment.iter().copied().collect()).unwrap();
+        Self::start_from(dir, loaded.config, Some(loaded.base), None, Duration::from_secs(60)).await
+    }
+
     async fn start_in(change: impl FnOnce(&mut Config), storage: Option<Storage>, minute: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = DataDir::create(&dir.path().join("data")).unwrap();
         let mut config = Config::defaults(data_dir.root());
         config.limits.min_free_bytes = 0;
         change(&mut config);
+        Self::start_from(dir, config, None, storage, minute).await
+    }
+
+    async fn start_from(
+        dir: tempfile::TempDir,
+        config: Config,
+        base: Option<Base>,
+        storage: Option<Storage>,
+        minute: Duration,
+    ) -> Self {
+        let data_dir = DataDir::create(&dir.path().join("data")).unwrap();
         let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
         let db = Db::open(&data_dir.database(), Role::Server, clock.clone()).unwrap();
         let storage =
             storage.unwrap_or_else(|| Storage::local(&data_dir.blobs(), LocalOptions::default()).unwrap());
         let outbound = Outbound::new(&config.outbound);
+        let keys = Keys::new(data_dir.keys(), clock.clone());
+        let settings = match base {
+            Some(base) => Settings::open(base, &db, &keys).await.unwrap(),
+            None => Settings::fixed(config.clone()),
+        };
         let app = App {
+            settings,
+            logs: Logs::silent(),
             db,
             storage,
             engines: engines(&config, &outbound, minute),
@@ -77,12 +108,13 @@ impl TestServer {
             previews: Previews::new(),
             cache: DiskCache::new(data_dir.cache(), config.delivery.cache_bytes, clock.clone()),
             hot: HotFiles::new(16 << 20),
-            keys: Keys::new(data_dir.keys(), clock.clone()),
+            keys,
             started_at: clock.now(),
             clock: clock.clone(),
             config: Arc::new(config),
             stopping: CancellationToken::new(),
         };
+        app.keep_tools_current();
         let listening = Listening::new(&app.config);
         let listening = listening.open("127.0.0.1:0".parse().unwrap(), Door::Plain).await.unwrap();
         let address = listening.address();

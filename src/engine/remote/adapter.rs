@@ -2,6 +2,7 @@
 
 use super::{Answer, Error, Form, Found, Ledger, Lookup, Model, Order, Protocol, Remote, Result};
 use super::{Heard, WebhookCall, WebhookError, run};
+use crate::config;
 use crate::engine::{self, BoxFuture, Context, Engine, REMOTE_STEPS, Restored, StepInfo, Work};
 
 /// An engine on another machine, whatever that machine speaks.
@@ -26,6 +27,10 @@ impl<P: Protocol + Send + 'static> Engine for Adapter<P> {
 
     fn restore(&self, _: Work, _: Context) -> BoxFuture<'_, Result<Restored, engine::Error>> {
         Box::pin(async { Err(engine::Error::NeedsModel { engine: P::NAME.to_owned() }) })
+    }
+
+    fn configure(&self, settings: &config::Engines) {
+        self.0.configure(settings);
     }
 
     fn remote(&self) -> Option<&dyn Remote> {

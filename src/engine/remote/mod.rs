@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{BoxFuture, CancellationToken, Context, Step};
+use crate::config;
 use crate::imaging;
 use crate::outbound::{self, Outbound};
 pub(super) use adapter::Adapter;
@@ -485,6 +486,9 @@ pub(super) trait Protocol: Sync {
     fn engine(&self) -> &'static str {
         Self::TITLE
     }
+
+    /// Takes other settings; what is under way goes on with those that it began with, as far as it has read them.
+    fn configure(&self, settings: &config::Engines);
 
     fn line(&self) -> &Line;
 

@@ -69,7 +69,8 @@ pub(super) async fn sign(
 
 /// What stands before `/storage` in an address: a CDN's host, ours as configured, or else the one of this request.
 fn origin(app: &App, client: &Client, uri: &Uri, headers: &HeaderMap) -> String {
-    let configured = app.config.delivery.public_base_url.as_ref().or(app.config.server.public_url.as_ref());
+    let settings = app.settings.current();
+    let configured = settings.delivery.public_base_url.as_ref().or(app.config.server.public_url.as_ref());
     let host = match configured {
         Some(url) => url.to_string(),
         None => {

@@ -104,7 +104,7 @@ struct Outcome<'a> {
 impl Outcome<'_> {
     /// Takes every file that can be taken. An error, or a file that ends the request, leaves the rest unread.
     async fn read(&mut self, form: &mut Form) -> Result<(), Problem> {
-        let most = self.app.config.limits.max_files_per_request;
+        let most = self.app.settings.current().limits.max_files_per_request;
         let mut settings = Settings::default();
         let mut files = 0;
         while let Some(mut part) = form.next().await? {
