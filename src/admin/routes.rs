@@ -33,6 +33,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_audit))
         .routes(routes!(dashboard))
         .routes(routes!(certificates::list_certificates))
+        .routes(routes!(certificates::renew_certificate))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -16,11 +16,13 @@ mod cors;
 mod crash;
 mod database;
 mod delivery;
+mod dns;
 mod duplicates;
 mod engines;
 #[path = "../../benches/fill.rs"]
 mod fill;
 mod hostile;
+mod hosts;
 mod import;
 mod jobs;
 mod library;
