@@ -5,6 +5,7 @@ mod cors;
 mod crowd;
 mod front;
 mod health;
+mod hosts;
 mod listen;
 mod prefixed;
 mod proxy_protocol;
@@ -93,6 +94,7 @@ pub fn router(app: App) -> Router {
             .merge(Router::from(health::router()).with_state(app.clone()))
             .fallback(|| async { Problem::not_found("address") });
     }
+    router = router.layer(middleware::from_fn_with_state(app, hosts::route));
     for (name, value) in SECURITY_HEADERS {
         router = router.layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static(name),

@@ -41,6 +41,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(brand::show))
         .routes(routes!(settings::list, settings::change))
         .routes(routes!(logs::list))
+        .routes(routes!(certificates::renew_certificate))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -68,6 +68,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("server", "Where Safelight listens and under which address people reach it."),
     ("tls", "Encryption: certificates that are obtained and renewed by themselves, or files of your own."),
     ("tls.acme", "How certificates are obtained for the names in `tls.domains`."),
+    ("tls.acme.dns", "Who sets the records for `dns-01`."),
     ("limits", "What one request or one picture may cost."),
     ("limits.connections", "What connections may do before anybody knows who is behind them."),
     ("limits.login", "How failed logins are slowed down."),
@@ -182,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Absent("none"),
         example: r#""https://photos.example.org""#,
         doc: "The address that people type, used in links and to check where a request comes from; \
-              without it the `Host` of each request is believed. A subpath belongs into `server.base_path`.",
+              without it the `Host` of each request is believed. Requests for names that are not ours are refused then. A subpath belongs into `server.base_path`.",
         flag: None,
     },
     Setting {
@@ -301,7 +302,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value(r#"["tls-alpn-01", "http-01"]"#),
         example: r#"["http-01"]"#,
         doc: "How the authority may check that a name is yours: at port 443, at port 80, or by DNS, which needs \
-              `tls.acme.dns_hook`. The first one that it offers is tried, after a failure the next one.",
+              `tls.acme.dns.provider` or `tls.acme.dns_hook`. The first one that it offers is tried, after a failure the next one.",
         flag: None,
     },
     Setting {
@@ -320,6 +321,65 @@ pub const SETTINGS: &[Setting] = &[
         example: r#""/etc/safelight/dns-hook""#,
         doc: "A program that is called as `HOOK set NAME VALUE` and ends when the TXT record can be seen, and as \
               `HOOK remove NAME VALUE` afterwards.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.provider",
+        kind: Kind::Choice(&["rfc2136", "cloudflare", "hetzner", "digitalocean", "desec", "gandi"]),
+        default: Default::Absent("none"),
+        example: r#""rfc2136""#,
+        doc: "Who keeps the zone of your names and takes changes: a name server of yours (`rfc2136`: BIND, Knot, \
+              PowerDNS) or one of these companies.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.token",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""Ua3fT...""#,
+        doc: "The token for the company's API, with the right to read zones and to change their records, best of this \
+              zone only.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.zone",
+        kind: Kind::Text,
+        default: Default::Absent("found by the name"),
+        example: r#""example.org""#,
+        doc: "The zone that records are set in, where it can't be found by the name.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.server",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""ns1.example.org""#,
+        doc: "The name server that takes changes, with a port or without. For the companies: another address of \
+              their API.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.tsig_name",
+        kind: Kind::Text,
+        default: Default::Absent("none"),
+        example: r#""safelight.""#,
+        doc: "The name of the key (TSIG, HMAC-SHA256) that changes are signed with.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.tsig_secret",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""bWF5IHRoZSBzb3VyY2UgYmUgd2l0aCB5b3U=""#,
+        doc: "That key, in base64 as `tsig-keygen` prints it.",
+        flag: None,
+    },
+    Setting {
+        key: "tls.acme.dns.wait",
+        kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(3600) },
+        default: Default::Absent("until the zone's servers show the record, 3 min at most"),
+        example: r#""60 s""#,
+        doc: "How long to wait after a record was set, where the zone's servers can't be asked from here.",
         flag: None,
     },
     Setting {
@@ -498,6 +558,15 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Value(r#""2 GiB""#),
         example: r#""20 GiB""#,
         doc: "How much disk the thumbnails and other renderings may take; the least used go first.",
+        flag: None,
+    },
+    Setting {
+        key: "delivery.host",
+        kind: Kind::Host,
+        default: Default::Absent("none"),
+        example: r#""cdn-origin.example.org""#,
+        doc: "A name under which only files are answered, and nobody is logged in: where a content delivery network \
+              fetches them.",
         flag: None,
     },
     Setting {

@@ -150,6 +150,44 @@ pub struct Acme {
     pub profile: Option<String>,
     /// The program that sets TXT records.
     pub dns_hook: Option<PathBuf>,
+    /// Who else sets them.
+    pub dns: AcmeDns,
+}
+
+/// Who keeps the zones of the names, and what it takes to change them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeDns {
+    /// Which service.
+    pub provider: Option<DnsService>,
+    /// The token for its API.
+    pub token: Option<Secret>,
+    /// The zone, where it is not to be found by the name.
+    pub zone: Option<String>,
+    /// The name server, with a port or without, or the address of the API.
+    pub server: Option<String>,
+    /// The name of the key that changes are signed with.
+    pub tsig_name: Option<String>,
+    /// That key, in base64.
+    pub tsig_secret: Option<Secret>,
+    /// How long to wait for a record; without it the zone's servers are asked.
+    pub wait: Option<Duration>,
+}
+
+/// A service that keeps zones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsService {
+    /// A name server that takes changes (RFC 2136).
+    Rfc2136,
+    /// Cloudflare.
+    Cloudflare,
+    /// Hetzner.
+    Hetzner,
+    /// DigitalOcean.
+    Digitalocean,
+    /// deSEC.
+    Desec,
+    /// Gandi LiveDNS.
+    Gandi,
 }
 
 /// A way to check that a name is somebody's.
@@ -263,6 +301,8 @@ pub struct Delivery {
     pub cache_bytes: u64,
     /// Scheme and host of a CDN, with which signed addresses begin.
     pub public_base_url: Option<PublicUrl>,
+    /// The name under which only files are answered.
+    pub host: Option<String>,
 }
 
 /// Pages of other sites that may use the API.
@@ -607,6 +647,7 @@ impl Values {
             self.webhooks_to_nowhere(),
             self.name_that_is_long(),
             self.no_dsn(),
+            self.files_alone(),
         ];
         let alone = alone.into_iter().flatten();
         alone.chain(self.tls_contradictions()).chain(self.mail_contradictions()).collect()
@@ -707,6 +748,19 @@ impl Values {
         Some(Mistake { origin: origin.clone(), fault: Fault::WrongValue { key: key.to_owned(), reason } })
     }
 
+    fn files_alone(&self) -> Option<Mistake> {
+        let key = "delivery.host";
+        let (host, origin) = self.0.get(key)?;
+        let public = self.0.get("server.public_url")?.0.as_ref()?.url();
+        let authority = public.authority();
+        let same = authority.rsplit_once(':').map_or(authority, |(name, _)| name) == host.as_ref()?.text();
+        let reason = "server.public_url has the same name; only files would be there".to_owned();
+        same.then(|| Mistake {
+            origin: origin.clone(),
+            fault: Fault::WrongValue { key: key.to_owned(), reason },
+        })
+    }
+
     fn sessions_that_shrink(&self) -> Option<Mistake> {
         let key = "accounts.remember_days";
         let (Some(remember), Some(session)) = (self.0.get(key), self.0.get("accounts.session_days")) else {
@@ -731,7 +785,11 @@ impl Values {
             let fault = Fault::WrongValue { key: key.to_owned(), reason: reason.to_owned() };
             mistakes.push(Mistake { origin: origin.clone(), fault });
         };
-        for (one, other) in [("tls.certificate", "tls.key"), ("tls.acme.eab_kid", "tls.acme.eab_hmac_key")] {
+        for (one, other) in [
+            ("tls.certificate", "tls.key"),
+            ("tls.acme.eab_kid", "tls.acme.eab_hmac_key"),
+            ("tls.acme.dns.tsig_name", "tls.acme.dns.tsig_secret"),
+        ] {
             for (one, other) in [(one, other), (other, one)] {
                 let is_missing = matches!(self.0.get(other), Some((None, _)));
                 if let (Some((_, origin)), true) = (given(one), is_missing) {
@@ -739,16 +797,27 @@ impl Values {
                 }
             }
         }
-        let has_hook = given("tls.acme.dns_hook").is_some();
+        let service = given("tls.acme.dns.provider");
+        let sets_records = given("tls.acme.dns_hook").is_some() || service.is_some();
+        if let Some((provider, origin)) = &service {
+            let needed =
+                if provider.text() == "rfc2136" { "tls.acme.dns.server" } else { "tls.acme.dns.token" };
+            if matches!(self.0.get(needed), Some((None, _))) {
+                wrong("tls.acme.dns.provider", origin, &format!("it needs {needed} beside it"));
+            }
+            if given("tls.acme.dns_hook").is_some() {
+                wrong("tls.acme.dns.provider", origin, "either this or tls.acme.dns_hook sets records");
+            }
+        }
         let challenges =
             given("tls.acme.challenges").map(|(challenges, origin)| (challenges.texts(), origin));
         let dns = challenges.as_ref().is_some_and(|(names, _)| names.iter().any(|name| name == "dns-01"));
-        if let (true, false, Some((_, origin))) = (dns, has_hook, &challenges) {
-            wrong(
-                "tls.acme.challenges",
-                origin,
-                "dns-01 needs the program that sets records, tls.acme.dns_hook",
-            );
+        if let (true, false, Some((_, origin))) = (dns, sets_records, &challenges) {
+            let reason = "dns-01 needs somebody who sets records: tls.acme.dns.provider or tls.acme.dns_hook";
+            wrong("tls.acme.challenges", origin, reason);
+        }
+        if let (false, true, Some((_, origin))) = (dns, challenges.is_some(), &service) {
+            wrong("tls.acme.dns.provider", origin, "it is of no use without dns-01 in tls.acme.challenges");
         }
         if let (Some((domains, origin)), false, true) = (given("tls.domains"), dns, challenges.is_some())
             && given("tls.certificate").is_none()
@@ -794,7 +863,29 @@ impl Values {
                 challenges: self.required("tls.acme.challenges").texts().iter().map(challenge).collect(),
                 profile: text("tls.acme.profile"),
                 dns_hook: path("tls.acme.dns_hook"),
+                dns: self.acme_dns(),
             },
+        }
+    }
+
+    fn acme_dns(&self) -> AcmeDns {
+        let text = |key| self.find(key).map(Value::text);
+        let service = |name: String| match name.as_str() {
+            "cloudflare" => DnsService::Cloudflare,
+            "hetzner" => DnsService::Hetzner,
+            "digitalocean" => DnsService::Digitalocean,
+            "desec" => DnsService::Desec,
+            "gandi" => DnsService::Gandi,
+            _ => DnsService::Rfc2136,
+        };
+        AcmeDns {
+            provider: text("tls.acme.dns.provider").map(service),
+            token: self.find("tls.acme.dns.token").map(Value::secret),
+            zone: text("tls.acme.dns.zone").map(|zone| zone.trim_end_matches('.').to_ascii_lowercase()),
+            server: text("tls.acme.dns.server"),
+            tsig_name: text("tls.acme.dns.tsig_name"),
+            tsig_secret: self.find("tls.acme.dns.tsig_secret").map(Value::secret),
+            wait: self.find("tls.acme.dns.wait").map(Value::duration),
         }
     }
 
@@ -890,6 +981,7 @@ impl Values {
             delivery: Delivery {
                 cache_bytes: self.required("delivery.cache_bytes").integer(),
                 public_base_url: self.find("delivery.public_base_url").map(Value::url),
+                host: self.find("delivery.host").map(Value::text),
             },
             cors: Cors { origins: self.required("cors.origins").origins() },
             outbound: Outbound {

@@ -677,7 +677,7 @@ fn settings_of_encryption_that_can_not_work_are_told_at_once() {
         ("tls.certificate = \"c.pem\"", "tls.certificate: it needs tls.key beside it"),
         ("tls.acme.eab_kid = \"k\"", "tls.acme.eab_kid: it needs tls.acme.eab_hmac_key beside it"),
         ("tls.domains = [\"*.example.org\"]", "tls.domains: a name with * needs dns-01"),
-        ("tls.acme.challenges = [\"dns-01\"]", "dns-01 needs the program that sets records"),
+        ("tls.acme.challenges = [\"dns-01\"]", "dns-01 needs somebody who sets records"),
         ("tls.acme.challenges = [\"http\"]", "\"http\" is not one of"),
         (
             "tls.domains = [\"https://example.org\"]",
@@ -687,6 +687,21 @@ fn settings_of_encryption_that_can_not_work_are_told_at_once() {
         ("tls.domains = [\"fotós.example.org\"]", "xn--"),
         ("tls.domains = [\"a.example.org\", \"b.example.org a.example.org\"]", "is listed twice"),
         ("tls.acme.directory_url = \"http://ca.example.org/dir\"", "should start with https://"),
+        (
+            "tls.acme.dns.provider = \"desec\"\ntls.acme.challenges = [\"dns-01\"]",
+            "it needs tls.acme.dns.token",
+        ),
+        (
+            "tls.acme.dns.provider = \"rfc2136\"\ntls.acme.challenges = [\"dns-01\"]",
+            "it needs tls.acme.dns.server",
+        ),
+        ("tls.acme.dns.provider = \"desec\"\ntls.acme.dns.token = \"t\"", "of no use without dns-01"),
+        ("tls.acme.dns.tsig_name = \"k\"", "it needs tls.acme.dns.tsig_secret beside it"),
+        ("delivery.host = \"https://cdn.example.org\"", "is not a host name (write the name alone)"),
+        (
+            "delivery.host = \"a.example.org\"\nserver.public_url = \"https://a.example.org:4443\"",
+            "server.public_url has the same name",
+        ),
     ] {
         let said = Scene::new(file).mistake();
         assert!(said.contains(mistake), "{file}: {said}");

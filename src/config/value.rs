@@ -50,6 +50,8 @@ pub enum Kind {
     Networks,
     /// One line of text.
     Text,
+    /// A host name.
+    Host,
     /// Several of them.
     Texts,
     /// Several addresses like [`Kind::Url`].
@@ -114,6 +116,7 @@ impl Kind {
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Networks => "a list of IP addresses and networks".to_owned(),
             Self::Text => "text".to_owned(),
+            Self::Host => "a host name".to_owned(),
             Self::Texts => "a list of texts".to_owned(),
             Self::Urls => "a list of http or https URLs without a path".to_owned(),
             Self::Origins => {
@@ -613,6 +616,10 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
             return Err(format!("{text:?} is more than one line"));
         }
         Kind::Text => Value::Text(text.to_owned()),
+        Kind::Host => match text.trim_end_matches('.').to_ascii_lowercase() {
+            host if is_host(&host) => Value::Text(host),
+            host => return Err(format!("{host:?} is not a host name (write the name alone)")),
+        },
         Kind::Networks
         | Kind::Texts
         | Kind::Urls

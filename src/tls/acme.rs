@@ -1,7 +1,6 @@
 //! One order of a certificate (RFC 8555): account, proof for each name, key, chain. What goes wrong becomes a sentence.
 
 use std::net::IpAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,14 +11,12 @@ use instant_acme::{
 };
 use rustls::pki_types::CertificateDer;
 
-use super::Inner;
 use super::certificate::{self, Certificate};
+use super::dns::TxtRecord;
 use super::transport::{Pause, Transport};
+use super::{Inner, dns};
 use crate::clock::Timestamp;
 use crate::config::Challenge;
-
-/// How long a DNS hook may take for one record.
-const HOOK_TIME: Duration = Duration::from_secs(300);
 
 /// Why there is no certificate.
 #[derive(Debug)]
@@ -96,8 +93,9 @@ impl<'a> Authority<'a> {
         })
     }
 
-    /// The stored account, or a new one. One at a time: several certificates share it.
-    async fn account(&self) -> Result<Account, Failure> {
+    /// The stored account, or a new one, which is stored unless it is for this once. One at a time: several certificates
+    /// share it.
+    async fn account(&self, store: bool) -> Result<Account, Failure> {
         let _one = self.inner.accounts.lock().await;
         let builder = Account::builder_with_http(self.transport());
         if let Some(stored) = self.inner.files.load_account::<AccountCredentials>(self.directory_url) {
@@ -113,6 +111,9 @@ impl<'a> Authority<'a> {
             .create(&wanted, self.directory_url.to_owned(), arranged.as_ref())
             .await
             .map_err(|e| self.failure(&e))?;
+        if !store {
+            return Ok(account);
+        }
         if let Err(e) = self.inner.files.save_account(self.directory_url, &credentials) {
             tracing::warn!(error = %e, "the account with the certificate authority could not be stored");
         }
@@ -135,7 +136,7 @@ impl<'a> Authority<'a> {
     /// When the authority would like a certificate to be renewed (RFC 9773); `None` when it has no wish.
     pub(super) async fn wish(&self, leaf: &CertificateDer<'static>) -> Option<Wish> {
         let id = CertificateIdentifier::try_from(leaf).ok()?;
-        let account = self.account().await.ok()?;
+        let account = self.account(true).await.ok()?;
         let (info, again_in) = match account.renewal_info(&id).await {
             Ok(found) => found,
             Err(e) => {
@@ -155,7 +156,42 @@ impl<'a> Authority<'a> {
         turn: u32,
         replaced: Option<&Certificate>,
     ) -> Result<Issued, Failure> {
-        let account = self.account().await?;
+        let account = self.account(true).await?;
+        let mut order = self.order(&account, names, replaced).await?;
+        let mut answers = Answers::new(self.inner, false);
+        let issued = match self.prove(&mut order, turn, &mut answers).await {
+            Ok(()) => self.finish(&mut order, names).await,
+            Err(failure) => Err(failure),
+        };
+        answers.take_away().await;
+        issued
+    }
+
+    /// Goes the same way without storing anything; to its end only where the authority's certificates are for trying.
+    pub(super) async fn rehearse(
+        &self,
+        names: &[String],
+        turn: u32,
+        to_the_end: bool,
+        beside: bool,
+    ) -> Result<(), Failure> {
+        let account = self.account(false).await?;
+        let mut order = self.order(&account, names, None).await?;
+        let mut answers = Answers::new(self.inner, beside);
+        let mut rehearsed = self.prove(&mut order, turn, &mut answers).await;
+        if to_the_end && rehearsed.is_ok() {
+            rehearsed = self.finish(&mut order, names).await.map(|_| ());
+        }
+        answers.take_away().await;
+        rehearsed
+    }
+
+    async fn order(
+        &self,
+        account: &Account,
+        names: &[String],
+        replaced: Option<&Certificate>,
+    ) -> Result<Order, Failure> {
         let identifiers: Vec<Identifier> = names.iter().map(|name| identifier(name)).collect();
         let mut wanted = NewOrder::new(&identifiers);
         if let Some(profile) = &self.inner.settings.acme.profile {
@@ -171,36 +207,29 @@ impl<'a> Authority<'a> {
         if let Some(id) = replaced.and_then(|old| CertificateIdentifier::try_from(&old.leaf).ok()) {
             wanted = wanted.replaces(id.into_owned());
         }
-        let mut order = match account.new_order(&wanted).await {
-            Ok(order) => order,
+        match account.new_order(&wanted).await {
+            Ok(order) => Ok(order),
             // It has no renewal information and so no use for what is replaced.
             Err(Error::Unsupported(what)) if replaced.is_some() => {
-                return Err(self.because(what, Kind::ReplacesRefused));
+                Err(self.because(what, Kind::ReplacesRefused))
             }
-            Err(e) => return Err(self.failure(&e)),
-        };
-        let mut answers =
-            Answers { inner: self.inner, tokens: Vec::new(), names: Vec::new(), records: Vec::new() };
-        let issued = self.go_through(&mut order, names, turn, &mut answers).await;
-        answers.take_away().await;
-        issued
+            Err(e) => Err(self.failure(&e)),
+        }
     }
 
-    async fn go_through(
-        &self,
-        order: &mut Order,
-        names: &[String],
-        turn: u32,
-        answers: &mut Answers<'_>,
-    ) -> Result<Issued, Failure> {
+    fn patience(&self) -> RetryPolicy {
+        let pace = &self.inner.pace;
+        RetryPolicy::new().initial_delay(pace.poll).backoff(1.5).timeout(pace.order)
+    }
+
+    /// Proves that the names are ours.
+    async fn prove(&self, order: &mut Order, turn: u32, answers: &mut Answers<'_>) -> Result<(), Failure> {
         self.prepare(order, turn, answers).await?;
-        let patience = RetryPolicy::new()
-            .initial_delay(self.inner.pace.poll)
-            .backoff(1.5)
-            .timeout(self.inner.pace.order);
+        answers.until_seen().await;
+        self.say_ready(order, turn).await?;
         // Asking whether an order is ready that is more than that would never end.
         if !matches!(order.state().status, OrderStatus::Valid | OrderStatus::Processing) {
-            let ready = order.poll_ready(&patience).await;
+            let ready = order.poll_ready(&self.patience()).await;
             if !matches!(ready, Ok(OrderStatus::Ready)) {
                 let found = reasons(order).await;
                 return Err(match (found.is_empty(), ready) {
@@ -210,14 +239,19 @@ impl<'a> Authority<'a> {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Has the certificate made.
+    async fn finish(&self, order: &mut Order, names: &[String]) -> Result<Issued, Failure> {
         let ours = |e: super::Error| self.because(&e.to_string(), Kind::Other);
         let (key, request) = certificate::request(names).map_err(ours)?;
         order.finalize_csr(&request).await.map_err(|e| self.failure(&e))?;
-        let chain = order.poll_certificate(&patience).await.map_err(|e| self.failure(&e))?;
+        let chain = order.poll_certificate(&self.patience()).await.map_err(|e| self.failure(&e))?;
         Ok(Issued { key, chain })
     }
 
-    /// Puts an answer for each name where the authority will look, and says so.
+    /// Puts an answer for each name where the authority will look.
     async fn prepare(&self, order: &mut Order, turn: u32, answers: &mut Answers<'_>) -> Result<(), Failure> {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -237,20 +271,42 @@ impl<'a> Authority<'a> {
                 let cause = format!("it offers none of the ways in tls.acme.challenges for {name}");
                 return Err(self.because(&cause, Kind::Other));
             };
-            let Some(mut challenge) = authorization.challenge(kind(way)) else { continue };
+            let Some(challenge) = authorization.challenge(kind(way)) else { continue };
             let proof = challenge.key_authorization();
             let token = challenge.token.clone();
             let name = challenge.identifier().identifier.clone();
             let put = match way {
-                Challenge::Http01 => {
-                    answers.by_http(token, proof.as_str());
-                    Ok(())
+                Challenge::Http01 => answers.by_http(token, proof.as_str()).map_err(|cause| (cause, None)),
+                Challenge::TlsAlpn01 => {
+                    answers.by_handshake(&name, proof.digest().as_ref()).map_err(|cause| (cause, None))
                 }
-                Challenge::TlsAlpn01 => answers.by_handshake(&name, proof.digest().as_ref()),
-                Challenge::Dns01 => answers.by_record(&name, proof.dns_value()).await,
+                Challenge::Dns01 => answers
+                    .by_record(&name, proof.dns_value())
+                    .await
+                    .map_err(|dns::Error { cause, retry_after }| (cause, retry_after)),
             };
-            put.map_err(|cause| self.because(&cause, Kind::Other))?;
-            challenge.set_ready().await.map_err(|e| self.failure(&e))?;
+            put.map_err(|(cause, pause)| {
+                let until = pause.map(|pause| self.inner.clock.now() + pause);
+                Failure { until, ..self.because(&cause, Kind::Other) }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells the authority that the answers are there.
+    async fn say_ready(&self, order: &mut Order, turn: u32) -> Result<(), Failure> {
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|e| self.failure(&e))?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let offered: Vec<ChallengeType> =
+                authorization.challenges.iter().map(|c| c.r#type.clone()).collect();
+            let Some(way) = self.choose(&offered, authorization.wildcard, turn) else { continue };
+            if let Some(mut challenge) = authorization.challenge(kind(way)) {
+                challenge.set_ready().await.map_err(|e| self.failure(&e))?;
+            }
         }
         Ok(())
     }
@@ -283,15 +339,25 @@ fn identifier(name: &str) -> Identifier {
 /// Where answers lie that were put out for an authority.
 struct Answers<'a> {
     inner: &'a Inner,
+    /// Whether they are put where another process of this data directory finds them too.
+    beside: bool,
     tokens: Vec<String>,
     names: Vec<String>,
-    records: Vec<(String, String)>,
+    records: Vec<TxtRecord>,
 }
 
-impl Answers<'_> {
-    fn by_http(&mut self, token: String, proof: &str) {
+impl<'a> Answers<'a> {
+    fn new(inner: &'a Inner, beside: bool) -> Self {
+        Self { inner, beside, tokens: Vec::new(), names: Vec::new(), records: Vec::new() }
+    }
+
+    fn by_http(&mut self, token: String, proof: &str) -> Result<(), String> {
+        if self.beside {
+            self.inner.files.put_answer(&token, proof).map_err(|e| e.to_string())?;
+        }
         self.inner.put_answer(&token, Some(proof.to_owned()));
         self.tokens.push(token);
+        Ok(())
     }
 
     fn by_handshake(&mut self, name: &Identifier, digest: &[u8]) -> Result<(), String> {
@@ -300,32 +366,32 @@ impl Answers<'_> {
             Identifier::Dns(name) => (name.to_ascii_lowercase(), name.to_ascii_lowercase()),
             _ => return Err("it asks for something that is neither a name nor an address".to_owned()),
         };
-        let key = certificate::challenge(&inside, digest).map_err(|e| e.to_string())?;
+        let pem = certificate::challenge(&inside, digest).map_err(|e| e.to_string())?;
+        if self.beside {
+            self.inner.files.put_answer(&asked, &pem).map_err(|e| e.to_string())?;
+        }
+        let key = certificate::challenge_from_pem(&pem).map_err(|e| e.to_string())?;
         self.inner.resolver.expect(&asked, key);
         self.names.push(asked);
         Ok(())
     }
 
-    async fn by_record(&mut self, name: &Identifier, value: String) -> Result<(), String> {
-        let Identifier::Dns(name) = name else { return Err("dns-01 is for names only".to_owned()) };
-        let record = format!("_acme-challenge.{name}");
-        self.hook("set", &record, &value).await?;
-        self.records.push((record, value));
-        Ok(())
+    async fn by_record(&mut self, name: &Identifier, value: String) -> dns::Result<()> {
+        let plain = |cause: &str| dns::Error { cause: cause.to_owned(), retry_after: None };
+        let Identifier::Dns(name) = name else { return Err(plain("dns-01 is for names only")) };
+        let Some(dns) = &self.inner.dns else {
+            return Err(plain("dns-01 needs tls.acme.dns.provider or tls.acme.dns_hook"));
+        };
+        let record = TxtRecord { name: format!("_acme-challenge.{}", name.to_ascii_lowercase()), value };
+        // What was set half is taken away too.
+        self.records.push(record.clone());
+        dns.set(&record).await
     }
 
-    async fn hook(&self, what: &str, record: &str, value: &str) -> Result<(), String> {
-        let Some(program) = &self.inner.settings.acme.dns_hook else {
-            return Err("dns-01 needs tls.acme.dns_hook".to_owned());
-        };
-        let mut command = tokio::process::Command::new(program);
-        command.args([what, record, value]).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        let shown = program.display();
-        match tokio::time::timeout(HOOK_TIME, command.status()).await {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(format!("{shown} {what} {record} ended with {status}")),
-            Ok(Err(e)) => Err(format!("{shown} can't be started: {e}")),
-            Err(_) => Err(format!("{shown} {what} {record} did not end in time")),
+    /// Waits until what was put into DNS can be seen.
+    async fn until_seen(&self) {
+        if let Some(dns) = &self.inner.dns {
+            dns.until_seen(&self.records).await;
         }
     }
 
@@ -336,9 +402,14 @@ impl Answers<'_> {
         for name in &self.names {
             self.inner.resolver.forget(name);
         }
-        for (record, value) in &self.records {
-            if let Err(cause) = self.hook("remove", record, value).await {
-                tracing::warn!(error = cause, "a TXT record could not be removed");
+        if self.beside {
+            self.tokens.iter().chain(&self.names).for_each(|name| self.inner.files.remove_answer(name));
+        }
+        for record in &self.records {
+            if let Some(dns) = &self.inner.dns
+                && let Err(e) = dns.remove(record).await
+            {
+                tracing::warn!(error = %e, "a TXT record could not be removed");
             }
         }
     }

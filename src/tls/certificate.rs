@@ -78,7 +78,9 @@ impl Certificate {
     /// Makes one that nobody trusts, so that the server can be reached until it has a better one.
     pub(super) fn makeshift(names: &[String]) -> Result<Self> {
         let (chain, key) = sign(names, Vec::new())?;
-        let mut made = Self::describe(loaded(&chain, &key)?, chain)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let leaf = chain.der().clone();
+        let mut made = Self::describe(loaded(leaf.clone(), key)?, leaf)?;
         made.is_makeshift = true;
         Ok(made)
     }
@@ -112,12 +114,22 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 
 /// The certificate that answers a TLS-ALPN-01 challenge (RFC 8737): for one name, with the digest in it. It has an
 /// extension that ordinary checks refuse, so it is not taken apart.
-pub(super) fn challenge(name: &str, digest: &[u8]) -> Result<CertifiedKey> {
+///
+/// Returned with its key, as PEM.
+pub(super) fn challenge(name: &str, digest: &[u8]) -> Result<String> {
     let (chain, key) = sign(&[name.to_owned()], vec![CustomExtension::new_acme_identifier(digest)])?;
-    loaded(&chain, &key)
+    Ok(key.serialize_pem() + &chain.pem())
 }
 
-fn sign(names: &[String], extensions: Vec<CustomExtension>) -> Result<(CertificateDer<'static>, KeyPair)> {
+/// Loads a certificate that answers a challenge.
+pub(super) fn challenge_from_pem(pem: &str) -> Result<CertifiedKey> {
+    let bad =
+        |e: rustls::pki_types::pem::Error| Error::BadCertificate(format!("the answer can't be read: {e}"));
+    let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(bad)?;
+    loaded(leaf, PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(bad)?)
+}
+
+fn sign(names: &[String], extensions: Vec<CustomExtension>) -> Result<(rcgen::Certificate, KeyPair)> {
     let failed = |e: rcgen::Error| Error::BadCertificate(format!("no certificate can be made: {e}"));
     let key = KeyPair::generate().map_err(failed)?;
     let mut request = CertificateParams::new(names.to_vec()).map_err(failed)?;
@@ -125,14 +137,13 @@ fn sign(names: &[String], extensions: Vec<CustomExtension>) -> Result<(Certifica
     request.distinguished_name.push(rcgen::DnType::CommonName, "Safelight");
     request.custom_extensions = extensions;
     let made = request.self_signed(&key).map_err(failed)?;
-    Ok((made.der().clone(), key))
+    Ok((made, key))
 }
 
-fn loaded(leaf: &CertificateDer<'static>, key: &KeyPair) -> Result<CertifiedKey> {
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+fn loaded(leaf: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey> {
     let key = provider().key_provider.load_private_key(key);
     let key = key.map_err(|e| Error::BadCertificate(format!("the key can't be used: {e}")))?;
-    Ok(CertifiedKey::new(vec![leaf.clone()], key))
+    Ok(CertifiedKey::new(vec![leaf], key))
 }
 
 /// A key and the request for a certificate: PEM and DER.
@@ -172,6 +183,7 @@ mod tests {
     fn makeshift_certificates_and_those_for_challenges_can_be_served() {
         let made = Certificate::makeshift(&["a.example.org".to_owned(), "::1".to_owned()]).unwrap();
         assert!(made.is_makeshift && made.covers(&["::1".to_owned()]));
-        assert_eq!(challenge("a.example.org", &[7; 32]).unwrap().cert.len(), 1);
+        let pem = challenge("a.example.org", &[7; 32]).unwrap();
+        assert_eq!(challenge_from_pem(&pem).unwrap().cert.len(), 1);
     }
 }

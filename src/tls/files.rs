@@ -103,6 +103,34 @@ impl Files {
         write(&self.account(directory_url), &json)
     }
 
+    /// What another process has put there for an authority's question: a proof by its token, a certificate by its name.
+    pub(super) fn answer(&self, name: &str) -> Option<String> {
+        let path = self.answer_path(name)?;
+        fs::read_to_string(path).ok()
+    }
+
+    pub(super) fn put_answer(&self, name: &str, answer: &str) -> Result<()> {
+        let bad = || Error::BadCertificate(format!("{name} is no token"));
+        write(&self.answer_path(name).ok_or_else(bad)?, answer.as_bytes())
+    }
+
+    pub(super) fn remove_answer(&self, name: &str) {
+        if let Some(path) = self.answer_path(name) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Removes what a process that was killed has left.
+    pub(super) fn forget_answers(&self) {
+        let _ = fs::remove_dir_all(self.root.join("answers"));
+    }
+
+    fn answer_path(&self, name: &str) -> Option<PathBuf> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let fine = (1..=200).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.');
+        fine.then(|| self.root.join("answers").join(name))
+    }
+
     pub(super) fn forget_account(&self, directory_url: &str) {
         let _ = fs::remove_file(self.account(directory_url));
     }
@@ -183,6 +211,19 @@ mod tests {
         assert_eq!(files.attempts("*.example.org").failed, 0, "what is damaged is forgotten");
         fs::write(dir.path().join("acme/certificates/a.test.pem"), "damaged").unwrap();
         assert!(files.load("a.test").is_err());
+    }
+
+    #[test]
+    fn answers_are_found_by_names_that_are_no_paths() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(dir.path().join("acme"));
+        files.put_answer("a_Token-1", "proof").unwrap();
+        assert_eq!(files.answer("a_Token-1").as_deref(), Some("proof"));
+        for bad in ["", "../certificates/a.test.pem", "..", ".", "a/b", &"a".repeat(201)] {
+            assert!(files.answer(bad).is_none() && files.put_answer(bad, "x").is_err(), "{bad}");
+        }
+        files.remove_answer("a_Token-1");
+        assert!(files.answer("a_Token-1").is_none());
     }
 
     #[test]

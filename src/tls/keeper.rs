@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::acme::{Authority, Failure, Kind, Wish};
@@ -36,7 +37,9 @@ pub(super) async fn keep(inner: Arc<Inner>, slot: usize) {
         // A wish is for one certificate.
         let mut plan = Plan::default();
         wait_until_due(&inner, slot, &mut plan).await;
+        inner.slots[slot].is_trying.store(true, Ordering::Relaxed);
         attempt(&inner, slot).await;
+        inner.slots[slot].is_trying.store(false, Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod acme;
 mod certificate;
+mod dns;
 mod files;
 mod keeper;
 mod probe;
@@ -16,6 +17,7 @@ mod transport;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,7 +29,9 @@ use utoipa::ToSchema;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, CertificateFiles};
 use crate::outbound::{self, Outbound};
+use acme::Authority;
 use certificate::Certificate;
+pub use dns::{Dns, DnsAnswer, DnsData, DnsRecord, Error as DnsError, TxtRecord, read_dns_answer};
 use files::{Attempts, Files};
 use resolver::Resolver;
 
@@ -68,6 +72,9 @@ pub enum Error {
         #[source]
         source: outbound::Error,
     },
+    /// The settings for TXT records can't be used.
+    #[error(transparent)]
+    BadDns(DnsError),
     /// The TLS library refuses its settings.
     #[error("encryption can't be set up")]
     Setup {
@@ -161,11 +168,41 @@ pub struct CertificateStatus {
     pub last_attempt_at: Option<Timestamp>,
     /// When one will be asked for.
     pub next_attempt_at: Option<Timestamp>,
+    /// Whether one is being asked for.
+    pub is_trying: bool,
     /// Attempts that failed since the last success.
     pub failed_attempts: u32,
     /// Why the last one failed, in plain language.
     pub cause: Option<String>,
 }
+
+/// What came of the wish to have a certificate now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryNow {
+    /// It is being asked for.
+    Begun,
+    /// The authority or the keeper of the zone wants to be left alone until then.
+    LeftAlone(Timestamp),
+    /// There is no certificate for this name.
+    Unknown,
+}
+
+/// How a rehearsal for one certificate went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Rehearsal {
+    /// The names that it would be for.
+    pub names: Vec<String>,
+    /// The directory that was asked; none for files of the admin's own.
+    pub authority: Option<String>,
+    /// Whether there would be a certificate.
+    pub passed: bool,
+    /// What went wrong, also where another way was found then: sentences without their full stops.
+    pub causes: Vec<String>,
+}
+
+/// The authority that nearly everybody uses, and its twin whose certificates nobody trusts and whose limits are wide.
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
 /// All certificates of a process. Cheap to clone.
 #[derive(Clone)]
@@ -176,7 +213,8 @@ struct Inner {
     clock: Clock,
     pace: Pace,
     outbound: Outbound,
-    files: Files,
+    dns: Option<Dns>,
+    files: Arc<Files>,
     resolver: Arc<Resolver>,
     slots: Vec<Slot>,
     /// Answers to challenges at port 80, by their tokens.
@@ -191,6 +229,7 @@ struct Slot {
     names: Vec<String>,
     source: CertificateSource,
     attempts: Mutex<Attempts>,
+    is_trying: AtomicBool,
     wake: Notify,
 }
 
@@ -213,11 +252,12 @@ impl Tls {
         clock: Clock,
         pace: Pace,
     ) -> Result<Self> {
-        let files = Files::new(folder);
+        let files = Arc::new(Files::new(folder));
         let slot = |names: &[String], source, attempts| Slot {
             names: names.to_vec(),
             source,
             attempts: Mutex::new(attempts),
+            is_trying: AtomicBool::new(false),
             wake: Notify::new(),
         };
         let slots: Vec<Slot> = match &settings.files {
@@ -236,12 +276,14 @@ impl Tls {
             }
             None => outbound.clone(),
         };
-        let resolver = Arc::new(Resolver::new(slots.len()));
+        let dns = Dns::open(&settings.acme, &outbound, &clock).map_err(Error::BadDns)?;
+        let resolver = Arc::new(Resolver::new(slots.len(), Arc::clone(&files)));
         let inner = Inner {
             settings: settings.clone(),
             clock,
             pace,
             outbound,
+            dns,
             files,
             resolver,
             slots,
@@ -287,6 +329,9 @@ impl Tls {
 
     /// Obtains, renews and reloads certificates until `stopping` fires, or until that is no longer done.
     pub async fn run(&self, stopping: CancellationToken) {
+        if self.is_on() {
+            self.0.files.forget_answers();
+        }
         let mut tasks = tokio::task::JoinSet::new();
         for slot in 0..self.0.slots.len() {
             match &self.0.settings.files {
@@ -306,9 +351,39 @@ impl Tls {
         }
     }
 
-    /// The answer to a challenge at port 80, by its token.
+    /// The answer to a challenge at port 80, by its token: ours, or that of a rehearsal beside us.
     pub fn answer(&self, token: &str) -> Option<String> {
-        self.0.answers.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+        let ours = self.0.answers.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+        ours.or_else(|| self.0.files.answer(token))
+    }
+
+    /// Asks for certificates as [`Tls::run`] does, and stores and serves none. Let's Encrypt is asked at its staging
+    /// directory; with any other authority the last step is left out. `beside` is for a process whose own doors nobody
+    /// can reach: the server on the same data directory then gives its answers.
+    pub async fn dry_run(&self, beside: bool) -> Vec<Rehearsal> {
+        let mut rehearsals = Vec::new();
+        for slot in 0..self.0.slots.len() {
+            rehearsals.push(match &self.0.settings.files {
+                Some(files) => self.0.rehearse_files(files),
+                None => self.0.rehearse(slot, beside).await,
+            });
+        }
+        rehearsals
+    }
+
+    /// Asks for one certificate anew, now; it is found by any of its names.
+    pub fn try_now(&self, name: &str) -> TryNow {
+        let inner = &self.0;
+        let is_for = |slot: &usize| inner.status(*slot).names.iter().any(|known| known == name);
+        let Some(slot) = (0..inner.slots.len()).find(is_for) else { return TryNow::Unknown };
+        let left_alone = inner.attempts(slot).not_before.filter(|until| *until > inner.clock.now());
+        if let Some(until) = left_alone {
+            return TryNow::LeftAlone(until);
+        }
+        if !inner.slots[slot].is_trying.load(Ordering::Relaxed) {
+            inner.slots[slot].wake.notify_one();
+        }
+        TryNow::Begun
     }
 
     /// Whether a certificate is for this host: a name, or an address in brackets or not.
@@ -358,6 +433,46 @@ impl Inner {
             Err(e) => tracing::warn!(error = %e, "a stored certificate is damaged; another one is obtained"),
         }
         Certificate::makeshift(names)
+    }
+
+    fn rehearse_files(&self, files: &CertificateFiles) -> Rehearsal {
+        let (names, cause) = match read_files(files) {
+            Ok(read) if read.is_valid_at(self.clock.now()) => (read.names, None),
+            Ok(read) => {
+                let cause = format!("the certificate holds from {} to {}", read.not_before, read.not_after);
+                (read.names, Some(cause))
+            }
+            Err(e) => (Vec::new(), Some(e.to_string())),
+        };
+        Rehearsal { names, authority: None, passed: cause.is_none(), causes: cause.into_iter().collect() }
+    }
+
+    async fn rehearse(&self, slot: usize, beside: bool) -> Rehearsal {
+        let names = &self.slots[slot].names;
+        let configured = self.settings.acme.directory_url.as_str();
+        let directory_url = if configured == LETS_ENCRYPT { LETS_ENCRYPT_STAGING } else { configured };
+        let is_for_trying = directory_url == LETS_ENCRYPT_STAGING;
+        let mut causes = Vec::new();
+        let mut passed = false;
+        // Each way once, as one attempt after the other would take them.
+        for turn in (0..).take(self.settings.acme.challenges.len()) {
+            let authority = Authority::new(self, directory_url);
+            match authority.rehearse(names, turn, is_for_trying, beside).await {
+                Ok(()) => {
+                    passed = true;
+                    break;
+                }
+                Err(failure) => {
+                    if !causes.contains(&failure.cause) {
+                        causes.push(failure.cause);
+                    }
+                    if failure.until.is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        Rehearsal { names: names.clone(), authority: Some(directory_url.to_owned()), passed, causes }
     }
 
     /// The certificate that a slot is for; `None` where a makeshift one is served, or one that lacks a name.
@@ -411,6 +526,7 @@ impl Inner {
             authority: attempts.authority,
             last_attempt_at: attempts.last_at,
             next_attempt_at: attempts.next_at,
+            is_trying: self.slots[slot].is_trying.load(Ordering::Relaxed),
             failed_attempts: attempts.failed,
             cause: attempts.cause,
         }

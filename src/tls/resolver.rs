@@ -9,7 +9,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::CHALLENGE_PROTOCOL;
-use super::certificate::Certificate;
+use super::certificate::{self, Certificate};
+use super::files::Files;
 
 /// The certificates in use, one for each slot, and those that answer challenges.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Resolver {
     slots: Mutex<Vec<Option<Arc<Certificate>>>>,
     shelf: ArcSwap<Shelf>,
     challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
+    /// Where other processes put theirs.
+    files: Arc<Files>,
 }
 
 #[derive(Debug, Default)]
@@ -57,9 +60,9 @@ impl Shelf {
 }
 
 impl Resolver {
-    pub(super) fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize, files: Arc<Files>) -> Self {
         let slots = Mutex::new(vec![None; slots]);
-        Self { slots, shelf: ArcSwap::default(), challenges: RwLock::default() }
+        Self { slots, shelf: ArcSwap::default(), challenges: RwLock::default(), files }
     }
 
     /// Serves another certificate from now on.
@@ -90,7 +93,9 @@ impl ResolvesServerCert for Resolver {
         {
             // Never a real one on this protocol.
             let name = hello.server_name()?.to_ascii_lowercase();
-            return self.challenges.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+            let ours = self.challenges.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+            return ours
+                .or_else(|| certificate::challenge_from_pem(&self.files.answer(&name)?).ok().map(Arc::new));
         }
         self.shelf.load().find(hello.server_name())
     }
@@ -106,7 +111,7 @@ mod tests {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             Arc::new(Certificate::makeshift(&names).unwrap())
         };
-        let resolver = Resolver::new(3);
+        let resolver = Resolver::new(3, Arc::new(Files::new("unused".into())));
         let found = |name| resolver.shelf.load().find(name);
         assert!(found(Some("a.example.org")).is_none());
         let (first, wild) = (made(&["a.example.org"]), made(&["*.example.org"]));

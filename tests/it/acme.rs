@@ -16,27 +16,31 @@ use axum::routing::get;
 use futures_util::{StreamExt, stream};
 use reqwest::{Certificate, Client};
 use safelight::clock::Clock;
-use safelight::config::{Challenge, Config};
+use safelight::config::{Challenge, Config, Secret};
 use safelight::outbound::Outbound;
 use safelight::server::{self, Door, Listening};
-use safelight::tls::{CertificateState, CertificateStatus, Pace, Tls};
+use safelight::tls::{CertificateState, CertificateStatus, Pace, Tls, TryNow};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::{Issuer, server_config, until};
+use super::dns::Bind;
+
+/// The key of the account that can be arranged with Pebble.
+const ARRANGED_KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
 
 /// The lines of a long download.
 const LINES: usize = 60;
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A child that ends with the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let program = command.get_program().to_string_lossy().into_owned();
         Self(started.unwrap_or_else(|e| {
@@ -64,6 +68,8 @@ struct Authority {
     records: u16,
     http: u16,
     https: u16,
+    /// Whether it only serves accounts that were arranged.
+    arranged: bool,
     _dns: Running,
     pebble: Option<Running>,
 }
@@ -101,6 +107,7 @@ impl Authority {
             records,
             http,
             https,
+            arranged: false,
             _dns,
             pebble: None,
         }
@@ -118,7 +125,8 @@ impl Authority {
             "httpPort": self.http,
             "tlsPort": self.https,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": false,
+            "externalAccountBindingRequired": self.arranged,
+            "externalAccountMACKeys": { "kid-1": ARRANGED_KEY },
             "domainBlocklist": ["blocked.test"],
             "retryAfter": { "authz": 1, "order": 1 },
             "certificateValidityPeriod": 86400,
@@ -169,12 +177,16 @@ impl Authority {
         builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
     }
 
-    async fn site(&self, data: &Path, change: impl FnOnce(&mut Config)) -> Site {
+    fn config(&self, data: &Path, change: impl FnOnce(&mut Config)) -> Config {
         let mut config = Config::defaults(data);
         config.tls.acme.directory_url = self.directory();
         config.tls.acme.ca_file = Some(self.dir.path().join("root.pem"));
         config.tls.email = Some("admin@example.org".to_owned());
         change(&mut config);
+        config
+    }
+
+    fn tls(&self, config: &Config) -> Tls {
         let outbound = Outbound::new(&config.outbound);
         let pace = Pace {
             first_pause: Duration::from_millis(100),
@@ -185,7 +197,13 @@ impl Authority {
             nap: Duration::from_millis(100),
             ..Pace::default()
         };
-        let tls = Tls::open(&config.tls, data.join("acme"), &outbound, self.clock.clone(), pace).unwrap();
+        let folder = config.data_dir.join("acme");
+        Tls::open(&config.tls, folder, &outbound, self.clock.clone(), pace).unwrap()
+    }
+
+    async fn site(&self, data: &Path, change: impl FnOnce(&mut Config)) -> Site {
+        let config = self.config(data, change);
+        let tls = self.tls(&config);
         let listening = Listening::new(&config)
             .open(
                 ([127, 0, 0, 1], self.https).into(),
@@ -307,6 +325,99 @@ async fn certificates_come_by_each_challenge_for_several_names() {
     }
     // One account for all of them.
     assert_eq!(std::fs::read_dir(data.path().join("acme/accounts")).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wildcard_comes_by_changes_at_a_name_server() {
+    let bind = Bind::start().await;
+    let mut authority = Authority::new();
+    authority.dns = bind.port;
+    authority.start().await;
+    let data = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let site = authority
+        .site(data.path(), |config| {
+            config.tls.domains = groups(&[&["*.w.test", "w.test"]]);
+            config.tls.acme.challenges = vec![Challenge::Dns01];
+            bind.settings(&mut config.tls.acme.dns);
+        })
+        .await;
+    site.until_valid().await;
+    println!("a wildcard came by RFC 2136 after {:?}", began.elapsed());
+    let visitor = authority.visitor(&["w.test", "x.w.test"]).await;
+    for name in ["w.test", "x.w.test"] {
+        assert_eq!(page(&visitor, name, authority.https).await, 200, "{name}");
+    }
+    until("the records are gone", async || {
+        bind.texts("_acme-challenge.w.test").filter(Vec::is_empty).map(|_| ())
+    })
+    .await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arranged_accounts_a_second_authority_and_rehearsals_work() {
+    let mut authority = Authority::new();
+    authority.arranged = true;
+    authority.start().await;
+    let data = tempfile::tempdir().unwrap();
+    let domains = |name: &'static str| move |config: &mut Config| config.tls.domains = groups(&[&[name]]);
+    let site = authority.site(data.path(), domains("a.test")).await;
+    let cause = until("a failure is told", async || site.first().cause).await;
+    assert!(cause.contains("set tls.acme.eab_kid and tls.acme.eab_hmac_key"), "{cause}");
+    site.stop().await;
+
+    let arranged = |name| {
+        move |config: &mut Config| {
+            domains(name)(config);
+            config.tls.acme.eab_kid = Some("kid-1".to_owned());
+            config.tls.acme.eab_hmac_key = Some(Secret::new(ARRANGED_KEY));
+        }
+    };
+    let site = authority.site(data.path(), arranged("a.test")).await;
+    site.until_valid().await;
+    let serial = site.first().serial;
+
+    // Whether it would work again can be asked, by this process and by one beside it, and changes nothing.
+    let rehearsed = site.tls.dry_run(false).await.remove(0);
+    assert!(rehearsed.passed && rehearsed.causes.is_empty(), "{rehearsed:?}");
+    for challenge in [Challenge::TlsAlpn01, Challenge::Http01] {
+        let config = authority.config(data.path(), |config| {
+            arranged("a.test")(config);
+            config.tls.acme.challenges = vec![challenge];
+        });
+        let rehearsed = authority.tls(&config).dry_run(true).await.remove(0);
+        assert!(rehearsed.passed, "{challenge:?}: {rehearsed:?}");
+        assert_eq!(std::fs::read_dir(data.path().join("acme/answers")).unwrap().count(), 0);
+    }
+    let config = authority.config(data.path(), arranged("blocked.test"));
+    let rehearsed = authority.tls(&config).dry_run(true).await.remove(0);
+    assert!(!rehearsed.passed, "{rehearsed:?}");
+    assert!(rehearsed.causes[0].contains("it gives no certificate for this name"), "{rehearsed:?}");
+    assert_eq!(site.first().serial, serial);
+    assert!(!data.path().join("acme/certificates/blocked.test.pem").exists());
+
+    // An admin who can't wait; who asks for a name that is not ours is told so.
+    assert_eq!(site.tls.try_now("other.test"), TryNow::Unknown);
+    assert_eq!(site.tls.try_now("a.test"), TryNow::Begun);
+    until("it is another one", async || (site.first().serial != serial).then_some(())).await;
+    site.stop().await;
+
+    // The first authority is down, the other one is asked.
+    let nobody = format!("https://localhost:{}/dir", free_port());
+    let fallback = authority.directory();
+    let site = authority
+        .site(data.path(), |config| {
+            domains("b.test")(config);
+            config.tls.acme.directory_url = nobody.clone();
+            config.tls.acme.fallback_directory_url = Some(fallback.clone());
+        })
+        .await;
+    site.until_valid().await;
+    assert_eq!(site.first().authority, Some(fallback));
+    let rehearsed = site.tls.dry_run(false).await.remove(0);
+    assert!(!rehearsed.passed && rehearsed.causes[0].contains("can't be reached"), "{rehearsed:?}");
+    site.stop().await;
 }
 
 /// A program that sets records at the test's DNS.
@@ -438,6 +549,8 @@ struct Busy {
     wishes: Arc<AtomicBool>,
     /// Orders that named the certificate that they replace.
     replacing: Arc<AtomicUsize>,
+    /// Orders that named the kind of certificate that they are for.
+    profiled: Arc<AtomicUsize>,
 }
 
 /// What is inside of a signed request.
@@ -470,6 +583,9 @@ async fn busy(
             // It hangs.
             2 => std::future::pending().await,
             _ => {}
+        }
+        if payload(&body)["profile"] == "shortlived" {
+            busy.profiled.fetch_add(1, Ordering::SeqCst);
         }
         if payload(&body)["replaces"].is_string() {
             busy.replacing.fetch_add(1, Ordering::SeqCst);
@@ -504,6 +620,7 @@ async fn busy(
     let mut body = answer.bytes().await.unwrap();
     if uri.path() == "/dir" && busy.wishes.load(Ordering::SeqCst) {
         let mut directory: Value = serde_json::from_slice(&body).unwrap();
+        directory["meta"]["profiles"] = json!({ "shortlived": "six days", "classic": "ninety" });
         directory["renewalInfo"] = format!("https://{}/renewal", busy.host).into();
         body = directory.to_string().into();
     }
@@ -534,8 +651,10 @@ async fn an_authority_is_left_alone_when_it_wants_that_and_has_its_wishes_grante
         orders: Arc::clone(&orders),
         wishes: Arc::new(AtomicBool::new(false)),
         replacing: Arc::default(),
+        profiled: Arc::default(),
     };
     let (wishes, replacing) = (Arc::clone(&state.wishes), Arc::clone(&state.replacing));
+    let profiled = Arc::clone(&state.profiled);
     let stopping = CancellationToken::new();
     tokio::spawn(server::serve(listening, Router::new().fallback(busy).with_state(state), stopping.clone()));
     let began = Instant::now();
@@ -555,6 +674,7 @@ async fn an_authority_is_left_alone_when_it_wants_that_and_has_its_wishes_grante
         }
     };
     told("it has had too many requests (slow down)").await;
+    assert!(matches!(site.tls.try_now("a.test"), TryNow::LeftAlone(_)));
     told("it answers with HTTP 503 Service Unavailable and gives no reason").await;
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     told("did not answer in time").await;
@@ -566,9 +686,13 @@ async fn an_authority_is_left_alone_when_it_wants_that_and_has_its_wishes_grante
 
     // The authority would like the certificate to be renewed, but not to hear which one that is.
     wishes.store(true, Ordering::SeqCst);
-    let site = authority.site(data.path(), through_proxy).await;
+    let of_a_kind = |config: &mut Config| {
+        through_proxy(config);
+        config.tls.acme.profile = Some("shortlived".to_owned());
+    };
+    let site = authority.site(data.path(), of_a_kind).await;
     until("its wish is granted", async || (site.first().serial != first).then_some(())).await;
-    assert_eq!(replacing.load(Ordering::SeqCst), 1);
+    assert_eq!((replacing.load(Ordering::SeqCst), profiled.load(Ordering::SeqCst)), (1, 1));
     until("the next one is planned", async || {
         let status = site.first();
         (status.next_attempt_at > status.last_attempt_at).then_some(())

@@ -161,6 +161,11 @@ impl Appliance {
         self.signal(Signal::TERM);
     }
 
+    /// Tells it that something has changed.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Kills it as a crash does and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,8 @@ use safelight::server::{self, Door, Listening};
 use safelight::tls::{Pace, Tls};
 use serde_json::{Value, json};
 
-use super::appliance::{PATIENCE, safelight_on, said};
+use super::acme::free_port;
+use super::appliance::{Appliance, PATIENCE, safelight_on, said};
 use super::support::{PASSWORD, TestServer};
 
 /// Who issues certificates in tests.
@@ -205,4 +207,50 @@ async fn certificates_are_shown_to_those_in_charge() {
         "{}",
         said(&output)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_or_an_admin_has_changed_files_looked_at_at_once() {
+    let (dir, issuer) = (tempfile::tempdir().unwrap(), Issuer::new());
+    let files = files_in(dir.path());
+    put(&files, issuer.issue(&["photos.test"]));
+    let data = dir.path().join("data");
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let mut command = safelight_on(&data, &["serve", "--listen", &address]);
+    let with_files = |command: &mut Command| {
+        command.env("SAFELIGHT_TLS__CERTIFICATE", &files.certificate).env("SAFELIGHT_TLS__KEY", &files.key);
+    };
+    with_files(&mut command);
+    command
+        .env("SAFELIGHT_SERVER__HTTPS_LISTEN", "127.0.0.1:0")
+        .env("SAFELIGHT_SERVER__HTTP_LISTEN", "127.0.0.1:0")
+        .env("SAFELIGHT_SERVER__PUBLIC_URL", format!("http://{address}"));
+    let appliance = Appliance::start_as(command);
+    let owner = appliance.setup_owner().await;
+    let serial = async || owner.json("/api/v1/certificates").await["items"][0]["serial"].clone();
+    let first = serial().await;
+    put(&files, issuer.issue(&["photos.test"]));
+    appliance.hang_up();
+    until("the new one is served", async || (serial().await != first).then_some(())).await;
+    let second = serial().await;
+    put(&files, issuer.issue(&["photos.test"]));
+    let renewed = owner.post("/api/v1/certificates/photos.test/renew").send().await.unwrap();
+    assert_eq!(renewed.status(), 202);
+    until("the third one is served", async || (serial().await != second).then_some(())).await;
+    let entry = owner.json("/api/v1/audit?action=certificate.renew").await["items"][0].clone();
+    assert_eq!(entry["target_id"], "photos.test", "{entry}");
+    let unknown = owner.post("/api/v1/certificates/other.test/renew").send().await.unwrap();
+    assert_eq!(unknown.status(), 404);
+
+    // Whether the files are good can be asked beside it.
+    let mut test = safelight_on(&data, &["tls", "test"]);
+    with_files(&mut test);
+    let output = test.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stdout)
+            .contains("photos.test: the certificate and its key can be used")
+    );
+    appliance.stop();
 }

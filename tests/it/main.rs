@@ -17,11 +17,13 @@ mod crash;
 mod database;
 mod delivery;
 mod doctor;
+mod dns;
 mod duplicates;
 mod engines;
 #[path = "../../benches/fill.rs"]
 mod fill;
 mod hostile;
+mod hosts;
 mod import;
 mod jobs;
 mod library;

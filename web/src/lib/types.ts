@@ -80,6 +80,8 @@ export type ModelSettings = Told<Schemas['ModelSettings']>;
 export type Form = Omit<Schemas['Form'], 'fields'> & { fields: Field[] };
 export type Field = Omit<Schemas['Field'], 'default' | 'choices'> & { default?: unknown; choices?: unknown[] };
 
+/** A certificate and how its renewal is doing. */
+export type Certificate = Whole<Schemas['CertificateStatus']> & { is_trying: boolean };
 export type JobState = Schemas['JobState'];
 export type Job = Whole<Schemas['Job']>;
 export type AuditEntry = Omit<Whole<Schemas['AuditEntry']>, 'details'> & { details: Record<string, unknown> | null };
