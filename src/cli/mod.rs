@@ -8,6 +8,7 @@ pub mod config;
 mod demo;
 pub mod generated;
 pub mod import;
+mod import_from;
 pub mod migrate;
 pub mod model;
 mod openapi;
