@@ -275,6 +275,8 @@ async fn check_old_links(
     change("/api/v1/buckets/restored-photos".into(), json!({ "visibility": "public" })).await;
     let public = "/storage/restored-photos/2025-01-31%203f2c1a9b/Oma.jpg".to_owned();
     assert_eq!(follow(&stranger, &upload).await, (308, public.clone()));
+    let led = stranger.get(&upload).send().await.unwrap();
+    assert_eq!(led.headers()["cross-origin-resource-policy"], "cross-origin");
     assert_eq!(bytes(&stranger, &public).await, old);
     assert_eq!(follow(&stranger, &made).await.0, 404, "of the results everybody has the shared one");
     change(format!("/api/v1/media/{id}"), json!({ "shared_rendition_id": rendition })).await;

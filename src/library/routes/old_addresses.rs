@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::content::RESOURCE_POLICY;
 use crate::accounts::{CurrentUser, Permission};
 use crate::api::{Path, Problem};
 use crate::app::App;
@@ -48,8 +49,16 @@ pub(super) async fn redirect(app: &App, path: &str, mut parts: Parts) -> Result<
     let Some(led) = lead(app, path, who).await? else { return Err(Problem::not_found("file")) };
     let location = format!("{}{}", app.config.server.base_path, led.path);
     let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
-    let cache = if led.is_public { "public, max-age=300" } else { "private, no-cache" };
-    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static(cache))];
+    // Pages of other sites show what is public, and their browsers ask at each step whether they may.
+    let (cache, policy) = match led.is_public {
+        true => ("public, max-age=300", "cross-origin"),
+        false => ("private, no-cache", "same-origin"),
+    };
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+        (RESOURCE_POLICY.clone(), HeaderValue::from_static(policy)),
+    ];
     Ok((StatusCode::PERMANENT_REDIRECT, headers).into_response())
 }
 
