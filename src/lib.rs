@@ -31,6 +31,7 @@ pub mod app;
 pub mod accounts;
 pub mod admin;
 pub mod audit;
+pub mod imports;
 pub mod library;
 pub mod notify;
 pub mod restore;

@@ -40,7 +40,10 @@ pub use secret::Token;
 pub use session::{Allowed, SessionCookie, check_origin};
 pub use setup::{needs_setup, setup, setup_token};
 pub use tokens::{add_token, find_by_token, list_all_tokens, list_tokens, remove_token, withdraw_token};
-pub use users::{add, change, count, exists, find_all, find_by_email, list, role_of, search, set_password};
+pub use users::{
+    Newcomer, add, add_without_password, change, count, exists, find_all, find_by_email, list, role_of,
+    search, set_password,
+};
 
 /// Why an account could not do, or have done to it, what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -82,6 +82,11 @@ impl Password {
         Ok(())
     }
 
+    /// A password that nobody knows and nobody can guess.
+    pub(super) fn nobodys() -> Self {
+        Self(super::secret::Token::random().expose())
+    }
+
     /// Whether both are the same text.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         super::secret::same(self.0.as_bytes(), other.0.as_bytes())

@@ -9,6 +9,7 @@ use super::password::{Password, Turn};
 use super::tokens::withdraw_all;
 use super::{Checks, Error, Result, store};
 use crate::audit::{self, Target, UserId};
+use crate::clock::Timestamp;
 use crate::db::{self, Db};
 
 /// Users in the order in which they were added, after one of them, at most `limit`.
@@ -103,6 +104,53 @@ pub async fn add(db: &Db, editor: &Editor, new: NewUser) -> Result<User> {
         }
         let target = Target::new("user", user.id).named(&user.name);
         audit::record(tx, &actor, "user.add", target, &json!({ "role": user.role }))?;
+        Ok(user)
+    })
+    .await
+}
+
+/// Somebody who comes from another program, without a password.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// The name that others see.
+    pub name: String,
+    /// The address to log in with.
+    pub email: String,
+    /// What the user may do.
+    pub role: Role,
+    /// Whether logging in is refused, also with a password.
+    pub disabled: bool,
+    /// Since when there is the account; now where that is not known.
+    pub created_at: Option<Timestamp>,
+}
+
+/// Adds a person who can't log in before somebody has given them a password: the one that is stored is known to nobody.
+///
+/// # Errors
+/// As [`add`].
+pub async fn add_without_password(db: &Db, editor: &Editor, new: Newcomer) -> Result<User> {
+    may_touch(editor, [new.role])?;
+    let mut checks = Checks::default();
+    let (name, email) = (checks.keep(person_name(&new.name)), checks.keep(Email::parse(&new.email)));
+    let (Some(name), Some(email)) = (name, email) else { return Err(Error::Invalid(checks.0)) };
+    let hash = Turn::take()?.hash(&Password::nobodys()).await?;
+    let actor = editor.actor.clone();
+    db.write(move |tx| {
+        let user = User {
+            id: UserId::new(),
+            name,
+            email,
+            role: new.role,
+            disabled: new.disabled,
+            created_at: new.created_at.unwrap_or(tx.now()),
+            last_login_at: None,
+        };
+        if !store::insert_user(tx, &user, &hash)? {
+            return Err(Error::EmailTaken);
+        }
+        let target = Target::new("user", user.id).named(&user.name);
+        let details = json!({ "role": user.role, "disabled": user.disabled, "without_password": true });
+        audit::record(tx, &actor, "user.add", target, &details)?;
         Ok(user)
     })
     .await

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::import_from::{self, FromArgs};
 use super::put_json;
 use crate::app::App;
 use crate::audit::Actor;
@@ -25,7 +26,7 @@ pub struct ImportArgs {
     /// where it stopped
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: PathBuf,
-    /// Bucket that they go into [default: the oldest one]
+    /// Bucket that they go into [default: the oldest one, or restored-photos with --from restoration-app]
     #[arg(long, value_name = "SLUG")]
     bucket: Option<String>,
     /// Folder of the bucket that they go into [default: the top]
@@ -44,6 +45,8 @@ pub struct ImportArgs {
     /// Answer in JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    from: FromArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -70,6 +73,10 @@ struct Summary {
 /// # Errors
 /// When the folder can't be read at all, or there is no such bucket.
 pub async fn run(args: &ImportArgs, app: &App) -> anyhow::Result<ExitCode> {
+    if let Some(program) = args.from.program() {
+        let (dir, bucket) = (args.dir.clone(), args.bucket.as_deref());
+        return import_from::run(app, program, &args.from, dir, bucket, (args.link, args.json)).await;
+    }
     let bucket = match &args.bucket {
         Some(slug) => {
             let slug = Slug::parse(slug)?;

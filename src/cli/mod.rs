@@ -11,6 +11,7 @@ pub mod generated;
 pub mod health;
 pub mod import;
 pub mod mail;
+mod import_from;
 pub mod migrate;
 pub mod model;
 mod openapi;

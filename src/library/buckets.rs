@@ -101,6 +101,14 @@ pub async fn first_bucket(app: &App) -> Result<Bucket> {
     app.db.read(|conn| rights::destination_for(conn, Caller::Machine, None)).await
 }
 
+/// Does the same in a transaction.
+///
+/// # Errors
+/// [`Error::NoSuchBucket`], [`Error::Db`].
+pub fn find_bucket_in(conn: &Connection, slug: &Slug) -> Result<Bucket> {
+    get_in(conn, slug)
+}
+
 pub(super) fn get_in(conn: &Connection, slug: &Slug) -> Result<Bucket> {
     store::buckets::find(conn, slug)?.ok_or(Error::NoSuchBucket)
 }

@@ -12,7 +12,9 @@ use super::limits::{self, Allowance};
 use super::model::{Bucket, Media, OnConflict, Seq, Slug, VersionId};
 use super::rights;
 use super::store::{NewVersion, Place};
-use super::{Error, Result, What, emit, free_place, get_as_in, get_in, names, store};
+use super::{
+    Error, OldAddress, Result, What, add_old_address_in, emit, free_place, get_as_in, get_in, names, store,
+};
 use crate::app::App;
 use crate::audit::{self, Actor, Target};
 use crate::clock::Timestamp;
@@ -101,28 +103,84 @@ pub async fn add(
     place(app, actor, to, arrived).await
 }
 
-/// Takes a file of this machine in, with the date of its last change. Where `share` is set and the file system can, its
-/// bytes are shared instead of copied, as [`crate::storage::Storage::share`] says.
+/// A file of this machine that is to come in.
+#[derive(Debug, Clone, Copy)]
+pub struct FromDisk<'a> {
+    /// Where it is.
+    pub file: &'a Path,
+    /// Whether its bytes are shared instead of copied, where the file system can, as [`crate::storage::Storage::share`]
+    /// says.
+    pub share: bool,
+    /// When it was last changed; the file's own date where that is not said.
+    pub modified_at: Option<Timestamp>,
+    /// The address by which it was known elsewhere, which leads to it from the same transaction on.
+    pub old_address: Option<&'a str>,
+}
+
+/// Takes a file of this machine in, with the date of its last change.
+///
+/// # Errors
+/// As [`add_file_from`].
+pub async fn add_file(app: &App, actor: &Actor, to: Destination, file: &Path, share: bool) -> Result<Media> {
+    add_file_from(app, actor, to, FromDisk { file, share, modified_at: None, old_address: None }).await
+}
+
+/// Takes a file of this machine in, with what is known about it.
 ///
 /// # Errors
 /// As [`add`]; [`Error::Interrupted`] when the file can't be read.
-pub async fn add_file(app: &App, actor: &Actor, to: Destination, file: &Path, share: bool) -> Result<Media> {
-    let unreadable = |e: std::io::Error| Error::Interrupted(e.into());
-    let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+pub async fn add_file_from(app: &App, actor: &Actor, to: Destination, from: FromDisk<'_>) -> Result<Media> {
+    let size_bytes = tokio::fs::metadata(from.file).await.map_err(unreadable)?.len();
+    let (to, allowance) = admit(app, actor, to, (!from.share).then_some(size_bytes)).await?;
+    let arrived = receive_file(app, Some(&allowance), &to.name, from).await?;
+    let (actor, old_address) = (actor.clone(), from.old_address.map(str::to_owned));
+    let (media, _arrived) = app
+        .db
+        .write(move |tx| {
+            let media = add_in(tx, &actor, &to, &arrived)?;
+            if let Some(path) = old_address {
+                add_old_address_in(tx, &path, OldAddress { media: media.id, rendition: None })?;
+            }
+            Ok::<_, Error>((media, arrived))
+        })
+        .await?;
+    Ok(media)
+}
+
+/// Stores the bytes of a file of this machine durably and finds out what they are, with the date of its last change. They
+/// stay within an allowance where there is one; pictures that were made from others need none.
+///
+/// # Errors
+/// As [`receive_allowed`]; [`Error::Interrupted`] when the file can't be read.
+pub async fn receive_file(
+    app: &App,
+    allowance: Option<&Allowance>,
+    name: &str,
+    from: FromDisk<'_>,
+) -> Result<Arrived> {
+    let opened = tokio::fs::File::open(from.file).await.map_err(unreadable)?;
     let metadata = opened.metadata().await.map_err(unreadable)?;
-    let modified_at = Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000);
-    let (to, allowance) = admit(app, actor, to, (!share).then_some(metadata.len())).await?;
-    allowance.check_size(metadata.len())?;
-    let shared = if share { app.storage.share(file).await? } else { None };
+    if let Some(allowance) = allowance {
+        allowance.check_size(metadata.len())?;
+    }
+    let shared = if from.share { app.storage.share(from.file).await? } else { None };
     let arrived = match shared {
-        Some(received) => keep(received, &to.name).await?,
+        Some(received) => keep(received, name).await?,
         None => {
             let body =
                 ReaderStream::with_capacity(opened, FILE_PIECE_BYTES).map(|piece| piece.map_err(unreadable));
-            receive_allowed(app, &allowance, &to.name, body).await?
+            match allowance {
+                Some(allowance) => receive_allowed(app, allowance, name, body).await?,
+                None => receive_within(app, None, name, body).await?,
+            }
         }
     };
-    place(app, actor, to, arrived.modified_at(Some(modified_at))).await
+    let own_date = Timestamp::from_millis(metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000);
+    Ok(arrived.modified_at(Some(from.modified_at.unwrap_or(own_date))))
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    Error::Interrupted(error.into())
 }
 
 /// Does [`add_in`] in a transaction of its own.

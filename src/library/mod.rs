@@ -16,6 +16,7 @@ mod limits;
 mod members;
 mod model;
 mod names;
+mod old_addresses;
 mod organise;
 mod presets;
 mod query;
@@ -47,8 +48,8 @@ use crate::storage::{BlobId, BlobReader, Kept, Storage};
 
 pub use address::{Address, Addressed, Lookups, Right, find_by_address};
 pub use buckets::{
-    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, first_bucket, get_bucket,
-    get_bucket_for, list_buckets, list_folders, remove_bucket,
+    BucketChange, NewBucket, add_bucket, add_bucket_in, add_folder, change_bucket, find_bucket_in,
+    first_bucket, get_bucket, get_bucket_for, list_buckets, list_folders, remove_bucket,
 };
 pub use bulk::{
     AT_ONCE_MAX, Begun, Bulk, Deed, Failed, Outcome as BulkOutcome, Run, Which, bulk, cancel_run, get_run,
@@ -58,8 +59,8 @@ pub use delivery::{Content, Delivery, Outcome, Piece, Redacted, Rendering, Wante
 pub use duplicates::{DISTANCE_MAX, FindAlike, Group, Likeness, dismiss_duplicates, list_duplicates};
 pub use error::Error;
 pub use intake::{
-    Arrived, Destination, add, add_file, add_in, admit, receive, receive_allowed, receive_bytes,
-    receive_staged,
+    Arrived, Destination, FromDisk, add, add_file, add_file_from, add_in, admit, receive, receive_allowed,
+    receive_bytes, receive_file, receive_staged,
 };
 pub use jobs::{Describe, FindOrphans, GRACE, Sweep, TRASH_KEPT, WarmUp, clean_up};
 pub use limits::{
@@ -72,10 +73,16 @@ pub use model::{
     RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
+pub use old_addresses::{
+    Led, OldAddress, add_old_address_in, add_old_bucket_in, find_old_address, find_old_bucket_in, lead,
+};
 pub use organise::{Change, CopyTo, DESCRIPTION_BYTES_MAX, change, copy, purge, trash, untrash};
 pub use presets::{DeliveryPreset, list_presets, put_preset, remove_preset, resolve};
 pub use query::Query;
-pub use renditions::{NewRendition, add_rendition_in, get_rendition, list_renditions, remove_rendition};
+pub use renditions::{
+    MadeElsewhere, NewRendition, add_rendition_in, add_rendition_made_elsewhere_in, get_rendition,
+    list_renditions, remove_rendition,
+};
 pub use rights::{
     BucketAccess, BucketRole, Caller, audience_of, get_for_in, hears, may_somewhere, permissions_somewhere,
     seen_buckets,

@@ -329,9 +329,9 @@ pub struct Rendition {
     pub created_at: Timestamp,
     /// Who asked for it.
     pub created_by: Option<UserId>,
-    /// Whether an engine drew what the camera did not see.
-    pub ai_generated: bool,
-    /// Engine, preset, and steps with what each has done.
+    /// Whether an engine drew what the camera did not see; null where nobody knows, because another program made it.
+    pub ai_generated: Option<bool>,
+    /// Engine, preset, and steps with what each has done; `made_elsewhere` where another program made it.
     #[schema(value_type = Object)]
     pub provenance: serde_json::Value,
     /// The blob.

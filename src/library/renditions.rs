@@ -7,7 +7,8 @@ use super::store::NewRow;
 use super::{Error, Result, What, emit, get_in, names, store};
 use crate::accounts::Permission;
 use crate::app::App;
-use crate::audit::{self, Actor, Target};
+use crate::audit::{self, Actor, Target, UserId};
+use crate::clock::Timestamp;
 use crate::db::Tx;
 
 /// A picture that was made from a version and whose bytes are stored.
@@ -36,6 +37,37 @@ pub struct NewRendition<'a> {
 /// [`Error::NoSuchMedia`], [`Error::NoSuchVersion`] when they have gone meanwhile, [`Error::NotAPicture`],
 /// [`Error::BadName`], [`Error::Db`].
 pub fn add_rendition_in(tx: &Tx<'_>, actor: &Actor, new: &NewRendition<'_>) -> Result<Rendition> {
+    insert(tx, actor, new, None)
+}
+
+/// When and for whom another program made a picture.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MadeElsewhere {
+    /// When; now where that is not known.
+    pub at: Option<Timestamp>,
+    /// Who asked for it, where that is somebody here.
+    pub by: Option<UserId>,
+}
+
+/// Adds a rendition that another program has made. Whether an engine drew in it is unknown, whatever `new` says.
+///
+/// # Errors
+/// As [`add_rendition_in`].
+pub fn add_rendition_made_elsewhere_in(
+    tx: &Tx<'_>,
+    actor: &Actor,
+    new: &NewRendition<'_>,
+    made: MadeElsewhere,
+) -> Result<Rendition> {
+    insert(tx, actor, new, Some(made))
+}
+
+fn insert(
+    tx: &Tx<'_>,
+    actor: &Actor,
+    new: &NewRendition<'_>,
+    elsewhere: Option<MadeElsewhere>,
+) -> Result<Rendition> {
     let media = get_in(tx, new.media)?;
     store::find_version(tx, media.seq, new.version)?.ok_or(Error::NoSuchVersion)?;
     let facts = new.arrived.facts();
@@ -51,9 +83,10 @@ pub fn add_rendition_in(tx: &Tx<'_>, actor: &Actor, new: &NewRendition<'_>) -> R
         content_type: &facts.content_type,
         width,
         height,
-        ai_generated: new.ai_generated,
+        ai_generated: elsewhere.is_none().then_some(new.ai_generated),
         provenance: new.provenance,
-        created_by: actor.user_id(),
+        created_at: elsewhere.and_then(|made| made.at),
+        created_by: elsewhere.map_or(actor.user_id(), |made| made.by),
     };
     let id = store::insert_rendition(tx, &row)?;
     store::touch_media(tx, media.seq)?;

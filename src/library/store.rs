@@ -8,6 +8,7 @@ pub(super) mod limits;
 pub(super) mod list;
 pub(super) mod members;
 mod months;
+pub(super) mod old_addresses;
 pub(super) mod presets;
 mod proposals;
 pub(super) mod tags;
@@ -37,7 +38,7 @@ const VERSION_COLUMNS: &str = "versions.id, number, blobs.size_bytes, versions.s
      versions.created_at, created_by";
 
 const RENDITION_COLUMNS: &str = "r.id, m.id, r.version_id, r.restoration_id, r.name, r.content_type, blobs.size_bytes, \
-     r.width, r.height, r.created_at, r.created_by, r.ai_generated, r.provenance, r.sha256";
+     r.width, r.height, r.created_at, r.created_by, iif(r.made_elsewhere, NULL, r.ai_generated), r.provenance, r.sha256";
 
 fn media_from_row(row: &Row<'_>) -> rusqlite::Result<Media> {
     Ok(Media {
@@ -476,8 +477,11 @@ pub(super) struct NewRow<'a> {
     pub(super) content_type: &'a str,
     pub(super) width: u32,
     pub(super) height: u32,
-    pub(super) ai_generated: bool,
+    /// None for one that was made elsewhere.
+    pub(super) ai_generated: Option<bool>,
     pub(super) provenance: &'a serde_json::Value,
+    /// Now where it is not said.
+    pub(super) created_at: Option<Timestamp>,
     pub(super) created_by: Option<UserId>,
 }
 
@@ -485,9 +489,9 @@ pub(super) fn insert_rendition(tx: &Tx<'_>, row: &NewRow<'_>) -> Result<Renditio
     let id = RenditionId::new();
     tx.prepare_cached(
         "INSERT INTO renditions (id, media_seq, version_id, sha256, restoration_id, name, content_type, width, height,
-                                 ai_generated, provenance, created_at, created_by)
+                                 ai_generated, made_elsewhere, provenance, created_at, created_by)
          VALUES (:id, :media_seq, :version_id, :sha256, :restoration_id, :name, :content_type, :width, :height,
-                 :ai_generated, :provenance, :now, :created_by)",
+                 :ai_generated, :made_elsewhere, :provenance, :created_at, :created_by)",
     )?
     .execute(named_params! {
         ":id": id,
@@ -499,9 +503,10 @@ pub(super) fn insert_rendition(tx: &Tx<'_>, row: &NewRow<'_>) -> Result<Renditio
         ":content_type": row.content_type,
         ":width": row.width,
         ":height": row.height,
-        ":ai_generated": row.ai_generated,
+        ":ai_generated": row.ai_generated.unwrap_or(false),
+        ":made_elsewhere": row.ai_generated.is_none(),
         ":provenance": row.provenance.to_string(),
-        ":now": tx.now(),
+        ":created_at": row.created_at.unwrap_or(tx.now()),
         ":created_by": row.created_by,
     })?;
     Ok(id)

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// All rooms, the lowest floor first. `main` and `lib` stand outside.
-const FLOORS: [&str; 27] = [
+const FLOORS: [&str; 28] = [
     "id",
     "clock",
     "config",
@@ -33,6 +33,7 @@ const FLOORS: [&str; 27] = [
     "accounts",
     "library",
     "uploads",
+    "imports",
     "restore",
     "notify",
     "admin",

@@ -21,7 +21,7 @@ const SANDBOX: &str =
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'";
 
 /// What a browser may do with the bytes on the pages of other sites (Fetch, 3.7).
-static RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub(super) static RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// How long caches may hand out what everybody may have before they ask whether it is still so.
 const PUBLIC_S: u64 = 300;

@@ -5,6 +5,7 @@ mod content;
 mod duplicates;
 mod limits;
 mod members;
+mod old_addresses;
 mod organise;
 mod presets;
 mod signed;

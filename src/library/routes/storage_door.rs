@@ -1,18 +1,18 @@
 //! `/storage/{bucket}/{key…}`: delivery by name, for everybody, for readers, and for whoever has a signed address.
 
 use axum::Extension;
-use axum::extract::{OptionalFromRequestParts, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::content::{self, ContentQuery, Pairs};
-use crate::accounts::{CurrentUser, Permission};
+use super::old_addresses::{self, reader, redirect};
 use crate::api::{Path, Problem, Query, Sharing};
 use crate::app::App;
 use crate::library::address::may_read;
-use crate::library::{Address, Lookups, Right, Signature, find_by_address};
+use crate::library::{Address, Error, Lookups, Right, Signature, find_by_address};
 
 /// What pages of the sites that a bucket names may send and read.
 const SHARING: Sharing = Sharing {
@@ -21,9 +21,10 @@ const SHARING: Sharing = Sharing {
     exposed: "accept-ranges, content-disposition, content-length, content-range, etag",
 };
 
-/// The door of delivery, at the top of all addresses.
+/// The door of delivery, at the top of all addresses, with those of links from elsewhere.
 pub fn storage_router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(fetch, preflight)).layer(Extension(Lookups::default()))
+    let door = OpenApiRouter::new().routes(routes!(fetch, preflight)).layer(Extension(Lookups::default()));
+    door.merge(old_addresses::router())
 }
 
 /// Sends a file by its name, or a rendering of it
@@ -74,6 +75,7 @@ async fn send(
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
+    let old_path = format!("storage/{bucket}/{key}");
     let address = Address {
         bucket,
         key,
@@ -81,28 +83,19 @@ async fn send(
         wish: pairs.wish()?,
         signature: Signature::read(pairs.iter())?,
     };
-    let found = find_by_address(app, lookups, address).await?;
+    let is_signed = address.signature.is_some();
+    let found = match find_by_address(app, lookups, address).await {
+        // Another program may have had something there that lies elsewhere now.
+        Err(Error::NoSuchMedia) if !is_signed => return redirect(app, &old_path, parts).await,
+        found => found?,
+    };
     let right = match found.right {
         Ok(right) => right,
         // Who asks is found out only where it matters: that takes a question to the database.
-        Err(refusal) => {
-            let user =
-                <CurrentUser as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, app).await;
-            // A token that is refused must not tell what is there from what is not.
-            let user = match user {
-                Err(problem) if problem.status().is_server_error() => return Err(problem),
-                user => user.unwrap_or(None),
-            };
-            match user {
-                Some(user)
-                    if user.covers(Permission::LibraryRead)
-                        && may_read(app, user.id(), found.bucket).await? =>
-                {
-                    Right::Reader
-                }
-                _ => return Err(refusal.into()),
-            }
-        }
+        Err(refusal) => match reader(app, &mut parts).await? {
+            Some(user) if may_read(app, user, found.bucket).await? => Right::Reader,
+            _ => return Err(refusal.into()),
+        },
     };
     let wanted = pairs.wanted(found.rendering?, method, &parts.headers);
     content::send_by(app, &found.content, &wanted, right).await

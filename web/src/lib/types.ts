@@ -52,7 +52,9 @@ export type OwnedToken = Token & { user: Whole<Schemas['TokenOwner']> };
 export type MetadataItem = Whole<Schemas['Fact']>;
 
 export type StepReport = Omit<Whole<Schemas['StepReport']>, 'evidence'> & Pick<Schemas['StepReport'], 'evidence'>;
-export type Provenance = { engine: string; preset: string | null; steps: StepReport[] };
+/** What another program told about a picture that it made. */
+export type MadeElsewhere = { model: string | null; parameters: unknown; by: string | null };
+export type Provenance = { engine: string; preset: string | null; steps: StepReport[]; made_elsewhere?: MadeElsewhere };
 export type Rendition = Omit<Whole<Schemas['Rendition']>, 'provenance'> & { provenance: Provenance };
 export type StepChoice = Whole<Schemas['StepRequest']>;
 /** What a picture seems to need. */
