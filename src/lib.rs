@@ -16,7 +16,6 @@ pub mod settings;
 pub mod cache;
 pub mod engine;
 pub mod imaging;
-pub mod keys;
 pub mod mail;
 pub mod outbound;
 pub mod storage;

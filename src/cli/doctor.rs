@@ -7,8 +7,9 @@ use super::{GlobalArgs, put, put_json, serve};
 use crate::admin::doctor::{self, CheckState, Fixed, Patient, Report};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Environment, Loaded};
 use crate::db::{self, Role};
+use crate::logs::Logs;
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::storage::{self, DataDir};
@@ -34,8 +35,8 @@ pub struct DoctorArgs {
 /// When the answer can't be written.
 pub fn run(args: &DoctorArgs, global: &GlobalArgs, environment: &Environment) -> anyhow::Result<ExitCode> {
     super::keep_files_private();
-    let config = match config::load(&global.flags(), environment) {
-        Ok(loaded) => loaded.config,
+    let loaded = match config::load(&global.flags(), environment) {
+        Ok(loaded) => loaded,
         Err(mistakes) => {
             let report = Report::of_bad_configuration(&mistakes.to_string(), &Clock::system());
             say(args, &report, &[])?;
@@ -43,7 +44,7 @@ pub fn run(args: &DoctorArgs, global: &GlobalArgs, environment: &Environment) ->
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (report, fixed) = runtime.block_on(examine(config, args));
+    let (report, fixed) = runtime.block_on(examine(loaded, args));
     // A disk that hangs must not keep the command.
     runtime.shutdown_background();
     say(args, &report, &fixed)?;
@@ -51,8 +52,8 @@ pub fn run(args: &DoctorArgs, global: &GlobalArgs, environment: &Environment) ->
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn examine(config: Config, args: &DoctorArgs) -> (Report, Vec<Fixed>) {
-    let patient = admit(config.clone(), args.full).await;
+async fn examine(loaded: Loaded, args: &DoctorArgs) -> (Report, Vec<Fixed>) {
+    let patient = admit(loaded.clone(), args.full).await;
     let report = doctor::examine(&patient).await;
     if !args.fix {
         return (report, Vec::new());
@@ -62,16 +63,17 @@ async fn examine(config: Config, args: &DoctorArgs) -> (Report, Vec<Fixed>) {
         return (report, fixed);
     }
     // What was wrong may have kept others from being looked at.
-    let patient = admit(config, args.full).await;
+    let patient = admit(loaded, args.full).await;
     (doctor::examine(&patient).await, fixed)
 }
 
-async fn admit(config: Config, full: bool) -> Patient {
+async fn admit(loaded: Loaded, full: bool) -> Patient {
+    let config = loaded.config.clone();
     let (clock, outbound) = (Clock::system(), Outbound::new(&config.outbound));
     let data_dir = DataDir::at(&config.data_dir);
     let tls = Tls::open(&config.tls, data_dir.acme(), &outbound, clock.clone(), Pace::default());
     Patient {
-        app: open(&config, &data_dir).await,
+        app: open(loaded, &data_dir).await,
         mailer: Mailer::new(&config.mail, &config.outbound, clock.clone()),
         tls: tls.map_err(|e| format!("{:#}", anyhow::Error::new(e))),
         config: Arc::new(config),
@@ -85,7 +87,7 @@ async fn admit(config: Config, full: bool) -> Patient {
 }
 
 /// Opens what a process works with, if that changes nothing: everything must be there.
-async fn open(config: &Config, data_dir: &DataDir) -> Result<App, String> {
+async fn open(loaded: Loaded, data_dir: &DataDir) -> Result<App, String> {
     for folder in [data_dir.root().to_owned(), data_dir.blobs()] {
         match storage::has_marker(&folder) {
             Ok(true) => {}
@@ -97,7 +99,7 @@ async fn open(config: &Config, data_dir: &DataDir) -> Result<App, String> {
     if status.applied != status.known {
         return Err(format!("the database has schema {}, not {}", status.applied, status.known));
     }
-    serve::open(config.clone(), data_dir, Role::Guest, None).await.map_err(|e| format!("{e:#}"))
+    serve::open(loaded, data_dir, Role::Guest, Logs::silent(), None).await.map_err(|e| format!("{e:#}"))
 }
 
 fn say(args: &DoctorArgs, report: &Report, fixed: &[Fixed]) -> anyhow::Result<()> {

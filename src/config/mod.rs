@@ -497,7 +497,7 @@ pub enum LogFormat {
 }
 
 /// A checked configuration together with where each value came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The checked values.
     pub config: Config,

@@ -84,7 +84,7 @@ impl Kind {
             Self::Bytes { .. } => "bytes",
             Self::Duration { .. } => "duration",
             Self::Choice(_) => "choice",
-            Self::Text => "text",
+            Self::Text | Self::Host => "text",
             Self::Networks | Self::Texts | Self::Urls | Self::Origins | Self::Names => "list",
             Self::Choices(_) => "choices",
             Self::Colour => "colour",

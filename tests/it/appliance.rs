@@ -172,11 +172,6 @@ impl Appliance {
         self.child.wait().unwrap();
     }
 
-    /// Tells it that its files were replaced.
-    pub(crate) fn hang_up(&self) {
-        self.signal(Signal::HUP);
-    }
-
     fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(id, signal).unwrap();

@@ -1,7 +1,5 @@
 //! Engines: one contract for all of them, here and on other machines, and everything that others may do wrong.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use safelight::config;

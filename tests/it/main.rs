@@ -16,8 +16,8 @@ mod cors;
 mod crash;
 mod database;
 mod delivery;
-mod doctor;
 mod dns;
+mod doctor;
 mod duplicates;
 mod engines;
 #[path = "../../benches/fill.rs"]
