@@ -4,7 +4,7 @@ CARGO_FLAGS := --ignore-rust-version --locked
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-onnx bench soak fmt lint web release openapi clean
+.PHONY: help run test test-onnx bench soak fmt lint web release deb sbom dist container openapi clean
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -13,7 +13,7 @@ run: release ## builds everything and starts Safelight on http://127.0.0.1:8080
 	exec "$(TARGET)/release/safelight" serve
 
 release: web ## builds the program with the web UI inside: target/release/safelight
-	cargo build --release $(CARGO_FLAGS)
+	@scripts/stamped cargo build --release $(CARGO_FLAGS)
 
 web: ## builds the web UI
 	@scripts/bootstrap run
@@ -31,7 +31,21 @@ soak: ## long tests: thousands of rounds, kill -9, big files
 	cargo nextest run $(CARGO_FLAGS) --run-ignored only --no-fail-fast -E 'test(soak)'
 
 bench: web ## measures speed, memory and picture quality
-	@scripts/bench $(BENCH)
+	@scripts/stamped scripts/bench $(BENCH)
+
+deb: release ## builds the Debian package of this machine's architecture: target/dist/safelight_VERSION_ARCH.deb
+	@scripts/bootstrap deb
+	@scripts/stamped scripts/dist deb
+
+sbom: ## writes the bill of materials (CycloneDX): target/dist/safelight.cdx.json
+	@scripts/stamped scripts/dist sbom
+
+dist: release ## package, archive, bill of materials and checksums, in target/dist
+	@scripts/bootstrap deb
+	@scripts/stamped scripts/dist all
+
+container: deb ## builds the container image safelight with podman or docker
+	@scripts/dist container
 
 fmt: ## formats the sources
 	cargo fmt

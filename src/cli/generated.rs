@@ -62,7 +62,7 @@ fn man_pages(folder: &Path, command: clap::Command) -> anyhow::Result<()> {
 }
 
 /// The commit that the program was built from, where a release was built from a repository.
-const COMMIT: Option<&str> = option_env!("SAFELIGHT_COMMIT");
+const COMMIT: Option<&str> = option_env!("SOURCE_COMMIT");
 
 /// When that commit was made, in seconds since 1970: a build of the same commit says the same.
 const COMMITTED_AT: Option<&str> = option_env!("SOURCE_DATE_EPOCH");
