@@ -22,30 +22,52 @@ use crate::clock::{Clock, Timestamp};
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// Browsers that are logged in.
+    Sessions,
     /// Addresses of files that may be fetched without a login.
     SignedUrls,
     /// What the database holds encrypted, such as tokens of other services.
     Instance,
+    /// Archives that are made to be fetched later.
+    Exports,
+    /// Messages to programs of others, which can tell by it that they are ours.
+    Webhooks,
+    /// Notes to browsers.
+    Push,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::SignedUrls, Self::Instance];
+    pub const ALL: [Self; 6] =
+        [Self::Sessions, Self::SignedUrls, Self::Exports, Self::Webhooks, Self::Push, Self::Instance];
 
     /// Its name on the command line, and the name of its file.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Sessions => "sessions",
             Self::SignedUrls => "signed-urls",
             Self::Instance => "instance",
+            Self::Exports => "exports",
+            Self::Webhooks => "webhooks",
+            Self::Push => "push",
         }
     }
 
-    /// How long something signed for this purpose can be valid: so long an old key is kept.
+    /// Whether anything in this version uses it.
+    pub const fn is_used(self) -> bool {
+        matches!(self, Self::Sessions | Self::SignedUrls | Self::Instance)
+    }
+
+    /// How long something signed for this purpose can be valid: so long an old key is kept. Sessions are renewed by their
+    /// use and need not end by themselves; after a rotation they do.
     pub const fn longest_life(self) -> Duration {
+        const DAY_S: u64 = 24 * 60 * 60;
         match self {
-            Self::SignedUrls => Duration::from_secs(31_536_000),
+            Self::Sessions => Duration::from_secs(90 * DAY_S),
+            Self::SignedUrls | Self::Push => Duration::from_secs(365 * DAY_S),
+            Self::Exports | Self::Webhooks => Duration::from_secs(30 * DAY_S),
             // What is encrypted stays so until it is written anew: a century.
-            Self::Instance => Duration::from_secs(100 * 31_536_000),
+            Self::Instance => Duration::from_secs(36_500 * DAY_S),
         }
     }
 }
@@ -245,6 +267,16 @@ impl Keys {
         let now = self.0.clock.now();
         let keys = self.read(purpose)?;
         Ok(keys.iter().find(|key| key.id == id && key.ends_at.is_none_or(|end| now < end)).cloned())
+    }
+
+    /// Every key that is still valid, the newest first; none is made. It asks the disk only whether the file has changed.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::Io`].
+    pub fn valid(&self, purpose: Purpose) -> Result<Vec<Key>> {
+        let now = self.0.clock.now();
+        let keys = self.read(purpose)?;
+        Ok(keys.iter().filter(|key| key.ends_at.is_none_or(|end| now < end)).cloned().collect())
     }
 
     /// How many keys of a purpose there are. Blocks.

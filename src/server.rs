@@ -143,7 +143,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// All kinds of jobs, for the one server of a data directory.
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
-    Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+    let runner = Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
         .register::<restore::RestoreJob>()
         .register::<restore::RestoreRemotely>()
         .register::<restore::SplitScan>()
@@ -158,5 +158,11 @@ pub fn runner(app: &App) -> Runner<App> {
         .every(HOUR, uploads::Tidy {})
         .every(HOUR, restore::Tidy {})
         .every(HOUR, admin::Prune {})
-        .observe(notify::job_changed)
+        .observe(notify::job_changed);
+    // Without anybody to tell nobody looks.
+    if admin::alerts_are_on(&app.config) {
+        runner.every(admin::ALERTS_EVERY, admin::Watch {})
+    } else {
+        runner
+    }
 }

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::attempts::Counters;
 use super::model::{Access, CurrentUser, Email, Invalid, Login, Session, SessionId, SignedIn, User, Visitor};
 use super::password::{Password, Turn, Verdict};
-use super::secret::Token;
+use super::secret::{SessionKeys, Token};
 use super::{Error, Result, store};
 use crate::api::events::{self, Audience};
 use crate::app::App;
@@ -50,6 +51,7 @@ pub async fn login(app: &App, visitor: &Visitor, form: Login) -> Result<SignedIn
         Verdict::Right | Verdict::Wrong => None,
     };
     let lifetimes = app.settings.current().accounts.clone();
+    let keys = SessionKeys::to_begin(&app.keys).await?;
     let visitor = visitor.clone();
     app.db
         .write(move |tx| {
@@ -83,7 +85,7 @@ pub async fn login(app: &App, visitor: &Visitor, form: Login) -> Result<SignedIn
             let actor = Actor::user(user.id, user.name.clone(), address);
             let target = Target::new("user", user.id).named(&user.name);
             audit::record(tx, &actor, "auth.login", target, &json!({ "remember": remember }))?;
-            begin_session(tx, &lifetimes, &visitor, user, remember).map(Some)
+            begin_session(tx, &keys, &lifetimes, &visitor, user, remember).map(Some)
         })
         .await
         .and_then(|signed_in: Option<SignedIn>| signed_in.ok_or(Error::WrongCredentials))
@@ -93,22 +95,23 @@ pub async fn login(app: &App, visitor: &Visitor, form: Login) -> Result<SignedIn
 /// worth nothing after it.
 pub(super) fn begin_session(
     tx: &Tx<'_>,
+    keys: &SessionKeys,
     lifetimes: &Accounts,
     visitor: &Visitor,
     user: User,
     remembered: bool,
 ) -> Result<SignedIn> {
-    if let Some(token) = &visitor.token
-        && let Some((owner, session)) = store::delete_session_by_token(tx, &token.hash())?
-    {
-        tell_ended(tx, owner, session)?;
+    for hash in visitor.token.iter().flat_map(|token| keys.hashes(token)) {
+        if let Some((owner, session)) = store::delete_session_by_token(tx, &hash)? {
+            tell_ended(tx, owner, session)?;
+        }
     }
     let token = Token::random();
     store::insert_session(
         tx,
         &store::NewSession {
             id: SessionId::new(),
-            token_hash: token.hash(),
+            token_hash: keys.hash(&token),
             user: user.id,
             remembered,
             expires_at: tx.now() + lifetime(lifetimes, remembered),
@@ -129,8 +132,16 @@ fn lifetime(lifetimes: &Accounts, remembered: bool) -> Duration {
 /// When the database can't be read.
 pub async fn find_current(app: &App, token: &Token, address: IpAddr) -> Result<Option<CurrentUser>> {
     let now = app.clock.now();
-    let hash = token.hash();
-    let found = app.db.read(move |conn| store::find_session(conn, &hash, now)).await?;
+    let hashes = SessionKeys::to_find(&app.keys)?.hashes(token);
+    let find = move |conn: &Connection| {
+        for hash in &hashes {
+            if let Some(found) = store::find_session(conn, hash, now)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok::<_, db::Error>(None)
+    };
+    let found = app.db.read(find).await?;
     let Some(store::Found { user, session, remembered, last_seen_at }) = found else { return Ok(None) };
     if now.since(last_seen_at) >= TOUCHED_EVERY {
         let lifetime = lifetime(&app.settings.current().accounts, remembered);
@@ -276,6 +287,18 @@ pub(super) fn end_sessions(tx: &Tx<'_>, user: UserId, except: Option<SessionId>)
     let ended = store::delete_sessions(tx, user, except)?;
     for session in &ended {
         tell_ended(tx, user, *session)?;
+    }
+    Ok(ended.len())
+}
+
+/// Ends every session of everybody; returns how many.
+///
+/// # Errors
+/// When the rows can't be removed.
+pub fn end_all_sessions(tx: &Tx<'_>) -> db::Result<usize> {
+    let ended = store::delete_all_sessions(tx)?;
+    for (user, session) in &ended {
+        tell_ended(tx, *user, *session)?;
     }
     Ok(ended.len())
 }

@@ -26,8 +26,10 @@ use std::time::Duration;
 pub use crate::audit::UserId;
 use crate::config::LoginLimits;
 use crate::db::{self, Tx};
+use crate::keys;
 pub use login::{
-    change_password, end_other_sessions, end_session, find_current, is_alive, list_sessions, login, logout,
+    change_password, end_all_sessions, end_other_sessions, end_session, find_current, is_alive,
+    list_sessions, login, logout,
 };
 pub use model::{
     Access, ApiToken, CurrentUser, Editor, Email, Invalid, Login, Needs, NewToken, NewUser, OwnedToken,
@@ -96,6 +98,9 @@ pub enum Error {
     /// What was typed is not acceptable.
     #[error("{}", .0.iter().map(|wrong| wrong.detail.as_str()).collect::<Vec<_>>().join(" "))]
     Invalid(Vec<Invalid>),
+    /// The keys of sessions could not be had.
+    #[error("the keys of sessions could not be read or written")]
+    Keys(#[from] keys::Error),
     /// A password could not be hashed, or a stored hash can't be read.
     #[error("a password could not be hashed or compared: {0}")]
     Hash(String),

@@ -359,7 +359,7 @@ impl From<Error> for Problem {
                 .fold(Self::validation("Some fields need another look."), |problem, wrong| {
                     problem.field(wrong.field, wrong.detail)
                 }),
-            Error::Hash(_) => Self::internal(error),
+            Error::Hash(_) | Error::Keys(_) => Self::internal(error),
             Error::Db(error) => error.into(),
         }
     }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::{Error, Result};
+use crate::keys::{self, Key, Keys, Purpose};
+
 /// Bytes of randomness in a token: more than anybody can guess, and short enough for a link on one line.
 const BYTES: usize = 20;
 
@@ -61,6 +64,37 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(hidden)")
+    }
+}
+
+/// The instance's keys for sessions, with which the tokens of sessions are hashed: a key that ends ends its sessions.
+pub(super) struct SessionKeys(Vec<Key>);
+
+impl SessionKeys {
+    /// The keys for a session that begins; the first one is made where there is none.
+    pub(super) async fn to_begin(keys: &Keys) -> Result<Self> {
+        let keys = keys.clone();
+        let read = move || {
+            keys.newest(Purpose::Sessions)?;
+            Ok::<_, keys::Error>(Self(keys.valid(Purpose::Sessions)?))
+        };
+        let read = tokio::task::spawn_blocking(read).await.map_err(|e| Error::Hash(e.to_string()))?;
+        Ok(read?)
+    }
+
+    /// The keys by which a session that is there may be found.
+    pub(super) fn to_find(keys: &Keys) -> Result<Self> {
+        Ok(Self(keys.valid(Purpose::Sessions)?))
+    }
+
+    /// What is stored of a token whose session begins.
+    pub(super) fn hash(&self, token: &Token) -> TokenHash {
+        self.0.first().map_or_else(|| token.hash(), |key| key.sign(&token.0))
+    }
+
+    /// What may have been stored of a token: with each key, and without one by versions that had none.
+    pub(super) fn hashes(&self, token: &Token) -> Vec<TokenHash> {
+        self.0.iter().map(|key| key.sign(&token.0)).chain([token.hash()]).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::model::{Email, Role, Setup, SignedIn, User, Visitor, person_name};
 use super::password::Turn;
-use super::secret::{Token, TokenHash, same};
+use super::secret::{SessionKeys, Token, TokenHash, same};
 use super::{Checks, Error, Result, login, store};
 use crate::app::App;
 use crate::audit::{self, Actor, Target, UserId};
@@ -62,6 +62,7 @@ where
     let hash = Turn::take()?.hash(&form.password).await?;
     let visitor = visitor.clone();
     let lifetimes = app.settings.current().accounts.clone();
+    let keys = SessionKeys::to_begin(&app.keys).await?;
     app.db
         .write(move |tx| {
             check_token(tx, token.as_ref(), tx.now())?;
@@ -81,7 +82,7 @@ where
             let actor = Actor::user(user.id, user.name.clone(), visitor.address);
             let target = Target::new("user", user.id).named(&user.name);
             audit::record(tx, &actor, "auth.setup", target, &serde_json::Value::Null)?;
-            let signed_in = login::begin_session(tx, &lifetimes, &visitor, user, false)?;
+            let signed_in = login::begin_session(tx, &keys, &lifetimes, &visitor, user, false)?;
             also(tx, &actor)?;
             Ok(signed_in)
         })

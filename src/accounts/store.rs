@@ -267,6 +267,13 @@ pub(super) fn delete_sessions(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Removes all sessions; returns them with their users.
+pub(super) fn delete_all_sessions(tx: &Tx<'_>) -> Result<Vec<(UserId, SessionId)>> {
+    let mut statement = tx.prepare_cached("DELETE FROM sessions RETURNING user_id, id")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Removes sessions that have expired; returns them with their users.
 pub(super) fn delete_expired_sessions(tx: &Tx<'_>) -> Result<Vec<(UserId, SessionId)>> {
     let mut statement =

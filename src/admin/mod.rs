@@ -1,10 +1,12 @@
-//! What those who run the appliance look at: numbers, jobs, the audit; the doctor; the first setup; the
+//! What those who run the appliance look at: numbers, jobs, the audit; the doctor, and alerts to those in charge; the first setup; the
 //! API's documentation.
 
+mod alerts;
 mod docs;
 pub mod doctor;
 mod routes;
 
+pub use alerts::{EVERY as ALERTS_EVERY, Watch, are_on as alerts_are_on};
 pub use routes::{documentation, first_bucket, router, sample};
 
 use serde::{Deserialize, Serialize};

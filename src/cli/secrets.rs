@@ -3,8 +3,9 @@
 use anyhow::Context;
 
 use super::put;
+use crate::accounts;
 use crate::audit::{self, Actor, Target};
-use crate::db::Db;
+use crate::db::{self, Db};
 use crate::keys::{Keys, Purpose};
 
 /// `safelight secrets …`
@@ -12,7 +13,7 @@ use crate::keys::{Keys, Purpose};
 pub enum SecretsCommand {
     /// Makes the keys that are missing; the server does the same when it needs one
     Generate,
-    /// Makes new keys, which sign from now on; what older ones have signed stays good until it ends
+    /// Makes new keys, which count from now on; what older ones have signed stays good until it ends
     Rotate(RotateArgs),
 }
 
@@ -22,12 +23,12 @@ pub struct RotateArgs {
     /// Which keys [default: all]
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(Purpose::ALL.map(Purpose::name)))]
     purpose: Option<String>,
-    /// End what older keys have signed at once
+    /// End what older keys have signed at once: every session, every signed address
     #[arg(long)]
     now: bool,
 }
 
-/// Runs `safelight secrets …` on the keys and the audit of a data directory.
+/// Runs `safelight secrets …` on the keys and the database of a data directory.
 ///
 /// # Errors
 /// When keys can't be read or written, or the deed can't be written down.
@@ -40,7 +41,7 @@ pub async fn run(command: &SecretsCommand, keys: &Keys, db: &Db) -> anyhow::Resu
                     write_down(db, purpose, "secrets.generate", serde_json::Value::Null).await?;
                 }
                 let what = if made { "a key was made" } else { "there is a key already" };
-                put(format!("{}: {what}\n", purpose.name()).as_bytes())?;
+                say(purpose, what)?;
             }
         }
         SecretsCommand::Rotate(RotateArgs { purpose, now }) => {
@@ -50,15 +51,33 @@ pub async fn run(command: &SecretsCommand, keys: &Keys, db: &Db) -> anyhow::Resu
                 let id = keys.rotate(purpose, *now)?;
                 let details = serde_json::json!({ "key": id, "now": now });
                 write_down(db, purpose, "secrets.rotate", details).await?;
-                let old =
-                    if *now { "what older keys signed is over" } else { "what older keys signed stays good" };
-                put(format!("{}: key {id} signs from now on; {old}\n", purpose.name()).as_bytes())?;
+                let old = after(purpose, *now);
+                say(purpose, &format!("key {id} counts from now on; {old}"))?;
             }
         }
     }
     Ok(())
 }
 
+/// What becomes of what older keys have signed.
+fn after(purpose: Purpose, now: bool) -> String {
+    match (purpose, now) {
+        (Purpose::Sessions, true) => "every session is over, everybody has to log in again".to_owned(),
+        (Purpose::Sessions, false) => {
+            let days = purpose.longest_life().as_secs() / 86_400;
+            format!("sessions that have begun stay good for {days} days at most")
+        }
+        (_, true) => "what older keys signed is over".to_owned(),
+        (_, false) => "what older keys signed stays good until it ends".to_owned(),
+    }
+}
+
+fn say(purpose: Purpose, what: &str) -> anyhow::Result<()> {
+    let unused = if purpose.is_used() { "" } else { " (nothing in this version uses it)" };
+    put(format!("{}: {what}{unused}\n", purpose.name()).as_bytes())
+}
+
+/// Writes the deed down, and ends the rows that hang on keys that are over.
 async fn write_down(
     db: &Db,
     purpose: Purpose,
@@ -66,8 +85,12 @@ async fn write_down(
     details: serde_json::Value,
 ) -> anyhow::Result<()> {
     db.write(move |tx| {
+        if purpose == Purpose::Sessions && details["now"] == true {
+            accounts::end_all_sessions(tx)?;
+        }
         let target = Target::new("secret", purpose.name());
-        audit::record(tx, &Actor::cli(), action, target, &details)
+        audit::record(tx, &Actor::cli(), action, target, &details)?;
+        Ok::<_, db::Error>(())
     })
     .await
     .context("it is done, but could not be written down in the audit")

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::appliance::{safelight, said};
-use super::certificates::{Issuer, server_config};
+use super::certificates::{Issuer, server_config, until};
 
 /// The password that the stand-in takes.
 pub(crate) const MAIL_PASSWORD: &str = "pass word";
@@ -295,6 +295,39 @@ async fn logins_go_over_encrypted_connections_and_certificates_are_checked() {
     let (sent, _) = send(&mailer(&with_login(&plain, MailSecurity::None, MAIL_PASSWORD), None)).await;
     assert!(matches!(sent, Err(Error::NoLogin { .. })), "{sent:?}");
     assert!(plain.mails().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_ours_takes_a_message_too() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut server = std::process::Command::new("/usr/bin/python3")
+        .args(["-u", "-m", "aiosmtpd", "-n", "-l", &listen, "-c", "aiosmtpd.handlers.Debugging", "stdout"])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("Debian's python3 is there");
+    let address: SocketAddr = listen.parse().unwrap();
+    let post = Post { address, heard: Arc::default(), taken: Arc::default() };
+    until("the mail server listens", async || {
+        let ended = server.try_wait().unwrap();
+        assert!(
+            ended.is_none(),
+            "install it with `apt-get install python3-aiosmtpd`, or run scripts/bootstrap test"
+        );
+        TcpStream::connect(address).await.is_ok().then_some(())
+    })
+    .await;
+    let (sent, steps) = send(&mailer(&post.settings(), None)).await;
+    server.kill().unwrap();
+    let output = server.wait_with_output().unwrap();
+    assert!(sent.as_ref().is_ok_and(|said| said.starts_with("250 ")), "{sent:?} {steps:?}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.contains("To: olive@example.org") && printed.contains("multipart/alternative"),
+        "{printed}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

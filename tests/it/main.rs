@@ -3,6 +3,7 @@
 
 mod accounts;
 mod acme;
+mod alerts;
 mod appliance;
 mod architecture;
 mod batches;

@@ -18,7 +18,7 @@ use super::appliance::{
 use super::mounts::{Mount, entries, skipped};
 use super::photographs::{noisy_jpeg, scene};
 use super::storage::noise;
-use super::support::{PASSWORD, problem};
+use super::support::{Browser, PASSWORD, problem};
 
 /// A place for a data directory that does not exist yet.
 fn place() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -478,7 +478,12 @@ async fn keys_are_made_and_rotated_beside_a_running_server() {
         answer.json::<Value>().await.unwrap()["url"].as_str().unwrap().to_owned()
     };
     let fetch = async |url: &str| reqwest::get(url).await.unwrap().status().as_u16();
-    assert!(secrets(&["generate"]).contains("a key was made"));
+    let made = secrets(&["generate"]);
+    assert!(
+        made.contains("signed-urls: a key was made\n") && made.contains("push: a key was made (nothing"),
+        "{made}"
+    );
+    assert!(made.contains("sessions: there is a key already"), "the owner is logged in: {made}");
     assert!(secrets(&["generate"]).contains("there is a key already"));
     let first = sign().await;
     assert_eq!(fetch(&first).await, 200);
@@ -491,7 +496,28 @@ async fn keys_are_made_and_rotated_beside_a_running_server() {
     let wrong = safelight_on(&data, &["secrets", "rotate", "everything"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
     let audit = owner.json("/api/v1/audit?action=secrets").await;
-    assert_eq!(audit["items"].as_array().unwrap().len(), 3);
+    let purposes = 5;
+    assert_eq!(audit["items"].as_array().unwrap().len(), purposes - 1 + purposes + 1);
+
+    // Sessions live on over a rotation, unless they are to end at once; a new login is as good as ever.
+    let is_in =
+        async |browser: &Browser| browser.get("/api/v1/auth/me").send().await.unwrap().status() == 200;
+    let log_in = async || {
+        let browser = appliance.browser();
+        let form = json!({ "email": "olive@example.org", "password": PASSWORD });
+        assert_eq!(browser.post("/api/v1/auth/login").json(&form).send().await.unwrap().status(), 200);
+        browser
+    };
+    assert!(secrets(&["rotate", "sessions"]).contains("stay good for 90 days at most"));
+    let later = log_in().await;
+    assert!(is_in(&owner).await && is_in(&later).await);
+    let told = owner.get("/api/v1/events").send().await.unwrap();
+    assert!(secrets(&["rotate", "sessions", "--now"]).contains("everybody has to log in again"));
+    assert!(!is_in(&owner).await && !is_in(&later).await);
+    // A stream that is open ends by itself.
+    let stream = tokio::time::timeout(PATIENCE, told.text()).await.expect("the live stream ends");
+    assert!(stream.is_ok_and(|text| text.contains("session-ended")));
+    assert!(is_in(&log_in().await).await);
     let files = std::fs::read_dir(data.join("keys")).unwrap();
     for file in files {
         let mode = std::os::unix::fs::PermissionsExt::mode(&file.unwrap().metadata().unwrap().permissions());

@@ -61,7 +61,7 @@ pub(super) async fn directory(patient: &Patient) -> Outcome {
             |looked, folder| {
                 let mut looked = looked.with(Repair::Marker(folder));
                 looked.advice = Some(
-                    "The files of the library are there, so only the marker is missing: --fix puts it back."
+                    "The files of the library are there, so only the marker is missing: `safelight doctor --fix` puts it back."
                         .into(),
                 );
                 looked
@@ -240,8 +240,10 @@ impl Rights {
         if !self.open.is_empty() {
             let paths: Vec<PathBuf> = self.open.iter().map(|(path, _)| path.clone()).collect();
             let seen = format!("others on this machine may read or change {}", named(&paths));
-            let open =
-                Outcome::failed(seen, "Only the server's user may: --fix takes the rights from the others.");
+            let open = Outcome::failed(
+                seen,
+                "Only the server's user may: `safelight doctor --fix` takes the rights from the others.",
+            );
             findings.push(
                 self.open
                     .into_iter()
@@ -317,7 +319,7 @@ pub(super) async fn incoming(patient: &Patient) -> Outcome {
                 "{count} files in {} were left by uploads that ended long ago",
                 blobs.join("incoming").display()
             ),
-            "They only take space: the next start of the server removes them, or --fix.",
+            "They only take space: the next start of the server removes them, or `safelight doctor --fix`.",
         )
         .with(Repair::Incoming),
         Err(_) => Outcome::skipped("there is no folder of unfinished uploads to look at"),
@@ -399,7 +401,7 @@ pub(super) async fn database_log(patient: &Patient) -> Outcome {
             let advice = "A program that reads the database for long, or a crashed one, keeps the server from emptying it: restart the server.";
             return Outcome::warning(seen, advice);
         }
-        Outcome::warning(seen, "The next start of the server empties it, or --fix.").with(Repair::Checkpoint)
+        Outcome::warning(seen, "The next start of the server empties it, or `safelight doctor --fix`.").with(Repair::Checkpoint)
     })
     .await
 }

@@ -30,9 +30,12 @@ use crate::outbound::Outbound;
 use crate::storage::DataDir;
 use crate::tls::Tls;
 
+pub(super) use data::disk_space;
 use data::in_bytes;
 pub use network::{PROXY_HEADERS, Seen};
 pub use repair::{Fixed, Repair, fix};
+pub(super) use services::retired_models;
+pub(super) use work::queue;
 
 /// How long a check may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -295,7 +298,7 @@ pub async fn examine(patient: &Patient) -> Report {
         check(Work, "server", "Server", usual, work::server(p)),
         check(Work, "queue", "Jobs", usual, work::jobs(p)),
         check(Network, "ports", "Ports", usual, network::ports(p)),
-        check(Network, "names", "Names", usual, network::names(p)),
+        check(Network, "names", "Names", 2 * usual, network::names(p)),
         check(Network, "proxy", "Proxy", usual, network::proxy(p)),
         check(Network, "certificates", "Certificates", usual, network::certificates(p)),
         check(Network, "authority", "Certificate authority", 2 * usual, network::authority(p)),
@@ -365,7 +368,8 @@ impl Report {
                 push(&mut text, format_args!("            → {advice}\n"));
             }
         }
-        let fixable = self.checks.iter().filter(|check| check.fixable).count();
+        let wrong = |check: &&Check| check.fixable && check.state >= CheckState::Warning;
+        let fixable = self.checks.iter().filter(wrong).count();
         push(&mut text, format_args!("\n{} failed, {} warnings", self.failed, self.warnings));
         if fixable > 0 {
             push(&mut text, format_args!("; `safelight doctor --fix` can put {fixable} of them right"));

@@ -1,7 +1,7 @@
 //! What can be put right without a decision: nothing here removes or overwrites what somebody may want.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -51,6 +51,10 @@ pub fn fix(patient: &Patient, report: &Report) -> Vec<Fixed> {
 impl Repair {
     fn attempt(&self, patient: &Patient) -> Fixed {
         let done = match self {
+            // What root makes here the server could not read.
+            Self::Marker(_) | Self::Secrets if is_another_users(patient) => {
+                Err("run this as the user that the data directory belongs to".to_owned())
+            }
             Self::Rights { path, mode } => {
                 fs::set_permissions(path, fs::Permissions::from_mode(*mode)).map_err(|e| chain(&e))
             }
@@ -89,4 +93,9 @@ impl Repair {
             Self::Secrets => "made the keys that were missing".to_owned(),
         }
     }
+}
+
+fn is_another_users(patient: &Patient) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    fs::metadata(patient.data_dir.root()).is_ok_and(|root| root.uid() != own)
 }
