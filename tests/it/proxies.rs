@@ -311,7 +311,7 @@ async fn check_uploads(proxy: &Proxy) {
         Ok(vec![2u8; PIECE])
     });
     let body = reqwest::Body::wrap_stream(first.chain(rest));
-    let part = reqwest::multipart::Part::stream(body).file_name("100% ü#.bin");
+    let part = reqwest::multipart::Part::stream(body).file_name("large.bin");
     let form = reqwest::multipart::Form::new().part("file", part);
     let sending = tokio::spawn(proxy.client.post(proxy.url("/api/v1/media")).multipart(form).send());
     let incoming = proxy.server.dir.path().join("data/blobs/incoming");
@@ -326,6 +326,9 @@ async fn check_uploads(proxy: &Proxy) {
     let answer: Value = answer.json().await.unwrap();
     let media = &answer["items"][0];
     assert_eq!(media["size_bytes"].as_u64(), Some(33 * PIECE as u64));
+    let renamed = proxy.client.patch(proxy.url(&format!("/api/v1/media/{}", media["id"].as_str().unwrap())));
+    let renamed = renamed.json(&json!({ "name": "100% ü#.bin" })).send().await.unwrap();
+    assert_eq!(renamed.status(), 200);
     let path = format!("/storage/{}/100%25%20%C3%BC%23.bin", media["bucket"].as_str().unwrap());
     let range = format!("bytes={}-{}", 32 * PIECE - 2, 32 * PIECE + 1);
     let part = proxy.client.get(proxy.url(&path)).header("range", range).send().await.unwrap();
