@@ -8,6 +8,7 @@ pub mod config;
 pub mod db;
 pub mod id;
 pub mod jobs;
+pub mod metrics;
 
 // Tools: the outside world; no SQL, no routes.
 pub mod cache;

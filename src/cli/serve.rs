@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::cache::{DiskCache, HotFiles};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
-use crate::db::{Db, Role};
+use crate::db::{self, Db, Role};
 use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
@@ -178,6 +178,7 @@ pub(crate) async fn open(
     tls: Option<Tls>,
 ) -> anyhow::Result<App> {
     let clock = Clock::system();
+    db::log_slower_than(config.log.slow_query);
     let db = Db::open(&data_dir.database(), role, clock.clone())?;
     let options = LocalOptions {
         expect_marker: library::has_blobs(&db).await?,

@@ -58,6 +58,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// Models on other machines.
     pub engines: Engines,
+    /// Numbers for programs that watch.
+    pub metrics: Metrics,
     /// The log.
     pub log: Log,
 }
@@ -179,8 +181,28 @@ pub struct Limits {
     pub min_free_bytes: u64,
     /// What connections may do.
     pub connections: Connections,
+    /// How often somebody may ask who is not logged in.
+    pub anonymous: Rate,
+    /// How often somebody may ask who is.
+    pub signed_in: Rate,
     /// How failed logins are slowed down.
     pub login: LoginLimits,
+}
+
+/// How often somebody may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// In the long run; 0 where there is no limit.
+    pub per_second: u32,
+    /// At once after a rest; at least 1.
+    pub burst: u32,
+}
+
+/// Numbers for programs that watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// What those bring that are not on this machine.
+    pub token: Option<Secret>,
 }
 
 /// How failed logins are slowed down.
@@ -335,6 +357,10 @@ pub struct Log {
     pub level: LogLevel,
     /// How it looks.
     pub format: LogFormat,
+    /// Statements that take longer are logged; none where it is zero.
+    pub slow_query: Duration,
+    /// Jobs that take longer are logged; none where it is zero.
+    pub slow_job: Duration,
 }
 
 /// How serious an event must be to be logged.
@@ -640,6 +666,14 @@ impl Values {
                     idle_timeout: self.required("limits.connections.idle_timeout").duration(),
                     body_timeout: self.required("limits.connections.body_timeout").duration(),
                 },
+                anonymous: Rate {
+                    per_second: self.count("limits.anonymous.per_second"),
+                    burst: self.count("limits.anonymous.burst"),
+                },
+                signed_in: Rate {
+                    per_second: self.count("limits.signed_in.per_second"),
+                    burst: self.count("limits.signed_in.burst"),
+                },
                 login: LoginLimits {
                     attempts: self.count("limits.login.attempts"),
                     attempts_per_address: self.count("limits.login.attempts_per_address"),
@@ -678,6 +712,7 @@ impl Values {
                 allow_private: self.required("outbound.allow_private").networks(),
             },
             engines: self.engines(),
+            metrics: Metrics { token: self.find("metrics.token").map(Value::secret) },
             log: Log {
                 level: match self.required("log.level").text().as_str() {
                     "error" => LogLevel::Error,
@@ -691,6 +726,8 @@ impl Values {
                     "json" => LogFormat::Json,
                     _ => LogFormat::Auto,
                 },
+                slow_query: self.required("log.slow_query").duration(),
+                slow_job: self.required("log.slow_job").duration(),
             },
         }
     }

@@ -106,7 +106,7 @@ fn nothing_at_all_gives_the_documented_defaults() {
     assert_eq!(config.accounts.session, 14 * DAY);
     assert_eq!(config.accounts.remembered_session, 90 * DAY);
     assert_eq!(Some(config.jobs.workers), std::thread::available_parallelism().ok());
-    assert_eq!(config.log, Log { level: LogLevel::Info, format: LogFormat::Auto });
+    assert_eq!((config.log.level, config.log.format), (LogLevel::Info, LogFormat::Auto));
     assert!(!config.outbound.offline);
     assert_eq!(Config::defaults("./safelight-data"), config);
 }
@@ -127,7 +127,7 @@ fn every_setting_can_be_set_to_its_example_in_the_file_and_in_the_environment() 
     assert_eq!(by_file.server.public_url.as_ref().unwrap().to_string(), "https://photos.example.org");
     assert_eq!(by_file.limits.max_upload_bytes, Some(2 << 30));
     assert_eq!(by_file.jobs.workers.get(), 2);
-    assert_eq!(by_file.log, Log { level: LogLevel::Debug, format: LogFormat::Json });
+    assert_eq!((by_file.log.level, by_file.log.format), (LogLevel::Debug, LogFormat::Json));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn flags_beat_the_environment_which_beats_the_file_which_beats_the_default() {
     scene.flags.listen = Some("127.0.0.1:3".to_owned());
     let loaded = scene.load().unwrap();
     assert_eq!(loaded.config.server.listen.unwrap().port(), 3);
-    assert_eq!(loaded.config.log, Log { level: LogLevel::Debug, format: LogFormat::Json });
+    assert_eq!((loaded.config.log.level, loaded.config.log.format), (LogLevel::Debug, LogFormat::Json));
     assert_eq!(loaded.config.jobs, Config::defaults("x").jobs);
 
     let origin = |key: &str| loaded.shown.iter().find(|shown| shown.key == key).unwrap().origin.clone();

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{self, Tx};
 
-pub use model::{Counts, JobId, JobRow, JobState};
+pub use model::{Backlog, Counts, JobId, JobRow, JobState};
 pub use runner::{Runner, STOP_GRACE};
 
 /// A kind of work. The value itself is stored as JSON, so old rows must stay readable.
@@ -233,6 +233,14 @@ pub fn list(
 /// When the rows can't be read.
 pub fn counts(conn: &Connection) -> db::Result<Counts> {
     store::counts(conn)
+}
+
+/// How the queue stands, by kind.
+///
+/// # Errors
+/// When the rows can't be read.
+pub fn backlog(conn: &Connection) -> db::Result<Vec<Backlog>> {
+    store::backlog(conn)
 }
 
 /// Removes ended jobs, at most `limit` of each state: succeeded and cancelled ones after a week, failed ones after 90

@@ -10,10 +10,10 @@ use std::{
 };
 
 /// All rooms, the lowest floor first. `main` and `lib` stand outside.
-const FLOORS: [&str; 23] = [
-    "id", "clock", "config", "db", "jobs", "outbound", "storage", "cache", "keys", "imaging", "engine",
-    "tls", "app", "api", "audit", "accounts", "library", "uploads", "restore", "notify", "admin", "web",
-    "server",
+const FLOORS: [&str; 24] = [
+    "id", "clock", "metrics", "config", "db", "jobs", "outbound", "storage", "cache", "keys", "imaging",
+    "engine", "tls", "app", "api", "audit", "accounts", "library", "uploads", "restore", "notify", "admin",
+    "web", "server",
 ];
 /// The room above all others.
 const ATTIC: &str = "cli";
