@@ -22,6 +22,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Timestamp};
+use crate::metrics;
 
 pub use memory::{HOT_FILE_BYTES_MAX, HotFiles};
 
@@ -147,6 +148,11 @@ impl DiskCache {
         lock(&self.0.shelf).total_bytes
     }
 
+    /// The most bytes that it keeps on disk.
+    pub fn limit_bytes(&self) -> u64 {
+        self.0.limit_bytes
+    }
+
     /// Starts the work in a task of its own, so that it goes on when the one who asked hangs up.
     fn take_off<F>(self, name: String, make: F) -> Flight
     where
@@ -167,6 +173,7 @@ impl DiskCache {
         let reader = self.clone();
         let wanted = name.to_owned();
         let found = tokio::task::spawn_blocking(move || reader.0.find(&wanted)).await;
+        metrics::DISK_CACHE.note(matches!(found, Ok(Ok(Some(_)))));
         match found {
             Ok(Ok(Some(bytes))) => return Ok(bytes),
             Ok(Ok(None)) => {}

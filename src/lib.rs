@@ -10,6 +10,7 @@ pub mod id;
 pub mod jobs;
 pub mod keys;
 pub mod logs;
+pub mod metrics;
 pub mod settings;
 
 // Tools: the outside world; no SQL, no routes.

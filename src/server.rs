@@ -9,6 +9,8 @@ mod hosts;
 mod listen;
 mod prefixed;
 mod proxy_protocol;
+mod rate;
+mod watch;
 
 use std::any::Any;
 use std::time::Duration;
@@ -80,28 +82,36 @@ pub fn router(app: App) -> Router {
     let document = document.to_json().unwrap_or_default();
     let mut router = api
         .merge(admin::documentation(document))
+        .merge(watch::router(app.clone()))
         .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(web::serve)
+        .with_state(app.clone())
+        .layer(middleware::from_fn_with_state(rate::Rates::new(app.clone()), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(middleware::from_fn_with_state(app.clone(), cors::share))
-        .layer(CompressionLayer::new().compress_when(IsJson))
-        .with_state(app.clone());
+        .layer(CompressionLayer::new().compress_when(Gains));
     let base_path = &app.config.server.base_path;
     if !base_path.is_empty() {
         // Whoever watches the process asks it directly and knows nothing of the proxy's subpath.
         router = Router::new()
             .nest(base_path, router)
             .merge(Router::from(health::router()).with_state(app.clone()))
+            .merge(watch::router(app.clone()))
             .fallback(|| async { Problem::not_found("address") });
     }
     router = router.layer(middleware::from_fn_with_state(app, hosts::route));
+    harden(router).layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(api::trace_requests))
+}
+
+/// Adds [`SECURITY_HEADERS`] to every answer that does not bring its own.
+fn harden(mut router: Router) -> Router {
     for (name, value) in SECURITY_HEADERS {
         router = router.layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
         ));
     }
-    router.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(api::trace_requests))
+    router
 }
 
 /// A handler that panics is our fault; the caller gets an answer all the same.
@@ -120,11 +130,12 @@ fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }
 
-/// Answers of the API gain by compression; files and pictures are sent as they are, with their length and ranges.
+/// Texts gain by compression; files and pictures are sent as they are, with their length and ranges, and streams of events
+/// line by line.
 #[derive(Clone, Copy)]
-struct IsJson;
+struct Gains;
 
-impl Predicate for IsJson {
+impl Predicate for Gains {
     fn should_compress<B>(&self, response: &Response<B>) -> bool
     where
         B: http_body::Body,
@@ -132,9 +143,18 @@ impl Predicate for IsJson {
         if response.headers().contains_key(header::ACCEPT_RANGES) {
             return false;
         }
-        let json = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        json.is_some_and(|t| t.starts_with("application/json") || t.starts_with("application/problem+json"))
-            && response.body().size_hint().exact().is_none_or(|bytes| bytes > 1024)
+        let kind =
+            response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim_end();
+        let gains = match kind {
+            "text/event-stream" => false,
+            "application/json"
+            | "application/problem+json"
+            | "application/manifest+json"
+            | "image/svg+xml" => true,
+            other => other.starts_with("text/"),
+        };
+        gains && response.body().size_hint().exact().is_none_or(|bytes| bytes > 1024)
     }
 }
 
@@ -144,6 +164,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
     let runner = Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
+        .log_slower_than(app.config.log.slow_job)
         .register::<restore::RestoreJob>()
         .register::<restore::RestoreRemotely>()
         .register::<restore::SplitScan>()
@@ -158,6 +179,7 @@ pub fn runner(app: &App) -> Runner<App> {
         .every(HOUR, uploads::Tidy {})
         .every(HOUR, restore::Tidy {})
         .every(HOUR, admin::Prune {})
+        .every(24 * HOUR, admin::Upkeep {})
         .observe(notify::job_changed);
     // Without anybody to tell nobody looks.
     if admin::alerts_are_on(&app.config) {

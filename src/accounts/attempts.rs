@@ -14,6 +14,7 @@ use super::model::Email;
 use super::store::{self, Attempts};
 use super::{Error, LoginLimits};
 use crate::db::Tx;
+use crate::metrics::LOGIN_LIMIT;
 
 /// Wrong passwords are forgotten when none was added for this long.
 pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -57,8 +58,10 @@ impl Counters {
             counters.push((subject, free, fresh.map_or(0, |found| found.failures) + 1));
         }
         if !wait.is_zero() {
-            return Err(Error::TooManyAttempts { wait });
+            LOGIN_LIMIT.blocked.inc();
+            return Err(Error::TooManyAttempts { wait, quota: limits.attempts });
         }
+        LOGIN_LIMIT.allowed.inc();
         for (subject, free, failures) in counters {
             let blocked_until = now + delay(failures, free, limits.longest_wait);
             store::put_attempts(tx, subject, &Attempts { failures, last_at: now, blocked_until })?;

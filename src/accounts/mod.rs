@@ -58,6 +58,8 @@ pub enum Error {
     TooManyAttempts {
         /// How long to wait.
         wait: Duration,
+        /// How many wrong ones there may be without waiting.
+        quota: u32,
     },
     /// Dozens of logins wait already.
     #[error("too many logins at once")]
@@ -111,6 +113,14 @@ pub enum Error {
 
 /// What accounts functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How many sessions have not ended.
+///
+/// # Errors
+/// When the rows can't be read.
+pub fn count_sessions(conn: &rusqlite::Connection, now: crate::clock::Timestamp) -> db::Result<u64> {
+    store::count_sessions(conn, now)
+}
 
 /// Removes sessions and tokens that have expired and wrong passwords that are forgotten. For the schedule.
 ///

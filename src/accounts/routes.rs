@@ -308,12 +308,13 @@ impl From<Error> for Problem {
             Error::WrongCredentials => {
                 simple(StatusCode::UNAUTHORIZED, "wrong-credentials", "Email and password don't fit.")
             }
-            Error::TooManyAttempts { wait } => Self::new(
+            Error::TooManyAttempts { wait, quota } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-attempts",
                 "There were too many wrong passwords. Wait a little before you try again.",
             )
-            .retry_after(wait),
+            .retry_after(wait)
+            .limited_by("login", quota),
             Error::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",

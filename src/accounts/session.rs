@@ -125,6 +125,7 @@ impl OptionalFromRequestParts<App> for CurrentUser {
             None
         };
         if let Some(current) = &current {
+            tracing::Span::current().record("user.id", tracing::field::display(current.id()));
             parts.extensions.insert(current.clone());
         }
         Ok(current)

@@ -117,6 +117,14 @@ pub(super) fn count_users(conn: &Connection) -> Result<u64> {
     Ok(count.unsigned_abs())
 }
 
+/// Sessions that have not ended, read from an index.
+pub(super) fn count_sessions(conn: &Connection, now: Timestamp) -> Result<u64> {
+    let count: i64 = conn
+        .prepare_cached("SELECT count(*) FROM sessions WHERE expires_at > ?1")?
+        .query_row([now], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// Owners who can log in.
 pub(super) fn count_owners(conn: &Connection) -> Result<i64> {
     Ok(conn

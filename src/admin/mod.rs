@@ -45,3 +45,28 @@ impl Job for Prune {
         Ok(())
     }
 }
+
+/// Keeps the database quick and small: statistics, and free pages given back to the disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Upkeep {}
+
+impl Job for Upkeep {
+    const KIND: &'static str = "db_upkeep";
+    const CONCURRENCY: usize = 1;
+    type Context = App;
+    type Output = ();
+
+    async fn run(&self, app: &App, running: &Running) -> Result<(), Failure> {
+        app.db.write(db::study).await.map_err(Failure::retry)?;
+        // In pieces, so that nobody who writes waits long.
+        loop {
+            if running.cancelled().is_cancelled() {
+                return Err(Failure::Interrupted);
+            }
+            match app.db.write(db::give_back).await.map_err(Failure::retry)? {
+                db::GiveBack::Some => {}
+                db::GiveBack::Done | db::GiveBack::Fixed => return Ok(()),
+            }
+        }
+    }
+}

@@ -16,6 +16,8 @@ pub use cors::Sharing;
 pub use disposition::content_disposition;
 pub use extract::{BodyTooSlow, Json, Path, Query, Text};
 pub use paging::{Cursor, LIMIT_MAX, Page, PageQuery};
-pub use problem::{FieldError, Problem, ProblemBody, as_sentence};
+pub use problem::{
+    FieldError, Problem, ProblemBody, RATE_LIMIT, RATE_LIMIT_POLICY, as_sentence, rate_limit_value,
+};
 pub use ranges::{ByteRange, PART_FRAME_BYTES, Preconditions, RANGES_MAX, RangeOutcome};
 pub use request_id::{RequestId, trace_requests};

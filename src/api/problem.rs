@@ -3,13 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::RequestId;
 use crate::{db, storage};
+
+/// What is left of a limit (draft-ietf-httpapi-ratelimit-headers-10).
+pub static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What a limit allows.
+pub static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// The value of [`RATE_LIMIT`]: how many requests are left, and in how many seconds there are more.
+pub fn rate_limit_value(policy: &str, left: u32, seconds: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{policy}\";r={left};t={seconds}"))
+        .expect("names and numbers fit into a header")
+}
 
 /// A failure as the caller sees it, with the cause that only the log sees.
 #[derive(Debug, Clone)]
@@ -22,6 +34,7 @@ struct Inner {
     detail: String,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
+    limited_by: Option<(&'static str, u32)>,
     extra: serde_json::Map<String, serde_json::Value>,
     cause: Option<Cause>,
 }
@@ -72,6 +85,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            limited_by: None,
             extra: serde_json::Map::new(),
             cause: None,
         }))
@@ -118,6 +132,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.0.retry_after = Some(after);
+        self
+    }
+
+    /// Names the limit that was reached and how much it allows; beside [`Problem::retry_after`].
+    #[must_use]
+    pub fn limited_by(mut self, policy: &'static str, quota: u32) -> Self {
+        self.0.limited_by = Some((policy, quota));
         self
     }
 
@@ -181,6 +202,12 @@ impl IntoResponse for Problem {
         if let Some(after) = self.0.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            if let Some((policy, quota)) = self.0.limited_by {
+                let quota = HeaderValue::try_from(format!("\"{policy}\";q={quota}"));
+                let quota = quota.expect("names and numbers fit into a header");
+                response.headers_mut().insert(&RATE_LIMIT_POLICY, quota);
+                response.headers_mut().insert(&RATE_LIMIT, rate_limit_value(policy, 0, seconds));
+            }
         }
         if self.0.status == StatusCode::UNAUTHORIZED {
             // RFC 9110, 11.6.1. Browsers ask nobody for a bearer.

@@ -10,6 +10,7 @@ use axum::response::Response;
 use tracing::Instrument;
 
 use super::problem::{Cause, chain};
+use crate::metrics;
 
 static HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,19 +56,23 @@ pub async fn trace_requests(request: Request, next: Next) -> Response {
         .extensions()
         .get::<axum::extract::MatchedPath>()
         .map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
     // The trace that the request belongs to, where somebody in front has begun one (W3C Trace Context).
     let parent = request.headers().get("traceparent").and_then(|parent| parent.to_str().ok());
-    let span = tracing::info_span!(
-        "request", request.id = %id, http.method = %request.method(), http.route = route,
-        http.status = tracing::field::Empty, trace.parent = parent
+    // On the level of errors, so that a log of little holds it too: what is logged in between should say where.
+    let span = tracing::error_span!(
+        "request", request.id = %id, http.method = %method, http.route = route,
+        http.status = tracing::field::Empty, user.id = tracing::field::Empty, trace.parent = parent
     );
     let started = Instant::now();
     let mut response = CURRENT.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
     response.headers_mut().insert(HEADER.clone(), id.0);
+    let took = started.elapsed();
+    metrics::HTTP.answered(&route, method.as_str(), response.status().as_u16(), took);
     span.in_scope(|| {
         let status = response.status().as_u16();
         tracing::Span::current().record("http.status", status);
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match response.extensions().get::<Cause>() {
             Some(Cause(cause)) if response.status().is_server_error() => {
                 tracing::error!(http.status = status, duration_ms, error = %chain(&**cause), "failed");

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::metrics;
+
 /// The largest file that is kept: a larger one costs more to send than to read.
 pub const HOT_FILE_BYTES_MAX: usize = 256 * 1024;
 
@@ -38,7 +40,9 @@ impl HotFiles {
     pub fn get(&self, name: &str) -> Option<Bytes> {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let Shelf { files, by_use, turn, .. } = &mut *shelf;
-        let (bytes, used) = files.get_mut(name)?;
+        let found = files.get_mut(name);
+        metrics::MEMORY_CACHE.note(found.is_some());
+        let (bytes, used) = found?;
         *turn += 1;
         if let Some(name) = by_use.remove(used) {
             by_use.insert(*turn, name);

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::cache::{DiskCache, HotFiles};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Loaded};
-use crate::db::{Db, Role};
+use crate::db::{self, Db, Role};
 use crate::engine::{Engines, Previews};
 use crate::imaging::Budget;
 use crate::keys::Keys;
@@ -215,6 +215,7 @@ pub(crate) async fn open(
     tls: Option<(Tls, Outbound)>,
 ) -> anyhow::Result<App> {
     let clock = Clock::system();
+    db::log_slower_than(config.log.slow_query);
     let db = Db::open(&data_dir.database(), role, clock.clone())?;
     let keys = Keys::new(data_dir.keys(), clock.clone());
     let settings = Settings::open(loaded.base, &db, &keys).await?;

@@ -71,6 +71,12 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("tls.acme.dns", "Who sets the records for `dns-01`."),
     ("limits", "What one request or one picture may cost."),
     ("limits.connections", "What connections may do before anybody knows who is behind them."),
+    (
+        "limits.anonymous",
+        "How often somebody may ask who is not logged in, counted for each address or IPv6 network of 64 bits. \
+         Pages, pictures and files are not counted; connections are, above.",
+    ),
+    ("limits.signed_in", "How often somebody may ask who is logged in, by browser and tokens together."),
     ("limits.login", "How failed logins are slowed down."),
     ("uploads", "Files that arrive in several goes."),
     ("import", "A folder of this machine whose files come into the library by themselves."),
@@ -94,6 +100,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ),
     ("alerts", "Where else it is told when something is wrong, beside `mail.admin`."),
     ("brand", "What this instance is called and how it looks."),
+    ("metrics", "Numbers for programs that watch Safelight, at `/metrics`."),
     ("log", "What is written to standard error, and to a file if there is one."),
     (
         "telemetry",
@@ -459,6 +466,39 @@ pub const SETTINGS: &[Setting] = &[
         flag: None,
     },
     Setting {
+        key: "limits.anonymous.per_second",
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        default: Default::Value("30"),
+        example: "10",
+        doc: "How many requests a second the API answers to one address in the long run; `0` sets no limit. Behind a proxy \
+              addresses can be told apart only with `server.trusted_proxies`.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.anonymous.burst",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: Default::Value("50"),
+        example: "20",
+        doc: "How many it answers at once after a rest. More are answered 429, with the time to wait.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.signed_in.per_second",
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        default: Default::Value("300"),
+        example: "100",
+        doc: "How many requests a second the API answers to one person in the long run; `0` sets no limit.",
+        flag: None,
+    },
+    Setting {
+        key: "limits.signed_in.burst",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        default: Default::Value("1_000"),
+        example: "300",
+        doc: "How many it answers at once after a rest.",
+        flag: None,
+    },
+    Setting {
         key: "limits.login.attempts",
         kind: Kind::Integer { min: 1, max: 1000 },
         default: Default::Value("5"),
@@ -782,6 +822,15 @@ pub const SETTINGS: &[Setting] = &[
         flag: None,
     },
     Setting {
+        key: "metrics.token",
+        kind: Kind::Secret,
+        default: Default::Absent("none"),
+        example: r#""k7w3…""#,
+        doc: "The bearer with which `/metrics` and `/api/metrics` may be read from anywhere. Without one they are there only for \
+              programs on this machine, and for nobody where a proxy stands in front.",
+        flag: None,
+    },
+    Setting {
         key: "log.level",
         kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
         default: Default::Value(r#""info""#),
@@ -874,6 +923,22 @@ pub const SETTINGS: &[Setting] = &[
         example: r#""https://KEY@sentry.example.org/1""#,
         doc: "Where errors are reported, as a DSN of Sentry or of a program that speaks its language. `SENTRY_DSN` in the \
               environment is taken too.",
+        flag: None,
+    },
+    Setting {
+        key: "log.slow_query",
+        kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(3600) },
+        default: Default::Value(r#""250 ms""#),
+        example: r#""50 ms""#,
+        doc: "Statements of the database that take longer are logged as warnings, without the values in them; `0 s` logs none.",
+        flag: None,
+    },
+    Setting {
+        key: "log.slow_job",
+        kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(30 * 24 * 3600) },
+        default: Default::Value(r#""10 min""#),
+        example: r#""1 h""#,
+        doc: "The same for jobs in the background.",
         flag: None,
     },
 ];

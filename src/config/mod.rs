@@ -68,6 +68,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// What this instance is called and how it looks.
     pub brand: Brand,
+    /// Numbers for programs that watch.
+    pub metrics: Metrics,
     /// The log.
     pub log: Log,
     /// What is told to programs that watch this one.
@@ -229,8 +231,28 @@ pub struct Limits {
     pub min_free_bytes: u64,
     /// What connections may do.
     pub connections: Connections,
+    /// How often somebody may ask who is not logged in.
+    pub anonymous: Rate,
+    /// How often somebody may ask who is.
+    pub signed_in: Rate,
     /// How failed logins are slowed down.
     pub login: LoginLimits,
+}
+
+/// How often somebody may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// In the long run; 0 where there is no limit.
+    pub per_second: u32,
+    /// At once after a rest; at least 1.
+    pub burst: u32,
+}
+
+/// Numbers for programs that watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// What those bring that are not on this machine.
+    pub token: Option<Secret>,
 }
 
 /// How failed logins are slowed down.
@@ -459,6 +481,10 @@ pub struct Telemetry {
     pub otlp_headers: Option<Secret>,
     /// Where errors are reported.
     pub sentry_dsn: Option<Secret>,
+    /// Statements that take longer are logged; none where it is zero.
+    pub slow_query: Duration,
+    /// Jobs that take longer are logged; none where it is zero.
+    pub slow_job: Duration,
 }
 
 /// How serious an event must be to be logged.
@@ -950,6 +976,14 @@ impl Values {
                     idle_timeout: self.required("limits.connections.idle_timeout").duration(),
                     body_timeout: self.required("limits.connections.body_timeout").duration(),
                 },
+                anonymous: Rate {
+                    per_second: self.count("limits.anonymous.per_second"),
+                    burst: self.count("limits.anonymous.burst"),
+                },
+                signed_in: Rate {
+                    per_second: self.count("limits.signed_in.per_second"),
+                    burst: self.count("limits.signed_in.burst"),
+                },
                 login: LoginLimits {
                     attempts: self.count("limits.login.attempts"),
                     attempts_per_address: self.count("limits.login.attempts_per_address"),
@@ -1001,6 +1035,7 @@ impl Values {
                 otlp_headers: self.find("telemetry.otlp_headers").map(Value::secret),
                 sentry_dsn: self.find("telemetry.sentry_dsn").map(Value::secret),
             },
+            metrics: Metrics { token: self.find("metrics.token").map(Value::secret) },
             log: Log {
                 file: self.find("log.file").map(Value::path),
                 file_max_bytes: self.required("log.file_max_bytes").integer(),
@@ -1017,6 +1052,8 @@ impl Values {
                     "json" => LogFormat::Json,
                     _ => LogFormat::Auto,
                 },
+                slow_query: self.required("log.slow_query").duration(),
+                slow_job: self.required("log.slow_job").duration(),
             },
         }
     }

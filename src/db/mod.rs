@@ -7,12 +7,14 @@
 
 mod examine;
 mod schema;
+mod slow;
 mod upgrade;
+mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
@@ -20,10 +22,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
+use crate::metrics;
 
 pub use examine::{Examined, checkpoint, examine, look};
 pub use schema::{Status, status};
+pub use slow::log_slower_than;
 pub use upgrade::{Snapshot, go_back, snapshots};
+pub use upkeep::{GiveBack, Size, give_back, size, study};
 use writer::Writer;
 
 /// The most requests that share one transaction.
@@ -244,6 +249,7 @@ impl Db {
             conn.busy_timeout(BUSY_TIMEOUT)?;
             conn.execute_batch("PRAGMA query_only=ON; PRAGMA foreign_keys=ON; PRAGMA mmap_size=268435456;")?;
             conn.set_prepared_statement_cache_capacity(128);
+            slow::watch(conn);
             Ok(())
         });
         let readers = r2d2::Pool::builder()
@@ -269,8 +275,12 @@ impl Db {
         F: FnOnce(&Connection) -> std::result::Result<T, E> + Send + 'static,
     {
         let readers = self.0.readers.clone();
+        // What is logged down there belongs to who asked.
+        let (asked, span) = (Instant::now(), tracing::Span::current());
         let joined = tokio::task::spawn_blocking(move || {
+            let _inside = span.entered();
             let conn = readers.get().map_err(|e| Error::Pool(Arc::new(e)))?;
+            metrics::DATABASE.reader_waits.observe(asked.elapsed());
             let snapshot = conn.unchecked_transaction().map_err(Error::from)?;
             f(&snapshot)
         })
@@ -328,6 +338,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.execute_batch("PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;")?;
         conn.set_prepared_statement_cache_capacity(128);
+        slow::watch(&conn);
         Ok(conn)
     };
     open().map_err(|source: rusqlite::Error| Error::Open { path: path.to_owned(), source: Arc::new(source) })

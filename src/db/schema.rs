@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Error, Result, Role, connect, upgrade};
+use super::{Error, Result, Role, connect, upgrade, upkeep};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -49,6 +49,7 @@ pub(super) fn claim(conn: &Connection, path: &Path) -> Result<()> {
     if id != 0 || tables != 0 {
         return Err(Error::Foreign(path.to_owned()));
     }
+    upkeep::prepare(conn).map_err(open_error)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(open_error)
 }
 

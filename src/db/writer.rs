@@ -6,13 +6,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Error, GROUP_MAX, Role};
 use crate::clock::Clock;
+use crate::metrics::DATABASE;
 
 /// Requests that may wait; more callers wait for a place.
 const QUEUE: usize = 1024;
@@ -46,6 +47,8 @@ trait Operation: Send {
 struct Write<T, E, F> {
     f: Option<F>,
     out: Option<Result<T, E>>,
+    /// Where it was asked for: what is logged while it runs belongs there.
+    span: tracing::Span,
     caller: oneshot::Sender<Result<T, E>>,
 }
 
@@ -57,6 +60,7 @@ where
 {
     fn run(&mut self, conn: &Connection) -> bool {
         let Some(f) = self.f.take() else { return false };
+        let _inside = self.span.enter();
         let out = catch_unwind(AssertUnwindSafe(|| f(conn)))
             .unwrap_or_else(|panic| Err(Error::Panicked(panic_text(&*panic)).into()));
         self.out.insert(out).is_ok()
@@ -116,7 +120,10 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
         let (caller, receiver) = oneshot::channel();
-        let operation = Box::new(Write { f: Some(f), out: None, caller });
+        let operation = Box::new(Write { f: Some(f), out: None, span: tracing::Span::current(), caller });
+        DATABASE.writes.inc();
+        // Also when the caller gives up waiting.
+        let _waiting = DATABASE.writes_waiting.enter();
         if self.requests.send(Request::Write(operation)).await.is_err() {
             return Err(Error::Closed.into());
         }
@@ -207,9 +214,11 @@ impl Thread {
         // More than one round only when SQLite gave up a whole transaction in the middle of a group.
         while !waiting.is_empty() {
             let started = self.clock.now();
+            let begun = Instant::now();
             let mut done = Vec::with_capacity(waiting.len());
             let changes = self.conn.total_changes();
             let result = self.transaction(&mut waiting, &mut done);
+            DATABASE.commits.observe(begun.elapsed());
             // Whoever waits for a commit looks for news: where nothing changed there is none.
             if result.is_ok() && self.conn.total_changes() != changes {
                 self.commits.send_modify(|n| *n += 1);

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 
-pub use model::{Counts, Failing, Health, JobId, JobRow, JobState};
+pub use model::{Backlog, Counts, Failing, Health, JobId, JobRow, JobState};
 pub use runner::{Runner, STOP_GRACE};
 
 /// A kind of work. The value itself is stored as JSON, so old rows must stay readable.
@@ -242,6 +242,14 @@ pub fn counts(conn: &Connection) -> db::Result<Counts> {
 /// When the rows can't be read.
 pub fn health(conn: &Connection, now: Timestamp, failed_since: Timestamp) -> db::Result<Health> {
     store::health(conn, now, failed_since)
+}
+
+/// How the queue stands, by kind.
+///
+/// # Errors
+/// When the rows can't be read.
+pub fn backlog(conn: &Connection) -> db::Result<Vec<Backlog>> {
+    store::backlog(conn)
 }
 
 /// Removes ended jobs, at most `limit` of each state: succeeded and cancelled ones after a week, failed ones after 90

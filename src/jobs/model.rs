@@ -116,3 +116,18 @@ pub struct Counts {
     /// Given up.
     pub failed: u64,
 }
+
+/// What waits, runs and has failed, of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// What kind of work.
+    pub kind: String,
+    /// Waiting, also for a time to come.
+    pub queued: u64,
+    /// Running.
+    pub running: u64,
+    /// Given up and not tried again.
+    pub failed: u64,
+    /// Since when the oldest one waits that could run; none where nothing waits.
+    pub due_since: Option<Timestamp>,
+}

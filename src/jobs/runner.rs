@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio::sync::Notify;
@@ -21,6 +21,7 @@ use super::store::{self, Claimed};
 use super::{Ending, Failure, Job, Options, Running};
 use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Db, Tx};
+use crate::metrics;
 
 /// How long a process may be silent before another takes its jobs.
 const LEASE: Duration = Duration::from_secs(60);
@@ -116,6 +117,8 @@ struct Shared<C> {
     owner: Arc<str>,
     handlers: Arc<HashMap<&'static str, Arc<dyn Handler<C>>>>,
     observer: Option<Observer>,
+    /// Attempts that take longer are logged.
+    slow: Option<Duration>,
 }
 
 impl<C> Clone for Shared<C> {
@@ -126,6 +129,7 @@ impl<C> Clone for Shared<C> {
             owner: Arc::clone(&self.owner),
             handlers: Arc::clone(&self.handlers),
             observer: self.observer.clone(),
+            slow: self.slow,
         }
     }
 }
@@ -153,7 +157,7 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
 
     fn new(context: C, db: Db, clock: Clock, workers: usize, prefix: &str) -> Self {
         let owner = format!("{prefix}{}", crate::id::fresh()).into();
-        let shared = Shared { db, clock, owner, handlers: Arc::default(), observer: None };
+        let shared = Shared { db, clock, owner, handlers: Arc::default(), observer: None, slow: None };
         Self { context, shared, workers: workers.max(1), schedule: Vec::new() }
     }
 
@@ -182,6 +186,13 @@ impl<C: Clone + Send + Sync + 'static> Runner<C> {
         observer: impl Fn(&Tx<'_>, &JobRow) -> db::Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.shared.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Logs attempts that take longer than this; none where it is zero.
+    #[must_use]
+    pub fn log_slower_than(mut self, limit: Duration) -> Self {
+        self.shared.slow = Some(limit).filter(|limit| !limit.is_zero());
         self
     }
 
@@ -517,7 +528,9 @@ impl Pulse {
 
 impl<C: Clone + Send + Sync + 'static> Shared<C> {
     async fn attempt(self, context: C, job: Claimed, payload: Arc<str>, running: Running) -> db::Result<()> {
-        let Some(handler) = self.handlers.get(job.kind.as_str()).map(Arc::clone) else { return Ok(()) };
+        let Some((kind, handler)) = self.handlers.get_key_value(job.kind.as_str()) else { return Ok(()) };
+        let (kind, handler) = (*kind, Arc::clone(handler));
+        let begun = Instant::now();
         let span =
             tracing::info_span!("job", job.id = %job.id, job.kind = %job.kind, job.attempt = job.attempt);
         let outcome = if job.cancel_requested {
@@ -534,13 +547,16 @@ impl<C: Clone + Send + Sync + 'static> Shared<C> {
                 Err(Failure::retry(format!("it panicked: {text}")))
             })
         };
-        let failure = match outcome {
-            Ok(write) => match self.succeed(job.id, write).await {
-                Ok(()) => return Ok(()),
-                Err(e) => Failure::retry(e),
-            },
-            Err(failure) => failure,
+        let outcome = match outcome {
+            Ok(write) => self.succeed(job.id, write).await.map_err(Failure::retry),
+            Err(failure) => Err(failure),
         };
+        let took = begun.elapsed();
+        metrics::job_ran(kind, what_became(&outcome, &job), took);
+        if self.slow.is_some_and(|limit| took > limit) {
+            span.in_scope(|| tracing::warn!(duration_ms = took.as_millis(), "a job took long"));
+        }
+        let Err(failure) = outcome else { return Ok(()) };
         span.in_scope(|| match &failure {
             Failure::Interrupted => tracing::info!("stopped"),
             Failure::Retry(e) | Failure::Permanent(e) => {
@@ -606,6 +622,16 @@ impl<C: Clone + Send + Sync + 'static> Shared<C> {
                 Ok(())
             })
             .await
+    }
+}
+
+/// What became of an attempt, in a word for those who count.
+fn what_became(outcome: &Result<(), Failure>, job: &Claimed) -> &'static str {
+    match outcome {
+        Ok(()) => "succeeded",
+        Err(Failure::Interrupted) => "stopped",
+        Err(Failure::Retry(_)) if job.attempt < job.max_attempts => "retried",
+        Err(Failure::Retry(_) | Failure::Permanent(_)) => "failed",
     }
 }
 

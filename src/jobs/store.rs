@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Options;
-use super::model::{Counts, Failing, Health, JobId, JobRow, JobState};
+use super::model::{Backlog, Counts, Failing, Health, JobId, JobRow, JobState};
 use crate::clock::Timestamp;
 use crate::db::{self, Tx};
 
@@ -134,6 +134,32 @@ pub(super) fn health(conn: &Connection, now: Timestamp, failed_since: Timestamp)
         abandoned: u64::try_from(abandoned).unwrap_or(0),
         failing: failing.collect::<Result<_, _>>()?,
     })
+}
+
+/// Reads what waits from an index alone; what runs and what has failed is little.
+pub(super) fn backlog(conn: &Connection) -> db::Result<Vec<Backlog>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT kind, 'queued', count(*), min(run_at) FROM jobs WHERE state = 'queued' GROUP BY kind
+         UNION ALL
+         SELECT kind, state, count(*), NULL FROM jobs WHERE state IN ('running', 'failed') GROUP BY kind, state
+         ORDER BY 1",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut kinds: Vec<Backlog> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (kind, state, count): (String, JobState, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if kinds.last().is_none_or(|last| last.kind != kind) {
+            kinds.push(Backlog { kind, queued: 0, running: 0, failed: 0, due_since: None });
+        }
+        let Some(last) = kinds.last_mut() else { continue };
+        let count = count.unsigned_abs();
+        match state {
+            JobState::Queued => (last.queued, last.due_since) = (count, row.get(3)?),
+            JobState::Running => last.running = count,
+            _ => last.failed = count,
+        }
+    }
+    Ok(kinds)
 }
 
 pub(super) fn prune(tx: &Tx<'_>, limit: usize) -> db::Result<usize> {

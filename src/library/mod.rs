@@ -70,7 +70,8 @@ pub use limits::{
 pub use members::{Member, Person, list_members, list_people, put_member, remove_member};
 pub use model::{
     Bucket, BucketId, Filter, Folder, Kind, Looked, Media, MediaId, Month, OnConflict, Position, Rendition,
-    RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Tag, Version, VersionId, Visibility,
+    RenditionId, RestorationId, Search, Slug, Sort, SortBy, State, Stored, Tag, Version, VersionId,
+    Visibility,
 };
 pub use names::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, file_name, folder, key};
 pub use old_addresses::{
@@ -503,6 +504,14 @@ pub async fn has_blobs(db: &db::Db) -> db::Result<bool> {
 /// When the database can't be read.
 pub fn known_blobs(conn: &Connection, limit: usize) -> db::Result<Vec<BlobId>> {
     store::blobs::some(conn, limit)
+}
+
+/// How many blobs are stored, from a count that is kept beside them.
+///
+/// # Errors
+/// When the rows can't be read.
+pub fn stored(conn: &Connection) -> db::Result<Stored> {
+    store::blobs::stored(conn)
 }
 
 /// How much there is.

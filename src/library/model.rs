@@ -636,6 +636,15 @@ impl Media {
     }
 }
 
+/// What is stored altogether.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Contents, each counted once, also those that nothing refers to any more.
+    pub blobs: u64,
+    /// Their bytes.
+    pub size_bytes: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

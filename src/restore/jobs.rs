@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::engine::{self, Outcome, Progress, Step, StepReport, StepRequest};
 use crate::imaging::{Format, Limits};
 use crate::jobs::{Ending, Failure, Job, JobId, Options, Running};
 use crate::library::{self, Arrived, Media, NewRendition, Version};
+use crate::metrics;
 use crate::storage::{self, BlobId, BlobReader, Storage};
 
 /// How far a restoration is when the picture has been read.
@@ -100,7 +102,12 @@ impl Job for RestoreJob {
         let begun = app.db.write(move |tx| begin(tx, id)).await.map_err(Failure::retry)?;
         let Some((restoration, media, version)) = begun else { return Ok(Output(Kind::Nothing)) };
         tracing::info!(media.id = %media.id, engine.name = %restoration.engine, "restoring");
-        match restore(app, running, &restoration, &media, version).await {
+        let engine = restoration.engine.clone();
+        let pixels = u64::from(version.width.unwrap_or(0)) * u64::from(version.height.unwrap_or(0));
+        let begun = Instant::now();
+        let outcome = restore(app, running, &restoration, &media, version).await;
+        metrics::restoration_ran(&engine, what_became(&outcome), begun.elapsed(), pixels);
+        match outcome {
             Ok(output) => Ok(output),
             Err(Trouble::Cancelled) => Err(Failure::Interrupted),
             Err(trouble) => {
@@ -280,6 +287,16 @@ fn begin(tx: &Tx<'_>, id: RestorationId) -> db::Result<Option<(Restoration, Medi
         Err(library::Error::Db(error)) => Err(error),
         // The row would have gone with them.
         Err(_) => Ok(None),
+    }
+}
+
+/// What became of an attempt, in a word for those who count.
+fn what_became(outcome: &Result<Output, Trouble>) -> &'static str {
+    match outcome {
+        Ok(Output(Kind::Restored { .. })) => "restored",
+        Ok(Output(Kind::Unchanged { .. } | Kind::Nothing)) => "unchanged",
+        Err(Trouble::Cancelled) => "cancelled",
+        Err(_) => "failed",
     }
 }
 

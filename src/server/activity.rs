@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::BodyTooSlow;
+use crate::metrics;
 
 /// What a slow body has to bring in each [`Patience::body`].
 const BODY_BYTES_MIN: usize = 1024;
@@ -99,6 +100,7 @@ impl Activity {
 
     /// Begins a request, which ends when the guard goes.
     pub(super) fn begin(self: &Arc<Self>) -> OpenRequest {
+        metrics::HTTP.in_flight.inc();
         let mut state = self.lock();
         state.open_requests += 1;
         state.head_since = None;
@@ -177,6 +179,7 @@ pub(super) struct OpenRequest(Arc<Activity>);
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
+        metrics::HTTP.in_flight.dec();
         let mut state = self.0.lock();
         state.open_requests -= 1;
         if state.open_requests == 0 {
@@ -201,7 +204,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
+        let read = buf.filled().len() - before;
+        if read > 0 {
+            metrics::CONNECTIONS.received_bytes.add(read as u64);
             self.activity.has_read();
         }
         Poll::Ready(Ok(()))
@@ -211,7 +216,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 impl<S> Watched<S> {
     fn noticed<T>(&self, outcome: Poll<io::Result<T>>, bytes: impl Fn(&T) -> usize) -> Poll<io::Result<T>> {
         match &outcome {
-            Poll::Ready(Ok(done)) => self.activity.has_written(Some(bytes(done))),
+            Poll::Ready(Ok(done)) => {
+                let bytes = bytes(done);
+                metrics::CONNECTIONS.sent_bytes.add(bytes as u64);
+                self.activity.has_written(Some(bytes));
+            }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.activity.has_written(None),
         }

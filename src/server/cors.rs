@@ -13,8 +13,8 @@ const SHARING: Sharing = Sharing {
     headers: "accept, authorization, content-type, if-match, if-modified-since, if-none-match, if-range, last-event-id, \
               range, tus-resumable, upload-checksum, upload-concat, upload-defer-length, upload-length, \
               upload-metadata, upload-offset, x-http-method-override, x-request-id, x-requested-with",
-    exposed: "accept-ranges, content-disposition, content-length, content-range, etag, location, retry-after, \
-              safelight-media-id, tus-checksum-algorithm, tus-extension, tus-max-size, tus-resumable, tus-version, \
+    exposed: "accept-ranges, content-disposition, content-length, content-range, etag, location, ratelimit, \
+              ratelimit-policy, retry-after, safelight-media-id, tus-checksum-algorithm, tus-extension, tus-max-size, tus-resumable, tus-version, \
               upload-concat, upload-defer-length, upload-expires, upload-length, upload-metadata, upload-offset, \
               www-authenticate, x-request-id",
 };

@@ -27,10 +27,11 @@ pub fn outer_https_port(settings: &config::Server) -> u16 {
 
 /// Answers challenges and sends everybody else to the encrypted door at this port.
 pub fn front(tls: Tls, https_port: u16) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/.well-known/acme-challenge/{token}", get(answer))
         .fallback(redirect)
-        .with_state(Front { tls, https_port })
+        .with_state(Front { tls, https_port });
+    super::harden(router)
 }
 
 async fn answer(State(front): State<Front>, Path(token): Path<String>) -> Response {

@@ -30,6 +30,7 @@ use super::prefixed::Prefixed;
 use super::proxy_protocol::{ProxyHeader, read_proxy_header};
 use crate::api::Encrypted;
 use crate::config::{Config, Network};
+use crate::metrics::CONNECTIONS;
 use crate::tls;
 
 pub use super::activity::Patience;
@@ -273,6 +274,8 @@ struct Caller {
 impl Caller {
     async fn attend(self) {
         let Self { stream, peer, door, shared, _place } = self;
+        CONNECTIONS.accepted.inc();
+        let _open = CONNECTIONS.open.enter();
         let opened = Instant::now();
         let deadline = opened + shared.rules.patience.header;
         // Small answers go out at once.
@@ -338,6 +341,7 @@ impl Shared {
         match self.crowd.enter(caller.ip()) {
             Some(present) => Ok((caller, Some(present))),
             None => {
+                CONNECTIONS.refused.inc();
                 self.warn_of_crowd(caller.ip());
                 Err(io::ErrorKind::QuotaExceeded.into())
             }

@@ -46,6 +46,14 @@ pub use watch::{TakeWatched, files_below, look_into_folder, watch};
 /// What uploads functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// How many uploads of everybody are not finished.
+///
+/// # Errors
+/// When the rows can't be read.
+pub fn count_all_unfinished(conn: &Connection, now: Timestamp) -> db::Result<u64> {
+    store::count_all_unfinished(conn, now)
+}
+
 /// How long a sender may pause.
 const IDLE: Duration = Duration::from_secs(30);
 

@@ -128,6 +128,14 @@ pub(super) fn count_unfinished(conn: &Connection, user: UserId, now: Timestamp) 
 }
 
 /// Says how long it will be; false when that was said before.
+/// Those of everybody.
+pub(super) fn count_all_unfinished(conn: &Connection, now: Timestamp) -> Result<u64> {
+    let count: i64 = conn
+        .prepare_cached("SELECT count(*) FROM uploads WHERE expires_at > ?1 AND ended IS NULL")?
+        .query_row([now], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) fn set_length(tx: &Tx<'_>, id: UploadId, length_bytes: u64) -> Result<bool> {
     let set = tx
         .prepare_cached("UPDATE uploads SET length_bytes = ?2 WHERE id = ?1 AND length_bytes IS NULL")?

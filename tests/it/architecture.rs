@@ -10,9 +10,10 @@ use std::{
 };
 
 /// All rooms, the lowest floor first. `main` and `lib` stand outside.
-const FLOORS: [&str; 28] = [
+const FLOORS: [&str; 29] = [
     "id",
     "clock",
+    "metrics",
     "config",
     "logs",
     "keys",

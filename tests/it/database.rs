@@ -1,10 +1,13 @@
 //! What the database promises: writes that share a commit, readers that can't write, refusals with a sentence.
 
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use safelight::clock::Clock;
 use safelight::db::{self, Db, Error, Role};
+use tracing::Instrument;
 
 fn open(dir: &tempfile::TempDir) -> Db {
     Db::open(&dir.path().join("safelight.db"), Role::Server, Clock::system()).unwrap()
@@ -255,4 +258,78 @@ async fn a_guest_does_not_migrate_under_a_server() {
     let refused = Db::open(&path, Role::Guest, Clock::system()).unwrap_err();
     assert!(matches!(refused, Error::Outdated { .. }), "{refused:?}");
     assert!(refused.to_string().contains("safelight migrate up"), "{refused}");
+}
+
+/// What the log has written.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_statement_is_logged_with_who_asked_and_without_the_values_in_it() {
+    let written = Written::default();
+    let writer = written.clone();
+    tracing_subscriber::fmt().json().with_writer(move || writer.clone()).init();
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    scratch_table(&db).await;
+    db::log_slower_than(Duration::from_millis(1));
+    let slow = "WITH RECURSIVE n (i) AS (SELECT ?1
+                  UNION ALL SELECT i + 1 FROM n WHERE i < 771234567)
+                SELECT max(i), ?2 FROM n";
+    let request = tracing::error_span!("request", request.id = "r-17", http.route = "/api/v1/x");
+    async {
+        let read = db.read(move |conn| {
+            let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+            Ok::<_, Error>(conn.query_row(slow, rusqlite::params![768_234_567, "secret"], count)?)
+        });
+        assert_eq!(read.await.unwrap(), 771_234_567);
+        let write = db.write(move |tx| {
+            let sql = format!("INSERT INTO scratch (n) {}", slow.replace(", ?2", ""));
+            Ok::<_, Error>(tx.execute(&sql, [768_234_567])?)
+        });
+        assert_eq!(write.await.unwrap(), 1);
+    }
+    .instrument(request)
+    .await;
+    db::log_slower_than(Duration::ZERO);
+    let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["fields"]["message"] == "a statement took long")
+        .collect();
+    for begin in ["WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL", "INSERT INTO scratch (n) WITH RECURSIVE"] {
+        let sql =
+            |line: &&serde_json::Value| line["fields"]["db.statement"].as_str().unwrap().starts_with(begin);
+        let line = lines.iter().find(sql).unwrap_or_else(|| panic!("{log}"));
+        assert_eq!(line["span"]["request.id"], "r-17");
+        assert_eq!(line["span"]["http.route"], "/api/v1/x");
+        assert!(line["fields"]["duration_ms"].as_u64().unwrap() >= 1);
+    }
+    assert!(!log.contains("768234567") && !log.contains("secret"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_from_before_keeps_its_free_pages_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir);
+    assert_eq!(db.write(db::give_back).await.unwrap(), db::GiveBack::Done, "there is nothing to give");
+    db.close();
+    drop(db);
+    let path = dir.path().join("safelight.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM;").unwrap();
+    drop(old);
+    let db = open(&dir);
+    assert_eq!(db.write(db::give_back).await.unwrap(), db::GiveBack::Fixed);
 }

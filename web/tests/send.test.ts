@@ -53,6 +53,28 @@ describe('send', () => {
     await expect(send('GET', '/media/1')).rejects.toBeInstanceOf(ApiError);
   });
 
+  test('asks again when it was too fast, as long as the server says and not for ever', async () => {
+    vi.useFakeTimers();
+    const slow = () => new Response(JSON.stringify({ type: '/problems/rate-limited', status: 429 }), { status: 429, headers: { 'retry-after': '3' } });
+    const asked = vi.fn(() => Promise.resolve(asked.mock.calls.length < 3 ? slow() : new Response('{"id":"1"}')));
+    vi.stubGlobal('fetch', asked);
+    const sent = send('POST', '/media/1/copy', { body: {} });
+    await vi.advanceTimersByTimeAsync(2900);
+    expect(asked).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await sent).toEqual({ id: '1' });
+    expect(asked).toHaveBeenCalledTimes(3);
+    answer(429, { type: '/problems/rate-limited', status: 429 }, { 'retry-after': '1' });
+    const never = expect(send('GET', '/media')).rejects.toMatchObject({ code: 'rate-limited' });
+    await vi.advanceTimersByTimeAsync(20_000);
+    await never;
+    expect(fetch).toHaveBeenCalledTimes(6);
+    vi.useRealTimers();
+    // Too many wrong passwords are told at once.
+    answer(429, { type: '/problems/too-many-attempts', status: 429 }, { 'retry-after': '60' });
+    await expect(send('POST', '/auth/login', { body: {} })).rejects.toMatchObject({ retryAfter: 60 });
+  });
+
   test('tells when the session has ended, but not for a wrong password', async () => {
     const ended = vi.fn();
     onSend({ ended });

@@ -68,6 +68,21 @@ describe('the upload queue', () => {
     expect(uploads.progress).toBe(0.75);
   });
 
+  test('what came too fast is sent again and never fails', async () => {
+    vi.useFakeTimers();
+    const { calls, uploads } = desk();
+    uploads.add([file('a'), file('b')], 'photos');
+    for (let n = 0; n < 8; n++) {
+      calls[n]!.fail(new ApiError('rate-limited', 429, 'x', [], 1));
+      await vi.advanceTimersByTimeAsync(30_100);
+    }
+    expect(calls).toHaveLength(9);
+    calls[8]!.answer();
+    await vi.advanceTimersByTimeAsync(0);
+    vi.useRealTimers();
+    expect(states(uploads)).toEqual(['done', 'done']);
+  });
+
   test('a bad file is told beside the good ones', async () => {
     const { calls, uploads } = desk();
     uploads.add([file('a'), file('bad'), file('c')], 'photos');

@@ -1,17 +1,24 @@
 //! The SQL of `blobs`. A blob is in use while a version, a rendition or an attachment names it.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{limit, signed};
 use crate::clock::Timestamp;
 use crate::db::{Result, Tx};
-use crate::library::model::Seq;
+use crate::library::model::{Seq, Stored};
 use crate::storage::{BlobId, Kept, Listed};
 
 /// True where nothing refers to the blob of the row.
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM versions WHERE versions.sha256 = blobs.sha256)
                       AND NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.sha256 = blobs.sha256)
                       AND NOT EXISTS (SELECT 1 FROM attachments WHERE attachments.sha256 = blobs.sha256)";
+
+/// How many there are, from the row that triggers keep.
+pub(in crate::library) fn stored(conn: &Connection) -> Result<Stored> {
+    let mut statement = conn.prepare_cached("SELECT blob_count, size_bytes FROM blob_totals")?;
+    let number = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    Ok(statement.query_row([], |row| Ok(Stored { blobs: number(row, 0)?, size_bytes: number(row, 1)? }))?)
+}
 
 /// Writes down that a blob is there and wanted; one that was condemned is pardoned.
 pub(in crate::library) fn pardon(tx: &Tx<'_>, kept: &Kept) -> Result<()> {

@@ -37,7 +37,6 @@ const sentences: Record<string, string> = {
 function byStatus(status: number): string {
   if (status === 404) return 'This isn’t here. It may have been deleted.';
   if (status === 413) return sentences['too-large']!;
-  if (status === 429) return 'That was a little too fast. Please wait a moment.';
   if (status === 503) return 'Safelight is starting or stopping. Please try again in a moment.';
   if (status >= 500) return 'Something went wrong on the server. It isn’t your fault; please try again.';
   return 'That didn’t work. Please try again.';

@@ -20,9 +20,11 @@ export function address(path: string, query: Query = {}): string {
 /**
  * Sends one request to the API and returns the answer's JSON (`undefined` for 204).
  *
- * Throws an `ApiError` with a readable message, or the `AbortError` of `signal`.
+ * Throws an `ApiError` with a readable message, or the `AbortError` of `signal`. A request that came too fast is sent
+ * again some times: it was turned away before anything was done with it, whatever it is.
  */
-export async function send<T = void>(method: string, path: string, { query, body, headers, signal }: Options = {}): Promise<T> {
+export async function send<T = void>(method: string, path: string, options: Options = {}, again = 5): Promise<T> {
+  const { query, body, headers, signal } = options;
   let answer: Response;
   try {
     answer = await fetch(address(path, query), {
@@ -41,5 +43,7 @@ export async function send<T = void>(method: string, path: string, { query, body
   if (answer.ok) return json as T;
   const error = errorOf(answer.status, json, answer.headers.get('retry-after'));
   if (error.code === 'not-signed-in') listeners.ended();
-  throw error;
+  if (error.code !== 'rate-limited' || !again) throw error;
+  await new Promise((over) => setTimeout(over, error.retryAfter! * 1000));
+  return send(method, path, options, again - 1);
 }

@@ -347,13 +347,7 @@ export class Uploads {
         item.sent = 0;
         item.state = 'waiting';
       } else if (error instanceof ApiError && passing(error) && (error.status !== 500 || item.tries < 5)) {
-        item.state = 'offline';
-        const wait = Math.min(30_000, 1000 * 2 ** item.tries++);
-        this.later(wait, () => {
-          if (item.state !== 'offline') return;
-          item.state = 'waiting';
-          this.pump();
-        });
+        this.wait([item], error);
       } else this.fail([item], error);
     } finally {
       this.running.delete(control);
@@ -376,14 +370,27 @@ export class Uploads {
       this.settle(batch, answer);
     } catch (error) {
       if (!this.running.has(control)) return;
-      this.fail(
-        all.filter((item) => !finished.has(item.state)),
-        error,
-      );
+      const left = all.filter((item) => !finished.has(item.state));
+      // What came too fast was turned away before anything of it was taken.
+      if (error instanceof ApiError && error.code === 'rate-limited') this.wait(left, error);
+      else this.fail(left, error);
     } finally {
       this.running.delete(control);
       this.pump();
     }
+  }
+
+  /** Sends them again in a while, the longer the more often they were. */
+  private wait(batch: Upload[], error: ApiError) {
+    let wait = (error.retryAfter ?? 0) * 1000;
+    for (const item of batch) {
+      item.state = 'offline';
+      wait = Math.max(wait, Math.min(30_000, 1000 * 2 ** item.tries++));
+    }
+    this.later(wait, () => {
+      for (const item of batch) if (item.state === 'offline') item.state = 'waiting';
+      this.pump();
+    });
   }
 
   private form(batch: Upload[]): FormData {
