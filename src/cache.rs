@@ -150,7 +150,7 @@ impl DiskCache {
 
     /// The most bytes that it keeps on disk.
     pub fn limit_bytes(&self) -> u64 {
-        self.0.limit_bytes
+        self.0.limit_bytes.load(Ordering::Relaxed)
     }
 
     /// Starts the work in a task of its own, so that it goes on when the one who asked hangs up.

@@ -215,7 +215,7 @@ pub(crate) async fn open(
     tls: Option<(Tls, Outbound)>,
 ) -> anyhow::Result<App> {
     let clock = Clock::system();
-    db::log_slower_than(config.log.slow_query);
+    db::log_slower_than(loaded.config.log.slow_query);
     let db = Db::open(&data_dir.database(), role, clock.clone())?;
     let keys = Keys::new(data_dir.keys(), clock.clone());
     let settings = Settings::open(loaded.base, &db, &keys).await?;

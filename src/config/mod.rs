@@ -459,6 +459,10 @@ pub struct Log {
     pub file_max_bytes: u64,
     /// How many that were put aside are kept.
     pub files_kept: usize,
+    /// Statements that take longer are logged; none where it is zero.
+    pub slow_query: Duration,
+    /// Jobs that take longer are logged; none where it is zero.
+    pub slow_job: Duration,
 }
 
 /// What this instance is called and how it looks.
@@ -481,10 +485,6 @@ pub struct Telemetry {
     pub otlp_headers: Option<Secret>,
     /// Where errors are reported.
     pub sentry_dsn: Option<Secret>,
-    /// Statements that take longer are logged; none where it is zero.
-    pub slow_query: Duration,
-    /// Jobs that take longer are logged; none where it is zero.
-    pub slow_job: Duration,
 }
 
 /// How serious an event must be to be logged.

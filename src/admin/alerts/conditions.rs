@@ -161,6 +161,7 @@ mod tests {
             last_attempt_at: None,
             next_attempt_at: None,
             failed_attempts: failed,
+            is_trying: false,
             cause: (failed > 0).then(|| "port 80 is closed".into()),
         }
     }
