@@ -309,7 +309,8 @@ async fn a_slow_statement_is_logged_with_who_asked_and_without_the_values_in_it(
         .filter(|line: &serde_json::Value| line["fields"]["message"] == "a statement took long")
         .collect();
     for begin in ["WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL", "INSERT INTO scratch (n) WITH RECURSIVE"] {
-        let sql = |line: &&serde_json::Value| line["fields"]["db.statement"].as_str().unwrap().starts_with(begin);
+        let sql =
+            |line: &&serde_json::Value| line["fields"]["db.statement"].as_str().unwrap().starts_with(begin);
         let line = lines.iter().find(sql).unwrap_or_else(|| panic!("{log}"));
         assert_eq!(line["span"]["request.id"], "r-17");
         assert_eq!(line["span"]["http.route"], "/api/v1/x");
