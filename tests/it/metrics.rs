@@ -118,7 +118,7 @@ async fn the_numbers_tell_what_has_happened() {
     assert_eq!(value(&waiting, &format!("safelight_http_requests_total{{{route},status=\"2xx\"}}")), 1.0);
     assert_eq!(value(&waiting, &format!("safelight_http_requests_total{{{route},status=\"4xx\"}}")), 1.0);
     assert_eq!(value(&waiting, &format!("safelight_http_request_duration_seconds_count{{{route}}}")), 2.0);
-    assert_eq!(value(&waiting, "safelight_http_requests_in_flight"), 1.0, "the one that asks");
+    assert!(value(&waiting, "safelight_http_requests_in_flight") >= 1.0, "the one that asks");
     assert!(value(&waiting, "safelight_connections") >= 1.0);
     assert!(value(&waiting, "safelight_received_bytes_total") > 1000.0);
     assert!(value(&waiting, "safelight_sent_bytes_total") > 1000.0);
