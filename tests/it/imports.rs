@@ -422,7 +422,7 @@ async fn killed_in_the_middle_beside_a_running_server_an_import_goes_on_where_it
         // A comment behind the picture makes each a content of its own.
         let bytes = [pictures::jpeg(16, 16).as_slice(), format!("{number}").as_bytes()].concat();
         put(&app, &format!("uploads/{number}.jpg"), &bytes);
-        put(&app, &format!("processed/{number}.jpg"), &[bytes, vec![b'!']].concat());
+        put(&app, &format!("processed/{number}.jpg"), [bytes, vec![b'!']].concat());
         sql += &format!(
             "INSERT INTO processed_images VALUES ({number}, 1, 'same name.jpg', 'm', '{number}.jpg', '{number}.jpg', NULL,
                 '2025-01-31 12:00:00');"

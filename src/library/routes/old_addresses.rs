@@ -13,7 +13,7 @@ use crate::accounts::{CurrentUser, Permission};
 use crate::api::{Path, Problem};
 use crate::app::App;
 use crate::audit::UserId;
-use crate::library::lead;
+use crate::library::{Error, lead};
 
 /// The old doors, at the top of all addresses.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -46,7 +46,8 @@ async fn processed(
 /// Sends somebody from an old address to ours, if there is one for whoever asks.
 pub(super) async fn redirect(app: &App, path: &str, mut parts: Parts) -> Result<Response, Problem> {
     let who = reader(app, &mut parts).await?;
-    let Some(led) = lead(app, path, who).await? else { return Err(Problem::not_found("file")) };
+    // The same words as for what is there and not theirs: nobody can tell the two apart.
+    let led = lead(app, path, who).await?.ok_or(Error::NoSuchMedia)?;
     let location = format!("{}{}", app.config.server.base_path, led.path);
     let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
     // Pages of other sites show what is public, and their browsers ask at each step whether they may.
