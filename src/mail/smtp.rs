@@ -126,6 +126,7 @@ impl Talk {
         tell(format!("connected to {address}"));
         let connection = match server.security {
             MailSecurity::Tls => {
+                // lettre makes this connection by itself; the first one has told that somebody is there.
                 drop(stream);
                 let encryption = encryption(mailer, &host)?;
                 let connecting =

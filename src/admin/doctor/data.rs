@@ -388,10 +388,14 @@ fn broken(fault: &str) -> Outcome {
 }
 
 pub(super) async fn database_log(patient: &Patient) -> Outcome {
-    let mut name = patient.data_dir.database().into_os_string();
+    let database = patient.data_dir.database();
+    let mut name = database.clone().into_os_string();
     name.push("-wal");
     let server = patient.server();
     blocking(move || {
+        if !database.is_file() {
+            return Outcome::skipped("there is no database yet");
+        }
         let bytes = fs::metadata(&name).map_or(0, |file| file.len());
         if bytes <= LOG_LARGE_BYTES {
             return Outcome::ok(in_bytes(bytes));

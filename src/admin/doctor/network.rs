@@ -60,11 +60,9 @@ pub(super) async fn ports(patient: &Patient) -> Outcome {
         findings.push(if runs { answers(*address).await } else { is_free(*address) });
     }
     let shown: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    let how = if runs { "answer" } else { "are free" };
-    let fine = format!(
-        "{} {how}; whether the internet gets through to them can't be seen from here",
-        shown.join(", ")
-    );
+    let how = if runs { "answering" } else { "free" };
+    let fine =
+        format!("{how}: {}; whether the internet gets through can't be seen from here", shown.join(", "));
     Outcome::worst(findings, fine)
 }
 
