@@ -307,7 +307,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "tls.acme.challenges",
         kind: Kind::Choices(&["tls-alpn-01", "http-01", "dns-01"]),
         default: Default::Value(r#"["tls-alpn-01", "http-01"]"#),
-        example: r#"["http-01"]"#,
+        example: r#"["http-01", "dns-01"]"#,
         doc: "How the authority may check that a name is yours: at port 443, at port 80, or by DNS, which needs \
               `tls.acme.dns.provider` or `tls.acme.dns_hook`. The first one that it offers is tried, after a failure the next one.",
         flag: None,
@@ -327,7 +327,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Default::Absent("none"),
         example: r#""/etc/safelight/dns-hook""#,
         doc: "A program that is called as `HOOK set NAME VALUE` and ends when the TXT record can be seen, and as \
-              `HOOK remove NAME VALUE` afterwards.",
+              `HOOK remove NAME VALUE` afterwards. `tls.acme.dns.provider` goes before it.",
         flag: None,
     },
     Setting {

@@ -831,9 +831,6 @@ impl Values {
             if matches!(self.0.get(needed), Some((None, _))) {
                 wrong("tls.acme.dns.provider", origin, &format!("it needs {needed} beside it"));
             }
-            if given("tls.acme.dns_hook").is_some() {
-                wrong("tls.acme.dns.provider", origin, "either this or tls.acme.dns_hook sets records");
-            }
         }
         let challenges =
             given("tls.acme.challenges").map(|(challenges, origin)| (challenges.texts(), origin));

@@ -16,7 +16,7 @@ mod server;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 
 pub use message::{DnsAnswer, DnsData, DnsRecord, read_dns_answer};
 
@@ -170,8 +170,9 @@ impl Dns {
             let mut pause = Duration::from_millis(100);
             loop {
                 let (mut shown, mut missing) = (0, 0);
-                for server in &servers {
-                    match server::shows(*server, &record.name, &record.value).await {
+                let looks = servers.iter().map(|server| server::shows(*server, &record.name, &record.value));
+                for look in join_all(looks).await {
+                    match look {
                         Some(true) => shown += 1,
                         Some(false) => missing += 1,
                         // This machine may have no IPv6, or the server none.
