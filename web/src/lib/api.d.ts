@@ -312,6 +312,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/brand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The name, the sign and the colour of this instance; anybody may ask */
+        get: operations["show_brand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/buckets": {
         parameters: {
             query?: never;
@@ -469,6 +486,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/certificates/{name}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a certificate now, by any of its names; files of one's own are looked at */
+        post: operations["renew_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dashboard": {
         parameters: {
             query?: never;
@@ -516,6 +550,26 @@ export interface paths {
         post?: never;
         /** Removes a named rendering. */
         delete: operations["remove_delivery_preset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Looks at everything that a deployment depends on
+         * @description All checks run at once and end within half a minute. The one of the proxy is about this very request.
+         */
+        get: operations["examine"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -641,6 +695,23 @@ export interface paths {
         put?: never;
         /** Queues a failed or cancelled job again */
         post: operations["retry_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest lines of this server's log, newest first */
+        get: operations["list_logs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1414,6 +1485,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All settings, with their values and origins */
+        get: operations["list_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes settings, all or none, at once */
+        patch: operations["change_settings"];
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1691,6 +1780,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/processed/{*path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Leads from where a restoration app had a restored picture to where it is now
+         * @description As for `/uploads`; of the pictures made from one original everybody may have the one that it is shared as.
+         */
+        get: operations["processed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/storage/{bucket}/{*key}": {
         parameters: {
             query?: never;
@@ -1715,10 +1824,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/uploads/{*path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Leads from where a restoration app had an original to where it is now
+         * @description For what `safelight import --from restoration-app` has brought. Everybody is led to what is in a public bucket, others
+         *     only if they see it.
+         */
+        get: operations["upload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A colour and its shades, as `#rrggbb`. */
+        Accent: {
+            /** @description As it was set. */
+            colour: string;
+            /** @description For text on the dark page. */
+            on_dark: string;
+            /** @description For text on the light page. */
+            on_light: string;
+            /** @description For white text on it. */
+            solid: string;
+        };
         /** @description A bulk action that a job does. */
         Accepted: {
             /** @description The job. */
@@ -1948,6 +2089,16 @@ export interface components {
         BatchState: "running" | "paused" | "cancelled" | "finished";
         /** @description SHA-256 in hexadecimal */
         BlobId: string;
+        /** @description What this instance is called and how it looks. */
+        Brand: {
+            accent?: components["schemas"]["Accent"] | null;
+            /** @description The address of its sign, below the address of this instance. */
+            logo_url: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Whether it is one of its own. */
+            named: boolean;
+        };
         /** @description A set of media with a name and a visibility. */
         Bucket: components["schemas"]["BucketLimits"] & {
             /** @description Who may use it. */
@@ -2156,6 +2307,8 @@ export interface components {
              * @description Attempts that failed since the last success.
              */
             failed_attempts: number;
+            /** @description Whether one is being asked for. */
+            is_trying: boolean;
             /** @description Who issued it. */
             issuer?: string | null;
             last_attempt_at?: components["schemas"]["Timestamp"] | null;
@@ -2171,6 +2324,16 @@ export interface components {
             /** @description What visitors get now. */
             state: components["schemas"]["CertificateState"];
         };
+        /**
+         * @description What belongs together.
+         * @enum {string}
+         */
+        CheckGroup: "configuration" | "machine" | "data" | "work" | "network" | "services";
+        /**
+         * @description How a check came out.
+         * @enum {string}
+         */
+        CheckState: "skipped" | "ok" | "warning" | "failed";
         /** @description Why a restoration failed. */
         Complaint: {
             /** @description A word that programs may depend on. */
@@ -2262,6 +2425,38 @@ export interface components {
              * @description Pairs that are not shown any more.
              */
             dismissed: number;
+        };
+        /** @description What came out of looking at one thing. */
+        DoctorCheck: {
+            /** @description What to do, where there is something to do. */
+            advice?: string | null;
+            /** @description Whether `safelight doctor --fix` puts it right. */
+            fixable: boolean;
+            /** @description What it belongs to. */
+            group: components["schemas"]["CheckGroup"];
+            /** @description Its name for programs; it does not change. */
+            name: string;
+            /** @description What was seen. */
+            seen: string;
+            /** @description How it came out. */
+            state: components["schemas"]["CheckState"];
+            /** @description Its name for people. */
+            title: string;
+        };
+        /** @description Everything that the doctor looked at. */
+        DoctorReport: {
+            /** @description When it was looked. */
+            checked_at: components["schemas"]["Timestamp"];
+            /** @description Every check, those of a group together. */
+            checks: components["schemas"]["DoctorCheck"][];
+            /** @description How many checks failed. */
+            failed: number;
+            /** @description The worst state of all. */
+            state: components["schemas"]["CheckState"];
+            /** @description The program's version. */
+            version: string;
+            /** @description How many ended with a warning. */
+            warnings: number;
         };
         /**
          * @description The way by which somebody reached the appliance.
@@ -2503,6 +2698,29 @@ export interface components {
              * @default null
              */
             quota_bytes: number | null;
+        };
+        /**
+         * @description How serious a line is.
+         * @enum {string}
+         */
+        LogLevel: "error" | "warn" | "info" | "debug" | "trace";
+        /** @description A line of the log. */
+        LogLine: {
+            /** @description When it was said. */
+            at: components["schemas"]["Timestamp"];
+            /** @description What else is known. */
+            fields: Record<string, never>;
+            /**
+             * Format: int64
+             * @description Its number; it counts from 1 with each start of the server.
+             */
+            id: number;
+            /** @description How serious it is. */
+            level: components["schemas"]["LogLevel"];
+            /** @description What was said. */
+            message: string;
+            /** @description The part of the program. */
+            target: string;
         };
         /** @description What somebody types to log in. */
         Login: {
@@ -3027,6 +3245,8 @@ export interface components {
                  * @description Attempts that failed since the last success.
                  */
                 failed_attempts: number;
+                /** @description Whether one is being asked for. */
+                is_trying: boolean;
                 /** @description Who issued it. */
                 issuer?: string | null;
                 last_attempt_at?: components["schemas"]["Timestamp"] | null;
@@ -3147,6 +3367,29 @@ export interface components {
                 started_at?: components["schemas"]["Timestamp"] | null;
                 /** @description Where it stands. */
                 state: components["schemas"]["JobState"];
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_LogLine: {
+            /** @description The rows. */
+            items: {
+                /** @description When it was said. */
+                at: components["schemas"]["Timestamp"];
+                /** @description What else is known. */
+                fields: Record<string, never>;
+                /**
+                 * Format: int64
+                 * @description Its number; it counts from 1 with each start of the server.
+                 */
+                id: number;
+                /** @description How serious it is. */
+                level: components["schemas"]["LogLevel"];
+                /** @description What was said. */
+                message: string;
+                /** @description The part of the program. */
+                target: string;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -3303,8 +3546,8 @@ export interface components {
         Page_Rendition: {
             /** @description The rows. */
             items: {
-                /** @description Whether an engine drew what the camera did not see. */
-                ai_generated: boolean;
+                /** @description Whether an engine drew what the camera did not see; null where nobody knows, because another program made it. */
+                ai_generated?: boolean | null;
                 /** @description The media type. */
                 content_type: string;
                 /** @description When it was made. */
@@ -3321,7 +3564,7 @@ export interface components {
                 media_id: components["schemas"]["MediaId"];
                 /** @description The name under which it is downloaded. */
                 name: string;
-                /** @description Engine, preset, and steps with what each has done. */
+                /** @description Engine, preset, and steps with what each has done; `made_elsewhere` where another program made it. */
                 provenance: Record<string, never>;
                 restoration_id?: components["schemas"]["RestorationId"] | null;
                 /**
@@ -3446,6 +3689,49 @@ export interface components {
                 last_seen_at: components["schemas"]["Timestamp"];
                 /** @description What the browser calls itself. */
                 user_agent?: string | null;
+            }[];
+            /** @description Where the next page starts; null on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Setting: {
+            /** @description The rows. */
+            items: {
+                /** @description What no value means, where there may be none. */
+                absent?: string | null;
+                /** @description Whether it can be changed here at all. */
+                changeable: boolean;
+                /** @description The words that may be chosen. */
+                choices?: string[] | null;
+                /** @description What would hold if nobody said anything. */
+                default: unknown;
+                /** @description What it is for, in Markdown. */
+                doc: string;
+                /** @description A value that somebody might choose, in TOML. */
+                example: string;
+                /** @description What it takes, in words. */
+                expects: string;
+                /** @description Whether it has a value. */
+                is_set: boolean;
+                /** @description Its name in the configuration file, such as `limits.max_pixels`. */
+                key: string;
+                /**
+                 * @description What it takes: `flag`, `integer`, `bytes`, `duration`, `choice`, `choices`, `list`, `text`, `url`, `path`, `address`,
+                 *     `colour` or `secret`.
+                 */
+                kind: string;
+                /** @description Who said so. */
+                origin: components["schemas"]["SettingOrigin"];
+                /** @description Whether its value is never shown. */
+                secret: boolean;
+                /** @description Where it stands there; empty above the first section. */
+                section: string;
+                /** @description Its name for people, where it can be changed here. */
+                title?: string | null;
+                /** @description Its value; of a secret only whether there is one. Sizes are in bytes, durations are text. */
+                value: unknown;
+                /** @description The file and the line, the variable, or the flag. */
+                where?: string | null;
             }[];
             /** @description Where the next page starts; null on the last one. */
             next_cursor?: string | null;
@@ -3736,8 +4022,8 @@ export interface components {
         };
         /** @description A picture that was made from a version. */
         Rendition: {
-            /** @description Whether an engine drew what the camera did not see. */
-            ai_generated: boolean;
+            /** @description Whether an engine drew what the camera did not see; null where nobody knows, because another program made it. */
+            ai_generated?: boolean | null;
             /** @description The media type. */
             content_type: string;
             /** @description When it was made. */
@@ -3754,7 +4040,7 @@ export interface components {
             media_id: components["schemas"]["MediaId"];
             /** @description The name under which it is downloaded. */
             name: string;
-            /** @description Engine, preset, and steps with what each has done. */
+            /** @description Engine, preset, and steps with what each has done; `made_elsewhere` where another program made it. */
             provenance: Record<string, never>;
             restoration_id?: components["schemas"]["RestorationId"] | null;
             /**
@@ -4035,6 +4321,53 @@ export interface components {
          * @description Names a browser that is logged in. It is no secret: the token in the cookie is.
          */
         SessionId: string;
+        /** @description A setting, its value, and who said so. */
+        Setting: {
+            /** @description What no value means, where there may be none. */
+            absent?: string | null;
+            /** @description Whether it can be changed here at all. */
+            changeable: boolean;
+            /** @description The words that may be chosen. */
+            choices?: string[] | null;
+            /** @description What would hold if nobody said anything. */
+            default: unknown;
+            /** @description What it is for, in Markdown. */
+            doc: string;
+            /** @description A value that somebody might choose, in TOML. */
+            example: string;
+            /** @description What it takes, in words. */
+            expects: string;
+            /** @description Whether it has a value. */
+            is_set: boolean;
+            /** @description Its name in the configuration file, such as `limits.max_pixels`. */
+            key: string;
+            /**
+             * @description What it takes: `flag`, `integer`, `bytes`, `duration`, `choice`, `choices`, `list`, `text`, `url`, `path`, `address`,
+             *     `colour` or `secret`.
+             */
+            kind: string;
+            /** @description Who said so. */
+            origin: components["schemas"]["SettingOrigin"];
+            /** @description Whether its value is never shown. */
+            secret: boolean;
+            /** @description Where it stands there; empty above the first section. */
+            section: string;
+            /** @description Its name for people, where it can be changed here. */
+            title?: string | null;
+            /** @description Its value; of a secret only whether there is one. Sizes are in bytes, durations are text. */
+            value: unknown;
+            /** @description The file and the line, the variable, or the flag. */
+            where?: string | null;
+        };
+        /**
+         * @description Who has said what a setting is; each is stronger than those before it.
+         * @enum {string}
+         */
+        SettingOrigin: "default" | "web" | "file" | "credential" | "environment" | "flag";
+        SettingsChange: {
+            /** @description New values by key; null takes back what was set here. */
+            values: Record<string, never>;
+        };
         /** @description What the first owner types. */
         Setup: {
             /** @description The address to log in with. */
@@ -4934,6 +5267,25 @@ export interface operations {
             };
         };
     };
+    show_brand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Brand"];
+                };
+            };
+        };
+    };
     list_buckets: {
         parameters: {
             query?: {
@@ -5375,6 +5727,39 @@ export interface operations {
             };
         };
     };
+    renew_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is being asked for */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The authority wants to be left alone for a while */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     dashboard: {
         parameters: {
             query?: never;
@@ -5484,6 +5869,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    examine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoctorReport"];
+                };
             };
         };
     };
@@ -5705,6 +6109,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    list_logs: {
+        parameters: {
+            query?: {
+                /** @description Only what is this serious, or more. */
+                level?: components["schemas"]["LogLevel"];
+                /** @description Only lines with all these words in them. */
+                q?: string;
+                /** @description Only lines newer than this one. */
+                after?: number;
+                /** @description Only lines older than this one. */
+                before?: number;
+                /** @description Rows wanted, 1 to 500; 100 where it is not said. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LogLine"];
+                };
             };
         };
     };
@@ -7638,6 +8074,60 @@ export interface operations {
             };
         };
     };
+    list_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Setting"];
+                };
+            };
+        };
+    };
+    change_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Setting"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     setup_state: {
         parameters: {
             query?: never;
@@ -8562,6 +9052,31 @@ export interface operations {
             };
         };
     };
+    processed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            308: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     fetch: {
         parameters: {
             query?: {
@@ -8670,6 +9185,31 @@ export interface operations {
         requestBody?: never;
         responses: {
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            308: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
