@@ -164,7 +164,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub fn runner(app: &App) -> Runner<App> {
     let workers = app.config.jobs.workers.get();
     let runner = Runner::server(app.clone(), app.db.clone(), app.clock.clone(), workers)
-        .log_slower_than(app.config.log.slow_job)
+        .log_slower_than(app.settings.current().log.slow_job)
         .register::<restore::RestoreJob>()
         .register::<restore::RestoreRemotely>()
         .register::<restore::SplitScan>()

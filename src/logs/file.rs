@@ -97,6 +97,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 
         // logrotate moves it away and says so.
+        let mut log = LogFile::open(&path, 1000, 2).unwrap();
         fs::rename(&path, folder.path().join("moved")).unwrap();
         log.write("still there\n");
         log.reopen();

@@ -20,7 +20,7 @@ use crate::app::App;
 const FOR_WATCHERS: [&str; 5] = ["/health", "/health/ready", "/api/health", "/metrics", "/api/metrics"];
 
 /// Ends of names that nobody can have in public (RFC 6761, 6762, 8375, and ICANN's `.internal`).
-const PRIVATE_ENDS: [&str; 4] = [".localhost", ".local", ".home.arpa", ".internal"];
+const PRIVATE_ENDS: [&str; 5] = [".localhost", ".local", ".lan", ".home.arpa", ".internal"];
 
 /// What is behind a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +90,12 @@ fn own(request: &Request) -> Option<Authority> {
 
 /// Whether an admin has said what is behind this name.
 fn is_told(app: &App, host: &str) -> bool {
-    app.config.delivery.host.as_deref().is_some_and(|told| told.eq_ignore_ascii_case(host))
+    let config = app.settings.current();
+    config.delivery.host.as_deref().is_some_and(|told| told.eq_ignore_ascii_case(host))
 }
 
 fn behind(app: &App, host: &str) -> Behind {
-    let config = &app.config;
+    let config = app.settings.current();
     if is_told(app, host) {
         return Behind::Files;
     }
@@ -121,9 +122,16 @@ mod tests {
 
     #[test]
     fn addresses_and_private_names_are_nobody_elses() {
-        for host in
-            ["127.0.0.1", "[::1]", "192.168.1.5", "localhost", "safelight", "nas.local", "photos.home.arpa"]
-        {
+        for host in [
+            "127.0.0.1",
+            "[::1]",
+            "192.168.1.5",
+            "localhost",
+            "safelight",
+            "nas.local",
+            "nas.lan",
+            "photos.home.arpa",
+        ] {
             assert!(is_private(host), "{host}");
         }
         for host in ["example.org", "local.example.org", "127.0.0.1.example.org", "localhost.example"] {

@@ -54,7 +54,7 @@ fn of(name: impl Into<String>, level: i64, title: &str, outcome: Outcome) -> Con
 
 async fn disks(app: &App) -> Vec<Condition> {
     let data_dir = DataDir::at(&app.config.data_dir);
-    let floor = app.config.limits.min_free_bytes;
+    let floor = app.settings.current().limits.min_free_bytes;
     let look = move || {
         let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
         let mut folders = vec![("disk", data_dir.root().to_owned())];
