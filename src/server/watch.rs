@@ -36,7 +36,13 @@ static PROXY_HEADERS: [HeaderName; 6] = [
 #[derive(Clone)]
 struct Watch {
     app: App,
-    counted: Arc<Mutex<Option<(Timestamp, Arc<Counted>)>>>,
+    last: Arc<Mutex<Option<Last>>>,
+}
+
+/// What was counted last, and when.
+struct Last {
+    at: Timestamp,
+    counted: Arc<Counted>,
 }
 
 /// The address that monitors ask, in both spellings.
@@ -44,7 +50,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
     Router::new()
         .route("/metrics", get(show))
         .route("/api/metrics", get(show))
-        .with_state(Watch { app, counted: Arc::default() })
+        .with_state(Watch { app, last: Arc::default() })
 }
 
 async fn show(State(watch): State<Watch>, request: Request) -> Result<Response, Problem> {
@@ -128,10 +134,10 @@ struct Counted {
 impl Watch {
     async fn count(&self) -> Result<Arc<Counted>, Problem> {
         // Held while it is counted: who comes meanwhile gets the same.
-        let mut kept = self.counted.lock().await;
+        let mut last = self.last.lock().await;
         let app = &self.app;
         let now = app.clock.now();
-        if let Some((at, counted)) = &*kept
+        if let Some(Last { at, counted }) = &*last
             && now.since(*at).as_millis() < KEPT_MS
             && *at <= now
         {
@@ -154,7 +160,7 @@ impl Watch {
             })
         });
         let counted = Arc::new(read.await?);
-        *kept = Some((now, Arc::clone(&counted)));
+        *last = Some(Last { at: now, counted: Arc::clone(&counted) });
         Ok(counted)
     }
 }
