@@ -88,7 +88,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("safelight.log");
         let mut log = LogFile::open(&path, 100, 2).unwrap();
-        for n in 0..40 {
+        for n in 0..39 {
             log.write(&format!("line {n:04} of twenty bytes\n")[..20]);
         }
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
