@@ -47,11 +47,16 @@ pub async fn run(command: &SecretsCommand, keys: &Keys, db: &Db) -> anyhow::Resu
         SecretsCommand::Rotate(RotateArgs { purpose, now }) => {
             let one =
                 purpose.as_deref().map(str::parse::<Purpose>).transpose().map_err(anyhow::Error::msg)?;
+            anyhow::ensure!(
+                !(one == Some(Purpose::Instance) && *now),
+                "what is stored encrypted could not be read any more: rotate this one without --now"
+            );
             for purpose in Purpose::ALL.into_iter().filter(|purpose| one.is_none_or(|one| one == *purpose)) {
-                let id = keys.rotate(purpose, *now)?;
+                let now = *now && purpose != Purpose::Instance;
+                let id = keys.rotate(purpose, now)?;
                 let details = serde_json::json!({ "key": id, "now": now });
                 write_down(db, purpose, "secrets.rotate", details).await?;
-                let old = after(purpose, *now);
+                let old = after(purpose, now);
                 say(purpose, &format!("key {id} counts from now on; {old}"))?;
             }
         }
@@ -67,6 +72,7 @@ fn after(purpose: Purpose, now: bool) -> String {
             let days = purpose.longest_life().as_secs() / 86_400;
             format!("sessions that have begun stay good for {days} days at most")
         }
+        (Purpose::Instance, _) => "what older keys encrypted can still be read".to_owned(),
         (_, true) => "what older keys signed is over".to_owned(),
         (_, false) => "what older keys signed stays good until it ends".to_owned(),
     }

@@ -493,10 +493,13 @@ async fn keys_are_made_and_rotated_beside_a_running_server() {
     assert!(secrets(&["rotate", "signed-urls", "--now"]).contains("is over"));
     assert_eq!((fetch(&first).await, fetch(&second).await), (403, 403));
     assert_eq!(fetch(&sign().await).await, 200);
+    // What the database holds encrypted would be lost.
+    let refused = complaint(safelight_on(&data, &["secrets", "rotate", "instance", "--now"]));
+    assert!(refused.contains("could not be read any more"), "{refused}");
     let wrong = safelight_on(&data, &["secrets", "rotate", "everything"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
     let audit = owner.json("/api/v1/audit?action=secrets").await;
-    let purposes = 5;
+    let purposes = 6;
     assert_eq!(audit["items"].as_array().unwrap().len(), purposes - 1 + purposes + 1);
 
     // Sessions live on over a rotation, unless they are to end at once; a new login is as good as ever.

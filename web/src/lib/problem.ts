@@ -22,7 +22,6 @@ const sentences: Record<string, string> = {
   'not-signed-in': 'Your session has ended. Please sign in again.',
   forbidden: 'Your account isn’t allowed to do this.',
   'wrong-credentials': 'That e-mail address and password don’t belong together.',
-  'setup-token-invalid': 'This setup link is wrong or has expired.',
   'last-owner': 'This is the only owner left. Make somebody else an owner first.',
   'bucket-not-empty': 'This bucket still holds files. Empty it and its trash first.',
   'too-large': 'This file is larger than this server takes.',
