@@ -149,7 +149,7 @@ impl Telemetry {
         self.0.feed.dropped.load(Ordering::Relaxed)
     }
 
-    /// Sends what comes until the process stops, and then for [`FAREWELL`] what is left.
+    /// Sends what comes until the process stops, and then for two seconds what is left.
     pub async fn run(self, stopping: CancellationToken) {
         let inbox = self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(inbox) = inbox else { return };

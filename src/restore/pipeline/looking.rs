@@ -50,7 +50,7 @@ where
     .await
 }
 
-/// Finds where a picture is damaged: what looks like damage, or with a seed, which is a mask as in [`Order::mask`], that
+/// Finds where a picture is damaged: what looks like damage, or with a seed, which is a mask as that of an order, that
 /// and what is like it. Returns a gray PNG file of the size that the picture has when displayed, white where it is
 /// damaged.
 ///
