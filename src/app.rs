@@ -61,9 +61,10 @@ impl App {
     /// Tells the tools that keep settings what holds, now and after each change.
     pub fn keep_tools_current(&self) {
         let (outbound, engines) = (self.outbound.clone(), self.engines.clone());
-        let (cache, logs) = (self.cache.clone(), self.logs.clone());
+        let (mailer, cache, logs) = (self.mailer.clone(), self.cache.clone(), self.logs.clone());
         self.settings.on_change(move |config| {
             outbound.configure(&config.outbound);
+            mailer.configure(&config.outbound);
             engines.configure(&config.engines);
             cache.set_limit(config.delivery.cache_bytes);
             logs.set_level(config.log.level);

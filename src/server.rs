@@ -80,13 +80,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let (api, document) = api_routes().merge(health::router()).split_for_parts();
     let document = document.to_json().unwrap_or_default();
+    let rates = rate::Rates::new(app.clone());
     let mut router = api
         .merge(admin::documentation(document))
         .merge(watch::router(app.clone()))
         .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(web::serve)
         .with_state(app.clone())
-        .layer(middleware::from_fn_with_state(rate::Rates::new(app.clone()), rate::limit))
+        .layer(middleware::from_fn_with_state(rates.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(app.clone(), accounts::check_origin))
         .layer(middleware::from_fn_with_state(app.clone(), cors::share))
         .layer(CompressionLayer::new().compress_when(Gains));
@@ -96,7 +97,7 @@ pub fn router(app: App) -> Router {
         router = Router::new()
             .nest(base_path, router)
             .merge(Router::from(health::router()).with_state(app.clone()))
-            .merge(watch::router(app.clone()))
+            .merge(watch::router(app.clone()).layer(middleware::from_fn_with_state(rates, rate::limit)))
             .fallback(|| async { Problem::not_found("address") });
     }
     router = router.layer(middleware::from_fn_with_state(app, hosts::route));

@@ -71,9 +71,13 @@ async fn admit(loaded: Loaded, full: bool) -> Patient {
     let config = loaded.config.clone();
     let (clock, outbound) = (Clock::system(), Outbound::new(&config.outbound));
     let data_dir = DataDir::at(&config.data_dir);
+    let app = open(loaded, &data_dir).await;
+    // What was changed in the web UI counts here too.
+    let config = app.as_ref().map_or(config, |app| app.settings.current().as_ref().clone());
+    outbound.configure(&config.outbound);
     let tls = Tls::open(&config.tls, data_dir.acme(), &outbound, clock.clone(), Pace::default());
     Patient {
-        app: open(loaded, &data_dir).await,
+        app,
         mailer: Mailer::new(&config.mail, &config.outbound, clock.clone()),
         tls: tls.map_err(|e| format!("{:#}", anyhow::Error::new(e))),
         config: Arc::new(config),

@@ -106,12 +106,13 @@ fn back(data_dir: &DataDir, yes: bool) -> anyhow::Result<()> {
              \n\
              To go back:\n\
              \x20 1. Stop Safelight.\n\
-             \x20 2. safelight migrate back --yes\n\
+             \x20 2. sudo -u safelight safelight migrate back --yes\n\
              \x20 3. Start the version that you had before. The package keeps it as\n\
              \x20    /usr/lib/safelight/safelight.previous\n\
              \n\
-             What was changed or added since then is not in that database. The one of now is kept beside it, so that\n\
-             nothing is lost that can't be fetched from there. Files that were purged since then are gone.\n",
+             What was changed or added since then is not in that database. The one of now is kept beside it, but the\n\
+             older version removes the files that it does not know from the disk after a day: copy the folder blobs\n\
+             first if you want to come back. Files that were purged since then are gone.\n",
             path = copy.path.display(),
             schema = copy.schema,
         )

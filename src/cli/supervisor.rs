@@ -117,17 +117,18 @@ pub(super) fn reloading(work: impl FnOnce()) {
     ready();
 }
 
-/// Says every half of the time that the supervisor allows that the process works, as long as that is so: this task
+/// Says every quarter of the time that the supervisor allows that the process works, as long as that is so: this task
 /// gets its turn, and the database's writer answers.
 pub(super) async fn beat(db: Db, stopping: CancellationToken) {
     let Some(allowed) = sd_notify::watchdog_enabled().filter(|allowed| !allowed.is_zero()) else { return };
     let mut ticks = tokio::time::interval(pause(allowed));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = stopping.cancelled() => return,
         }
-        // Half of a half: an answer that comes later belongs to the next beat.
+        // One that is missed is not the last chance: there are two more.
         match tokio::time::timeout(allowed / 4, db.answers()).await {
             Ok(true) => tell(&[NotifyState::Watchdog]),
             _ => tracing::warn!("the database does not answer; the supervisor is not told that all is well"),
@@ -136,7 +137,7 @@ pub(super) async fn beat(db: Db, stopping: CancellationToken) {
 }
 
 fn pause(allowed: Duration) -> Duration {
-    (allowed / 2).max(Duration::from_millis(1))
+    (allowed / 4).max(Duration::from_millis(1))
 }
 
 fn tell(states: &[NotifyState]) {

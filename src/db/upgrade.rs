@@ -5,8 +5,10 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -60,30 +62,51 @@ pub fn snapshots(database: &Path) -> io::Result<Vec<Snapshot>> {
 /// # Errors
 /// When there is no room for it, or a file can't be written; the database is then as it was.
 pub fn go_back(database: &Path, snapshot: &Snapshot) -> Result<PathBuf> {
-    let aside = {
-        let conn = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let applied = schema::applied(&conn)?;
-        // What is in the log belongs to this database and to no other.
-        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
-        beside(database, &format!("after-{applied}"))
-    };
+    let applied = have_alone(database, BUSY_TIMEOUT)?;
+    let aside = (1..)
+        .map(|n| {
+            beside(
+                database,
+                &if n == 1 { format!("after-{applied}") } else { format!("after-{applied}.{n}") },
+            )
+        })
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| beside(database, "after"));
     let part = beside(database, "part");
-    let failed = |source| Error::Snapshot { path: part.clone(), source: Arc::new(source) };
     let put = || {
         fs::copy(&snapshot.path, &part)?;
+        give_to_owner_of(database, &part)?;
         File::open(&part)?.sync_all()?;
-        fs::rename(database, &aside)?;
-        for log in ["-wal", "-shm"] {
-            match fs::remove_file(with_end(database, log)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
+        // There is a database at each moment: an empty folder would be taken for a new library.
+        fs::hard_link(database, &aside)?;
         fs::rename(&part, database)?;
         File::open(folder(database))?.sync_all()
     };
-    put().map_err(failed)?;
+    put().map_err(|source| Error::Snapshot { path: part.clone(), source: Arc::new(source) })?;
     Ok(aside)
+}
+
+/// Makes sure that nobody else has the database open, brings all of it into its file, and returns its schema.
+fn have_alone(database: &Path, patience: Duration) -> Result<i64> {
+    let conn = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.busy_timeout(patience)?;
+    let applied = schema::applied(&conn)?;
+    // Leaving the log behind needs the database alone.
+    let mode = conn.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+    if mode.is_ok_and(|mode| mode == "delete") {
+        return Ok(applied);
+    }
+    let source = Arc::new(io::Error::other("another program has the database open"));
+    Err(Error::Snapshot { path: database.to_owned(), source })
+}
+
+/// Root puts things right for others, who have to be able to use them.
+fn give_to_owner_of(database: &Path, file: &Path) -> io::Result<()> {
+    let (owner, own) = (fs::metadata(database)?, fs::metadata(file)?);
+    if (owner.uid(), owner.gid()) == (own.uid(), own.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Runs `migrate` between a copy of the database and a look at what it made of it. Whatever goes wrong, the database is
@@ -123,6 +146,7 @@ fn take(conn: &Connection, database: &Path, schema: i64) -> Result<PathBuf> {
     let failed = |source| Error::Snapshot { path: whole.clone(), source: Arc::new(source) };
     let copied = copy(conn, &part).map_err(|e| failed(io::Error::other(e))).and_then(|()| {
         let put = || {
+            give_to_owner_of(database, &part)?;
             File::open(&part)?.sync_all()?;
             fs::rename(&part, &whole)?;
             File::open(folder(database))?.sync_all()
@@ -249,5 +273,18 @@ mod tests {
         assert_eq!((schema::applied(&conn).unwrap(), albums(&conn)), (9, 3));
         let newer = connect(&aside, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
         assert_eq!((schema::applied(&newer).unwrap(), albums(&newer)), (11, 5));
+        drop((conn, newer));
+
+        // What was put aside before is kept, and nobody may be at work meanwhile.
+        fs::write(dir.path().join("photos.db.after-9"), "older").unwrap();
+        let worker = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        worker.pragma_update(None, "journal_mode", "WAL").unwrap();
+        worker.execute("INSERT INTO albums VALUES (99)", []).unwrap();
+        worker.busy_timeout(Duration::ZERO).unwrap();
+        assert!(matches!(have_alone(&path, Duration::ZERO), Err(Error::Snapshot { .. })));
+        assert_eq!(albums(&worker), 4);
+        drop(worker);
+        assert_eq!(go_back(&path, &kept[0]).unwrap(), dir.path().join("photos.db.after-9.2"));
+        assert_eq!(fs::read(dir.path().join("photos.db.after-9")).unwrap(), b"older");
     }
 }

@@ -13,8 +13,7 @@ use super::{AT_ONCE, Error, Report, Result, Step, Taker, Watch, explain, files, 
 use crate::app::App;
 use crate::audit::Actor;
 use crate::library::{
-    self, BucketAccess, BucketChange, Destination, FromDisk, Media, NewBucket, OldAddress, OnConflict, Slug,
-    Visibility,
+    self, BucketAccess, Destination, FromDisk, Media, NewBucket, OldAddress, OnConflict, Slug, Visibility,
 };
 use crate::storage;
 use crate::uploads;
@@ -205,13 +204,12 @@ async fn ensure_bucket(
     if let Some(note) = note {
         report.note(format!("bucket {}", folder.name), note);
     }
-    let mut taker =
-        Taker { folder: Some(folder.name.clone()), slug: bucket.slug.clone(), visibility: bucket.visibility };
+    // What else is in it was not meant.
     if is_public && bucket.visibility != Visibility::Public {
-        let change = BucketChange { visibility: Some(Visibility::Public), ..BucketChange::default() };
-        taker.visibility = library::change_bucket(app, &Actor::cli(), &bucket.slug, change).await?.visibility;
+        let note = "it stays as it is: open it yourself if everybody may see all that is in it";
+        report.note(format!("bucket {}", folder.name), note.to_owned());
     }
-    Ok(taker)
+    Ok(Taker { folder: Some(folder.name.clone()), slug: bucket.slug, visibility: bucket.visibility })
 }
 
 async fn take_bucket(

@@ -7,6 +7,8 @@ mod smtp;
 mod template;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -229,7 +231,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone)]
 pub struct Mailer {
     server: Option<config::MailServer>,
-    offline: bool,
+    offline: Arc<AtomicBool>,
     step: Duration,
     /// Trusted beside the system's, as PEM.
     roots: Option<Vec<u8>>,
@@ -239,7 +241,8 @@ pub struct Mailer {
 impl Mailer {
     /// Makes the mailer of a process.
     pub fn new(mail: &config::Mail, outbound: &config::Outbound, clock: Clock) -> Self {
-        Self { server: mail.server.clone(), offline: outbound.offline, step: STEP, roots: None, clock }
+        let offline = Arc::new(AtomicBool::new(outbound.offline));
+        Self { server: mail.server.clone(), offline, step: STEP, roots: None, clock }
     }
 
     /// The same with other patience and other roots; for tests.
@@ -249,9 +252,14 @@ impl Mailer {
         self
     }
 
+    /// Sets what may change while the process runs, for all clones.
+    pub fn configure(&self, outbound: &config::Outbound) {
+        self.offline.store(outbound.offline, Ordering::Relaxed);
+    }
+
     /// Whether mail can be sent as far as the configuration goes.
     pub fn is_set_up(&self) -> bool {
-        self.server.is_some() && !self.offline
+        self.server.is_some() && !self.offline.load(Ordering::Relaxed)
     }
 
     /// The server as people know it, `host:port`.
@@ -290,6 +298,6 @@ impl Mailer {
 
     fn ready(&self) -> Result<&config::MailServer> {
         let server = self.server.as_ref().ok_or(Error::NotSetUp)?;
-        if self.offline { Err(Error::Offline) } else { Ok(server) }
+        if self.offline.load(Ordering::Relaxed) { Err(Error::Offline) } else { Ok(server) }
     }
 }

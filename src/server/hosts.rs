@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{COOKIE, HOST, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use axum::http::uri::Authority;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
@@ -60,6 +60,7 @@ pub(super) async fn route(State(app): State<App>, request: Request, next: Next) 
 /// Nobody is logged in here, whatever a cache in between sends along.
 async fn files(mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(COOKIE);
+    request.headers_mut().remove(AUTHORIZATION);
     let mut response = next.run(request).await;
     response.headers_mut().remove(SET_COOKIE);
     response

@@ -98,6 +98,8 @@ fn is_from_this_machine(app: &App, request: &Request) -> bool {
     let server = &app.config.server;
     let proxied = !server.trusted_proxies.is_empty()
         || (server.public_url.is_some() && !app.tls.is_on())
+        // The least that nginx is told makes it ask in a version that nobody else speaks any more.
+        || request.version() < axum::http::Version::HTTP_11
         || PROXY_HEADERS.iter().any(|name| request.headers().contains_key(name));
     let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>();
     !proxied

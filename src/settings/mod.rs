@@ -142,8 +142,10 @@ impl Settings {
 
     /// Tells a closure what holds now, and again after each change. It must not block.
     pub fn on_change(&self, listener: impl Fn(&Config) + Send + Sync + 'static) {
+        let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        // With the lock held: what changes from here on is told to this one as well.
         listener(&self.current());
-        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
+        listeners.push(Box::new(listener));
     }
 
     /// Every setting, in the order of the reference page.
@@ -215,7 +217,13 @@ impl Settings {
             let value = match (&row.value, &row.sealed, &self.0.keys) {
                 (Some(json), ..) => serde_json::from_str(json).ok(),
                 (None, Some(sealed), Some(keys)) => {
-                    keys.unseal(Purpose::Instance, &row.key, sealed)?.map(Value::String)
+                    let opened = keys.unseal(Purpose::Instance, &row.key, sealed);
+                    opened
+                        .unwrap_or_else(|error| {
+                            tracing::warn!(%error, "a stored secret can't be decrypted");
+                            None
+                        })
+                        .map(Value::String)
                 }
                 _ => None,
             };
@@ -233,10 +241,11 @@ impl Settings {
         before: &BTreeMap<String, Value>,
         wanted: &[(String, Value)],
     ) -> Result<Vec<Change>, Vec<Refusal>> {
-        let (_, old) = self.overlay(before.clone());
+        // What can't be used any more stands in nobody's way.
+        let (usable, (_, old)) = self.usable(before.clone());
         let mut refusals: Vec<Refusal> =
             wanted.iter().filter_map(|(key, value)| refusal(key, value, &old)).collect();
-        let mut after = before.clone();
+        let mut after = usable;
         for (key, value) in wanted {
             after.insert(key.clone(), value.clone());
         }
@@ -268,11 +277,16 @@ impl Settings {
     }
 
     /// The configuration with values of the table; without those that can't be used.
-    fn overlay(&self, mut values: BTreeMap<String, Value>) -> (Config, Vec<Shown>) {
+    fn overlay(&self, values: BTreeMap<String, Value>) -> (Config, Vec<Shown>) {
+        self.usable(values).1
+    }
+
+    /// The same with the values that can be used.
+    fn usable(&self, mut values: BTreeMap<String, Value>) -> (BTreeMap<String, Value>, (Config, Vec<Shown>)) {
         values.retain(|key, _| config::find(key).is_some_and(Setting::is_live));
         loop {
             match self.0.base.with(&listed(&values)) {
-                Ok(whole) => return whole,
+                Ok(whole) => return (values, whole),
                 Err(error) => {
                     let before = values.len();
                     for mistake in &error.mistakes {
@@ -280,7 +294,10 @@ impl Settings {
                         tracing::warn!(setting = key, error = %mistake.fault, "a setting of the web UI can't be used");
                         values.remove(key);
                     }
-                    // What is wrong only beside the file can't be pinned to one of them.
+                    // Two that are wrong beside each other: what is right alone beside the file stays.
+                    if values.len() == before {
+                        values.retain(|key, value| self.0.base.with(&[(key.clone(), value.clone())]).is_ok());
+                    }
                     if values.len() == before {
                         values.clear();
                     }

@@ -127,7 +127,6 @@ pub(super) fn count_unfinished(conn: &Connection, user: UserId, now: Timestamp) 
     Ok(statement.query_row(params![user, now], |row| row.get(0))?)
 }
 
-/// Says how long it will be; false when that was said before.
 /// Those of everybody.
 pub(super) fn count_all_unfinished(conn: &Connection, now: Timestamp) -> Result<u64> {
     let count: i64 = conn
@@ -136,6 +135,7 @@ pub(super) fn count_all_unfinished(conn: &Connection, now: Timestamp) -> Result<
     Ok(count.unsigned_abs())
 }
 
+/// Says how long it will be; false when that was said before.
 pub(super) fn set_length(tx: &Tx<'_>, id: UploadId, length_bytes: u64) -> Result<bool> {
     let set = tx
         .prepare_cached("UPDATE uploads SET length_bytes = ?2 WHERE id = ?1 AND length_bytes IS NULL")?

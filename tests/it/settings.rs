@@ -1,7 +1,7 @@
 //! Settings that are changed while the server runs: what acts at once, who has the last word, what is never shown.
 
 use safelight::clock::Clock;
-use safelight::config::{Config, Origin, SETTINGS};
+use safelight::config::{self, Config, Flags, Origin, SETTINGS};
 use safelight::db::{Db, Role};
 use safelight::keys::Keys;
 use safelight::settings::Settings;
@@ -239,7 +239,28 @@ async fn another_process_notices_a_change_and_a_value_that_went_bad_stops_nobody
     let mut expected = Config::defaults(&data);
     expected.uploads.max_unfinished = 9;
     assert_eq!(*again.current(), expected);
+    // Nor do they keep anybody from changing others.
+    change_ok(&owner, json!({ "uploads.max_unfinished": 12 })).await;
+    assert_eq!(server.app.settings.current().uploads.max_unfinished, 12);
     db.close();
+}
+
+#[tokio::test]
+async fn what_contradicts_a_new_file_goes_alone() {
+    let server = TestServer::start_typed("", &[]).await;
+    let owner = server.setup_owner().await;
+    change_ok(&owner, json!({ "accounts.session_days": 60, "outbound.offline": true })).await;
+    assert!(!server.app.mailer.is_set_up());
+    let file = server.dir.path().join("safelight.toml");
+    std::fs::write(&file, "[accounts]\nremember_days = 30").unwrap();
+    let data = server.dir.path().join("data");
+    let flags = Flags { config: Some(file), data_dir: Some(data.clone()), ..Flags::default() };
+    let base = config::load(&flags, &[].into_iter().collect()).unwrap().base;
+    let again =
+        Settings::open(base, &server.app.db, &Keys::new(data.join("keys"), Clock::system())).await.unwrap();
+    let now = again.current();
+    let fortnight = std::time::Duration::from_secs(14 * 24 * 3600);
+    assert_eq!((now.accounts.session, now.outbound.offline), (fortnight, true));
 }
 
 #[tokio::test]

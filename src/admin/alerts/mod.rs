@@ -92,7 +92,8 @@ struct Alert {
 
 /// Whether anybody is to be told of anything.
 pub fn are_on(config: &Config) -> bool {
-    Channels::of(config).any()
+    let mail = config.mail.server.is_some() && config.mail.admin.is_some();
+    mail || config.alerts.webhook_url.is_some()
 }
 
 /// Looks whether something is wrong, and tells it.
@@ -107,7 +108,7 @@ impl Job for Watch {
     type Output = ();
 
     async fn run(&self, app: &App, _: &Running) -> Result<(), Failure> {
-        let channels = Channels::of(&app.config);
+        let channels = Channels::of(&app.settings.current());
         let found = conditions::look(app).await;
         let told = app.db.read(store::all).await.map_err(Failure::retry)?;
         let now = app.clock.now();

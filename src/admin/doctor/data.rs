@@ -208,7 +208,8 @@ impl Rights {
         if file.uid() != self.owner {
             self.strangers.push(path.to_owned());
         }
-        if !file.is_symlink() && file.mode() & forbidden != 0 {
+        // What somebody else has put there is not ours to change.
+        if !file.is_symlink() && file.uid() == self.owner && file.mode() & forbidden != 0 {
             self.open.push((path.to_owned(), mode));
         }
     }
@@ -216,6 +217,10 @@ impl Rights {
     /// Looks at a folder and all that is in it.
     fn look_into(&mut self, folder: &Path, forbidden: u32) {
         self.look(folder, 0o700, forbidden);
+        // Where a link leads is nobody's promise.
+        if !fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
+            return;
+        }
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
             match entry.file_type() {

@@ -71,7 +71,8 @@ impl Api {
             let text = answer.read(1 << 20).await.map_err(broken)?;
             let json: Value = serde_json::from_slice(&text).unwrap_or(Value::Null);
             match status {
-                StatusCode::NOT_FOUND => return Ok(None),
+                // Who wanted to put something there has not done it.
+                StatusCode::NOT_FOUND if matches!(method, Method::GET | Method::DELETE) => return Ok(None),
                 _ if status.is_success() => return Ok(Some(json)),
                 StatusCode::TOO_MANY_REQUESTS
                     if pauses < 3 && pause.is_some_and(|pause| pause <= PAUSE_MAX) =>
@@ -109,7 +110,11 @@ impl Api {
         id: fn(&Value, &str) -> Option<String>,
     ) -> Result<Zone> {
         let wanted: Vec<&str> = match &self.zone {
-            Some(zone) => vec![zone],
+            Some(zone) if record.name == *zone || record.name.ends_with(&format!(".{zone}")) => vec![zone],
+            Some(zone) => {
+                let cause = format!("{} is not in the zone of tls.acme.dns.zone, {zone}", record.name);
+                return Err(Error::plain(cause));
+            }
             None => suffixes(&record.name).collect(),
         };
         for name in wanted {

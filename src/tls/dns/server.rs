@@ -110,6 +110,10 @@ async fn addresses(resolver: SocketAddr, name: &str) -> Vec<IpAddr> {
 /// Whether a server shows a text at a name; nothing when it does not answer.
 pub(super) async fn shows(server: SocketAddr, name: &str, value: &str) -> Option<bool> {
     let answer = ask(server, name, message::TXT, false).await.ok()?;
+    // One that refuses or fails says nothing about the record; 3 is: there is no such name.
+    if !matches!(answer.code, 0 | 3) {
+        return None;
+    }
     let wanted = DnsData::Text(value.as_bytes().to_vec());
     Some(answer.records.iter().any(|record| record.data == wanted))
 }
