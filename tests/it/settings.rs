@@ -255,7 +255,7 @@ async fn what_contradicts_a_new_file_goes_alone() {
     std::fs::write(&file, "[accounts]\nremember_days = 30").unwrap();
     let data = server.dir.path().join("data");
     let flags = Flags { config: Some(file), data_dir: Some(data.clone()), ..Flags::default() };
-    let base = config::load(&flags, &[].into_iter().collect()).unwrap().base;
+    let base = config::load(&flags, &config::Environment::empty()).unwrap().base;
     let again =
         Settings::open(base, &server.app.db, &Keys::new(data.join("keys"), Clock::system())).await.unwrap();
     let now = again.current();
