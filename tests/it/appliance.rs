@@ -30,8 +30,14 @@ pub(crate) fn safelight_on(data: &Path, args: &[&str]) -> Command {
 }
 
 /// `safelight serve` on a data directory and a free port.
+///
+/// Tests ask more often than people do: nobody is told to wait.
 pub(crate) fn serve_on(data: &Path) -> Command {
-    safelight_on(data, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+    let mut command = safelight_on(data, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    for who in ["ANONYMOUS", "SIGNED_IN"] {
+        command.env(format!("SAFELIGHT_LIMITS__{who}__PER_SECOND"), "0");
+    }
+    command
 }
 
 /// Runs a command that reads its standard input.
