@@ -136,9 +136,11 @@ async fn an_archive_that_can_not_be_made_to_its_end_does_not_look_whole() {
     let file = walk(&server.dir.path().join("data")).into_iter().find(|file| file.ends_with(name)).unwrap();
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
-    let answer = owner.get(&format!("{}/archive", path(&batch))).send().await.unwrap();
-    assert_eq!(answer.status(), 200, "it has begun by then");
-    assert!(answer.bytes().await.is_err(), "the transfer breaks off");
+    // The connection may break off before what was written first has left.
+    if let Ok(answer) = owner.get(&format!("{}/archive", path(&batch))).send().await {
+        assert_eq!(answer.status(), 200, "it has begun by then");
+        assert!(answer.bytes().await.is_err(), "the transfer breaks off");
+    }
 }
 
 /// All files below a folder.
