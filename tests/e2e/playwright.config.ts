@@ -23,7 +23,7 @@ export default defineConfig({
   workers: 1,
   forbidOnly: !!process.env.CI,
   // A shared CI machine stalls now and then; what passes at the second try is reported as flaky, not hidden.
-  retries: process.env.CI ? 2 : 0,
+  retries: process.env.CI ? 2 : 1,
   // Bounds for what hangs, not for what is slow: nothing waits for them on a good day.
   timeout: 240_000,
   expect: { timeout: 40_000 },
